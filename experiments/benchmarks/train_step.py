@@ -1,0 +1,423 @@
+"""Images per second of the whole SimCLR training step, beside PyTorch on the same device.
+
+    python experiments/benchmarks/train_step.py                      # what suits this machine
+    python experiments/benchmarks/train_step.py --case resnet50_224 --seconds 20 --json out.json
+    python experiments/benchmarks/train_step.py --views --case vit_s16_224 --batch 16
+
+The step: a uint8 batch that is already on the device (always the same; no loader is timed) -> two
+random views of each image -> encoder, projector, NT-Xent -> gradients -> optimizer. For ssljax it
+is the compiled step of `train.fit`, guard against NaN included; for PyTorch `torch_peer.py` in each
+of --torch-modes. Every measurement has a process and the device to itself, in turn A B A B; the
+result is the median over blocks of steps, then over rounds. An image seen as two views counts once.
+
+    MFU = 3 x (forward FLOPs of a view) x 2 x batch / (seconds of a step x dense peak of the device)
+
+Forward FLOPs are those of convolutions and matrix products in the program of encoder and projector,
+two for each multiply-add; views, norms and loss count as nothing. The step "scanned" is a lax.scan
+over --scan batches in one dispatch (Cadence.steps_per_call); a CPU does not get it by default, for
+XLA runs convolutions inside a loop there on one thread by a slow path. Before timing, the loss must
+go down, and all sides must have equally many parameters. With --views only the views are made.
+With --busy, for a CPU that others use too, each side has one core and the clock is its CPU time.
+"""
+
+import argparse
+import dataclasses
+import importlib.util
+import json
+import math
+import os
+import runpy
+import statistics
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import machine
+import numpy as np
+from jax.extend.core import jaxprs_in_params
+
+from ssljax.chips import CHIPS
+from ssljax.methods import SimCLR
+from ssljax.nets import MLP, ResNet, vit
+from ssljax.optimizers import Optimizer
+from ssljax.sharding import Parallel, replicated
+from ssljax.steps import compiled_step
+from ssljax.views import ImageView, simclr_cifar, simclr_imagenet, view_batch
+
+# Dense bfloat16 FLOP/s by a part of the device's name: TPUs as `ssljax compile` has them, GPUs from
+# the data sheets of their SXM boards.
+_TPUS = {"TPU v4": "v4", "TPU v5 lite": "v5e", "TPU v5": "v5p", "TPU v6 lite": "v6e"}
+PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
+PEAKS |= {name: CHIPS[kind].flops for name, kind in _TPUS.items()}
+CHECK_STEPS = 50
+CLOCK = time.perf_counter
+FOLDER = Path(__file__).parent
+
+
+@dataclasses.dataclass(frozen=True, kw_only=True)
+class Case:
+    """One network on one size of image. source: side of the stored images, in pixels."""
+
+    method: SimCLR
+    optimizer: Optimizer
+    batch: int
+    source: int
+    channels: int = 3
+
+
+_SGD = Optimizer(name="sgd", learning_rate=0.05, per_batch=None, schedule="constant")
+_ADAMW = Optimizer(name="adamw", learning_rate=1e-3, per_batch=None, schedule="constant")
+
+
+def _case(encoder: Any, view: ImageView, batch: int, source: int, **fields: Any) -> Case:
+    head = MLP(
+        widths=(512, 128), output_norm=True, output_bias=False, dtype=encoder.dtype, parent=None
+    )
+    optimizer = fields.pop("optimizer", _SGD)
+    method = SimCLR(encoder=encoder, projector=head, view=view, temperature=0.5)
+    return Case(method=method, optimizer=optimizer, batch=batch, source=source, **fields)
+
+
+def cases() -> dict[str, Case]:
+    """All cases by name; those of an accelerator compute in bfloat16, those of a CPU in float32."""
+    half = {"dtype": "bfloat16", "parent": None}
+    digits = runpy.run_path(str(FOLDER.parent / "simclr_digits.py"))["EXPERIMENT"].method
+    return {
+        "resnet18_32": _case(ResNet(depth=18, stem="cifar", **half), simclr_cifar(), 512, 32),
+        "resnet50_224": _case(ResNet(depth=50, **half), simclr_imagenet(), 256, 256),
+        "vit_s16_224": _case(vit("small", **half), simclr_imagenet(), 256, 256, optimizer=_ADAMW),
+        "cpu_resnet18w16_32": _case(
+            ResNet(depth=18, stem="cifar", width=16, parent=None), simclr_cifar(), 64, 32
+        ),
+        "cpu_digits": Case(method=digits, optimizer=_ADAMW, batch=256, source=8, channels=1),
+    }
+
+
+GROUPS = {
+    "cpu_small": ["cpu_resnet18w16_32", "cpu_digits"],
+    "accelerator": ["resnet18_32", "resnet50_224", "vit_s16_224"],
+}
+
+
+def tiny(case: Case) -> Case:
+    """The same kind of case, small enough to try every line of it on a CPU."""
+    encoder, size = case.method.encoder, min(case.source, 32)
+    match type(encoder).__name__:
+        case "ResNet":
+            encoder = encoder.clone(width=8)
+        case "ViT":
+            encoder = encoder.clone(width=32, depth=2, heads=2)
+        case _:
+            encoder = encoder.clone(widths=(8, 16))
+    view = dataclasses.replace(case.method.view, size=size)
+    head = case.method.projector.clone(widths=(32, 16))
+    method = dataclasses.replace(case.method, encoder=encoder, projector=head, view=view)
+    return dataclasses.replace(case, method=method, batch=8, source=size)
+
+
+def pictures(case: Case) -> np.ndarray:
+    """Random images uint8 [B, H, H, C] that can be told apart: coarse colours under fine noise."""
+    rng, cells = np.random.default_rng(0), 4
+    side = math.ceil(case.source / cells)
+    coarse = rng.uniform(0, 200, (case.batch, cells, cells, case.channels))
+    images = coarse.repeat(side, 1).repeat(side, 2)[:, : case.source, : case.source]
+    return (images + rng.uniform(0, 55, images.shape)).astype(np.uint8)
+
+
+def forward_flops(case: Case) -> float:
+    """FLOPs of encoder and projector for one view: convolutions and matrix products."""
+    size = case.method.view.size
+
+    def forward(x: Any) -> Any:
+        for module in (case.method.encoder, case.method.projector):
+            x, _ = module.init_with_output(jax.random.key(0), x, train=True)
+        return x
+
+    def count(jaxpr: Any) -> float:
+        total = 0.0
+        for eqn in jaxpr.eqns:
+            out = math.prod(eqn.outvars[0].aval.shape)
+            if eqn.primitive.name == "dot_general":
+                (contract, _), _ = eqn.params["dimension_numbers"]
+                total += 2 * out * math.prod(eqn.invars[0].aval.shape[a] for a in contract)
+            elif eqn.primitive.name == "conv_general_dilated":
+                kernel = eqn.invars[1].aval.shape  # outputs last, whatever the order of the others
+                features = kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
+                total += 2 * out * math.prod(kernel) / features
+            total += sum(count(sub) for sub in jaxprs_in_params(eqn.params))
+        return total
+
+    x = jax.ShapeDtypeStruct((2, size, size, case.channels), np.float32)
+    return count(jax.make_jaxpr(forward)(x).jaxpr) / 2
+
+
+def _time(run: Callable[[], None], wait: Callable[[], None], seconds: float) -> float:
+    """Seconds that one `run` takes: the median over at least five blocks in about `seconds`."""
+
+    def block(n: int) -> float:
+        wait()
+        start = CLOCK()
+        for _ in range(n):
+            run()
+        wait()
+        return (CLOCK() - start) / n
+
+    block(2)
+    n = max(1, round(seconds / 8 / block(2)))
+    times = [block(n) for _ in range(5)]
+    while sum(times) * n < seconds:
+        times.append(block(n))
+    return statistics.median(times)
+
+
+def _checked(losses: list[float], name: str) -> dict[str, float]:
+    n = min(10, len(losses) // 2)
+    first, last = statistics.mean(losses[:n]), statistics.mean(losses[-n:])
+    if not (np.isfinite(losses).all() and last < first):
+        raise RuntimeError(
+            f"the loss of {name} went from {first:.4f} to {last:.4f}: do not time it"
+        )
+    return {"loss_first": first, "loss_last": last}
+
+
+def run_ssljax(
+    case: Case, *, seconds: float, scan: int = 10, only_views: bool = False
+) -> dict[str, Any]:
+    """Checks and times ssljax in this process, on its first device. scan: steps in one dispatch."""
+    device = jax.devices()[0]
+    result: dict[str, Any] = {"hardware": device.device_kind, "version": f"jax {jax.__version__}"}
+    if only_views:
+        return result | {"views": _views_ssljax(case, seconds)}
+    mesh = Parallel().mesh([device])
+    method = case.method.build(case.optimizer.build(steps=10**6, batch=case.batch), updates=10**6)
+    image = jax.device_put(pictures(case), device)
+    rows = {"image": image}
+    key, root = jax.random.split(jax.random.key(0))
+    shardings = Parallel().place(jax.eval_shape(method.init, key, rows), mesh)
+    bad = jax.device_put(jnp.zeros((), jnp.int32), replicated(mesh))
+    for calls in (1, scan) if scan > 1 else (1,):
+        # Again from the start each time: the state was donated, and both must learn.
+        state = jax.jit(method.init, out_shardings=shardings)(key, rows)
+        advance = compiled_step(method, root, shardings, steps_per_call=calls)
+        data = rows if calls == 1 else {"image": jnp.stack([image] * calls)}
+        result["parameters"] = sum(p.size for p in jax.tree.leaves(state.params))
+        start, losses, values = time.perf_counter(), [], {}
+
+        def run() -> None:
+            nonlocal state, bad, values
+            state, bad, values = advance(state, bad, data)  # noqa: B023
+
+        for i in range(max(10, math.ceil(CHECK_STEPS / calls))):
+            run()
+            losses.append(float(values["loss"]))
+            if i == 0 and calls == 1:
+                result["compile"] = time.perf_counter() - start
+        result |= _checked(losses, "ssljax")
+        took = _time(run, lambda: jax.block_until_ready(state), seconds)  # noqa: B023
+        if calls == 1:
+            result["step"] = took
+            result["peak_bytes"] = (device.memory_stats() or {}).get("peak_bytes_in_use")
+        else:
+            result["step_scanned"] = took / calls
+
+    return result | {"views": _views_ssljax(case, seconds / 2)}
+
+
+def _views_ssljax(case: Case, seconds: float) -> float:
+    """Seconds to make two views of each image of a batch."""
+    image, made = jax.device_put(pictures(case), jax.devices()[0]), None
+
+    @jax.jit
+    def both(key: Any, image: Any) -> Any:
+        views = [view_batch(case.method.view, k, image) for k in jax.random.split(key)]
+        return jnp.stack(views, axis=1)
+
+    def augment() -> None:
+        nonlocal made
+        made = both(jax.random.key(0), image)
+
+    return _time(augment, lambda: jax.block_until_ready(made), seconds)
+
+
+def run_torch(case: Case, *, seconds: float, mode: str, only_views: bool = False) -> dict[str, Any]:
+    """Checks and times the PyTorch peer in this process. mode: "eager" or one of torch.compile."""
+    import torch
+    import torch_peer
+
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    wait = torch.cuda.synchronize if device == "cuda" else lambda: None
+    peer = torch_peer.Trainer(
+        case.method, case.optimizer, channels=case.channels, device=device, mode=mode
+    )
+    images = torch.from_numpy(pictures(case)).to(device)
+    result: dict[str, Any] = {
+        "hardware": torch.cuda.get_device_name() if device == "cuda" else "cpu",
+        "version": f"torch {torch.__version__}",
+    }
+
+    @torch.no_grad()
+    def augment() -> None:
+        torch.compiler.cudagraph_mark_step_begin()
+        peer.augment(images)
+
+    if only_views:
+        return result | {"views": _time(augment, wait, seconds)}
+    start = time.perf_counter()
+    losses = [float(peer.step(images))]
+    result["compile"] = time.perf_counter() - start
+    losses += [float(peer.step(images)) for _ in range(CHECK_STEPS - 1)]
+    result |= _checked(losses, f"torch ({mode})")
+    result["step"] = _time(lambda: peer.step(images), wait, seconds)
+    result["peak_bytes"] = torch.cuda.max_memory_allocated() if device == "cuda" else None
+    result["parameters"] = sum(p.numel() for p in peer.model.parameters())
+    return result | {"views": _time(augment, wait, seconds / 2)}
+
+
+def _row(case: Case, side: str, rounds: list[dict], best: float | None, peak: float | None) -> dict:
+    """One line of the table from the results of all rounds. best: seconds of the fastest torch."""
+    views = {"images/s, views only": f"{case.batch / _median(rounds, 'views'):.0f}"}
+    if "step" not in rounds[0]:
+        return {"side": side} | views
+    first, each = rounds[0], [r["step"] for r in rounds]  # the first compiled with empty caches
+    step = statistics.median(each)
+    rate = case.batch / step
+    row = {
+        "side": side,
+        "ms/step": f"{1e3 * step:.2f}",
+        "spread of rounds": f"{100 * (max(each) - min(each)) / step:.0f}%",
+        "images/s": f"{rate:.0f}",
+        "speed / best torch": f"{best / step:.2f}" if best else "-",
+        "ms/step, scanned": "-",
+        **views,
+        "MFU": f"{100 * 6 * forward_flops(case) * rate / peak:.1f}%" if peak else "-",
+        "peak GiB": f"{first['peak_bytes'] / 2**30:.2f}" if first["peak_bytes"] else "-",
+        "first call, s": f"{first['compile']:.0f}",
+        "M parameters": f"{first['parameters'] / 1e6:.3f}",
+    }
+    if "step_scanned" in first:
+        row["ms/step, scanned"] = f"{1e3 * _median(rounds, 'step_scanned'):.2f}"
+    return row
+
+
+def _median(rounds: list[dict], what: str) -> float:
+    return statistics.median(r[what] for r in rounds)
+
+
+def _ratios(name: str, case: Case, rounds: dict[str, list[dict]]) -> list[dict]:
+    """ssljax against the fastest of the torch modes, in steps and in views alone."""
+    found, ours = [], rounds["ssljax"]
+    modes = [side for side in rounds if side != "ssljax"]
+    for key, ending in (("step", "training step"), ("views", "views only")):
+        if modes and key in ours[0]:
+            best = min(modes, key=lambda mode: _median(rounds[mode], key))
+            rates = ([case.batch / r[key] for r in side] for side in (ours, rounds[best]))
+            what = f"{name}, batch {case.batch}: {ending}"
+            found.append(machine.ratio(what, "images/s", *rates, against=f"torch {best}"))
+    return found
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
+    global CLOCK
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    names = [*cases(), *GROUPS]
+    parser.add_argument("--case", nargs="+", choices=names, help="default: the group that fits")
+    parser.add_argument("--batch", type=int, help="images in a step, in place of the case's")
+    parser.add_argument("--seconds", type=float, default=10, help="of timing per measurement")
+    parser.add_argument("--rounds", type=int, default=2, help="turns of A B")
+    parser.add_argument("--scan", type=int, help="steps in one dispatch; default 10, CPU 1")
+    parser.add_argument("--views", action="store_true", help="make views, do not train")
+    parser.add_argument("--busy", action="store_true", help="one core, and its CPU time (Linux)")
+    parser.add_argument("--torch-modes", nargs="*", help="eager or modes of torch.compile")
+    parser.add_argument("--peak", type=float, help="dense peak of the device in TFLOP/s, for MFU")
+    parser.add_argument("--json", type=Path, help="write all numbers to this file")
+    parser.add_argument("--tiny", action="store_true", help=argparse.SUPPRESS)
+    parser.add_argument("--side", help=argparse.SUPPRESS)  # one measurement, in a child process
+    args = parser.parse_args(arguments)
+
+    def load(name: str) -> Case:
+        case = tiny(cases()[name]) if args.tiny else cases()[name]
+        return dataclasses.replace(case, batch=args.batch or case.batch)
+
+    if args.side == "device":  # asked in a child: a parent that looks would keep its memory
+        print(json.dumps([jax.default_backend(), jax.devices()[0].device_kind, jax.device_count()]))
+        return None
+    if args.side:
+        if args.busy:
+            # Before either library starts its threads, which are as many as there are cores.
+            os.sched_setaffinity(0, {max(os.sched_getaffinity(0))})
+            CLOCK = time.process_time
+        options = {"seconds": args.seconds, "only_views": args.views}
+        case = load(args.case[0])
+        if args.side == "ssljax":
+            default = 1 if jax.default_backend() == "cpu" else 10
+            found = run_ssljax(case, **options, scan=args.scan or default)
+        else:
+            found = run_torch(case, **options, mode=args.side)
+        print(json.dumps(found))
+        return None
+
+    # Later rounds find what the first one compiled.
+    with tempfile.TemporaryDirectory(prefix="train_step_", ignore_cleanup_errors=True) as cache:
+        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache}/jax")
+        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", f"{cache}/torch")
+        return _compare(args, load)
+
+
+def _compare(args: argparse.Namespace, load: Callable[[str], Case]) -> dict[str, Any]:
+    """Measures all sides of all cases in turn, prints a table of each, returns everything."""
+    backend, hardware, count = machine.child(__file__, "--side", "device")
+    modes = args.torch_modes
+    if modes is None:
+        modes = ["eager", "default"] if backend == "cpu" else []
+        if backend == "gpu":
+            modes = ["max-autotune-no-cudagraphs", "reduce-overhead"]
+    if importlib.util.find_spec("torch") is None:
+        print("PyTorch is not installed: ssljax only.")
+        modes = []
+    peak = next((v for k, v in PEAKS.items() if k in hardware), None)
+    peak = 1e12 * args.peak if args.peak else peak
+    wanted = args.case or ["cpu_small" if backend == "cpu" else "accelerator"]
+    report: dict[str, Any] = {
+        "environment": machine.environment(),
+        "hardware": hardware,
+        "peak_flops": peak,
+        "data": "one uint8 batch, resident on the device",
+        "cases": {},
+        "ratios": [],
+    }
+    for name in [n for w in wanted for n in GROUPS.get(w, [w])]:
+        common = ["--case", name, "--seconds", str(args.seconds)]
+        common += [f"--{flag}" for flag in ("tiny", "views", "busy") if getattr(args, flag)]
+        common += ["--batch", str(args.batch)] if args.batch else []
+        common += ["--scan", str(args.scan)] if args.scan else []
+        rounds: dict[str, list] = {side: [] for side in ("ssljax", *modes)}
+        for _ in range(args.rounds):
+            for side, results in rounds.items():
+                results.append(machine.child(__file__, *common, "--side", side))
+        if len({r.get("parameters") for results in rounds.values() for r in results}) > 1:
+            raise RuntimeError(f"{name}: parameter counts differ, so the steps are not the same")
+        case = load(name)
+        times = [] if args.views else [_median(rounds[mode], "step") for mode in modes]
+        rows = [_row(case, side, r, min(times, default=None), peak) for side, r in rounds.items()]
+        flops = forward_flops(case) / 1e9
+        report["cases"][name] = {"rounds": rounds, "table": rows, "forward_gflops": flops}
+        report["ratios"] += _ratios(name, case, rounds)
+        versions = ", ".join(dict.fromkeys(results[0]["version"] for results in rounds.values()))
+        print(
+            f"\n{name}: batch {case.batch}, two views of {case.method.view.size} px, "
+            f"{case.method.encoder.dtype}, {flops:.3f} GFLOP forward a view\n"
+            f"{report['environment']['date']}, {hardware}, {machine.cores()} cores, 1 of {count} "
+            f"device(s), peak {peak / 1e12 if peak else '-'} TFLOP/s, {versions}\n"
+        )
+        print(machine.table([list(rows[0]), *(list(row.values()) for row in rows)]))
+    if args.json:
+        args.json.write_text(json.dumps(report, indent=1) + "\n")
+    return report
+
+
+if __name__ == "__main__":
+    main()

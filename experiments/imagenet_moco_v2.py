@@ -1,0 +1,33 @@
+"""MoCo v2 on ImageNet as the authors have it: ResNet-50, batch 256, SGD, 200 epochs.
+
+    ssljax train experiments/imagenet_moco_v2.py --store gs://bucket/run    # on every host
+
+Published (facebookresearch/moco): 67.5 +- 0.1% linear. The hosts decode
+to 256 pixels (shorter side resized, centre crop); random crops of 224 are cut on the device.
+"""
+
+from ssljax.data import Images
+from ssljax.experiment import Experiment
+from ssljax.methods import MoCoV2
+from ssljax.nets import ResNet
+from ssljax.optimizers import Optimizer
+from ssljax.train import Cadence
+
+EPOCH = 1_281_167 // 256
+
+EXPERIMENT = Experiment(
+    method=MoCoV2(encoder=ResNet(depth=50, dtype="bfloat16")),
+    data="tfds:imagenet2012",
+    test="tfds:imagenet2012:validation",
+    reader=Images(size=256, channels=3),
+    optimizer=Optimizer(name="sgd", learning_rate=0.03, weight_decay=1e-4),
+    steps=200 * EPOCH,
+    batch=256,
+    cadence=Cadence(log=50, evaluate=0, save=EPOCH, monitor=EPOCH),
+    workers=32,
+)
+
+if __name__ == "__main__":
+    from ssljax.cli import train
+
+    train(EXPERIMENT)

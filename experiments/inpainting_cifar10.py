@@ -1,0 +1,30 @@
+"""Inpainting on CIFAR-10: a context encoder draws the missing 16x16 centre of 32x32 images.
+
+    ssljax train experiments/inpainting_cifar10.py                                 # TFDS
+    ssljax train experiments/inpainting_cifar10.py --data parquet:path/to/cifar10
+    ssljax train experiments/inpainting_cifar10.py --method.adversarial 0.001      # sharper
+    python experiments/inpainting_score.py RUN          # PSNR and SSIM, beside simple fillings
+
+No published number is claimed: the paper's are of 227x227 images of ImageNet and Paris StreetView.
+"""
+
+from ssljax.experiment import Experiment
+from ssljax.methods import ContextEncoder
+from ssljax.optimizers import Optimizer
+from ssljax.train import Cadence
+
+EPOCH = 50_000 // 128
+
+EXPERIMENT = Experiment(
+    method=ContextEncoder(),
+    data="tfds:cifar10",
+    optimizer=Optimizer(name="adam", learning_rate=1e-3, per_batch=None, warmup=100),
+    steps=50 * EPOCH,
+    batch=128,
+    cadence=Cadence(log=50, evaluate=0, save=5 * EPOCH, monitor=EPOCH),
+)
+
+if __name__ == "__main__":
+    from ssljax.cli import train
+
+    train(EXPERIMENT)

@@ -1,0 +1,83 @@
+"""Few labels and a pool on MNIST: eight methods under one small budget, 4 and 10 labels a class.
+
+ssljax sweep experiments/online_mnist.py --data parquet:path/to/mnist    # or tfds:mnist
+"""
+
+from typing import Any
+
+from ssljax.data import FewLabels
+from ssljax.experiment import Experiment
+from ssljax.methods import (
+    UDA,
+    FixMatch,
+    FlexMatch,
+    FreeMatch,
+    MeanTeacher,
+    PseudoLabel,
+    SoftMatch,
+    Supervised,
+)
+from ssljax.nets import SmallConv
+from ssljax.optimizers import Optimizer
+from ssljax.probes import Evaluation
+from ssljax.train import Cadence
+from ssljax.views import RandAugment, ShiftFlip
+
+STEPS, BATCH, RATIO = 400, 32, 4
+# Digits must not be mirrored; colours and histograms of a stroke say nothing.
+_VIEW = {"size": 28, "flip": 0.0, "shift": 0.1, "mean": (0.1307,), "std": (0.3081,)}
+_NET = {"encoder": SmallConv(widths=(8, 16, 32)), "weak": ShiftFlip(**_VIEW)}
+_NET |= {"decay": 0.98}  # 0.999 would still hold much of the first weights after so few steps
+_STRONG = RandAugment(
+    **_VIEW,
+    operations=(
+        *("identity", "rotate", "shear_x", "shear_y", "translate_x", "translate_y"),
+        *("brightness", "contrast", "sharpness", "posterize", "solarize"),
+    ),
+)
+_PAIR = _NET | {"strong": _STRONG}
+_FAST = {"threshold_decay": 0.98}
+METHODS = {
+    "supervised": Supervised(**_NET),
+    "pseudo_label": PseudoLabel(**_NET),
+    "mean_teacher": MeanTeacher(**_NET),
+    "uda": UDA(**_PAIR),
+    "fixmatch": FixMatch(**_PAIR),
+    "flexmatch": FlexMatch(**_PAIR, examples=60_000),
+    "freematch": FreeMatch(**_PAIR, **_FAST),
+    "softmatch": SoftMatch(**_PAIR, **_FAST),
+}
+
+
+def small(method: Any, *, per_class: int) -> Experiment:
+    """One run of the comparison."""
+    return Experiment(
+        method=method,
+        data="tfds:mnist",
+        few=FewLabels(per_class=per_class, ratio=RATIO),
+        optimizer=Optimizer(
+            name="adamw",
+            learning_rate=3e-3,
+            per_batch=None,
+            weight_decay=1e-3,
+        ),
+        steps=STEPS,
+        batch=BATCH,
+        cadence=Cadence(log=20, evaluate=0, save=200, monitor=0),
+        evaluation=Evaluation(
+            knn=("knn20_t0.07",),
+            linear=False,
+            shots=(),
+            clustering=False,
+            retrieval=False,
+            lidar_views=0,
+            max_examples=10_000,
+        ),
+    )
+
+
+SWEEP = {
+    f"{name}_{10 * n}": small(method, per_class=n)
+    for n in (4, 10)
+    for name, method in METHODS.items()
+}

@@ -1,0 +1,34 @@
+"""SCAN's second stage on MNIST, for two CPU cores: learn from sure predictions of one's own.
+
+    ssljax train experiments/self_label_mnist.py --data parquet:path/to/mnist \
+        --pretrained runs/scan --workdir runs/self_label
+    python experiments/cluster_score.py runs/self_label \
+        --experiment experiments/self_label_mnist.py
+
+It begins from a run of scan_mnist.py.
+"""
+
+from pathlib import Path
+
+from ssljax.methods import SelfLabel
+from ssljax.optimizers import Optimizer
+from ssljax.record import load_file
+from ssljax.train import Cadence
+
+SMALL = load_file(Path(__file__).with_name("vision_small.py"))
+SelfLabelled = load_file(Path(__file__).with_name("self_label_cifar10.py")).SelfLabelled
+
+EXPERIMENT = SelfLabelled(
+    method=SelfLabel(encoder=SMALL.CONV, view=SMALL.VIEW),
+    data="tfds:mnist",
+    optimizer=Optimizer(name="adamw", learning_rate=1e-3, weight_decay=1e-4, per_batch=None),
+    steps=500,
+    batch=512,
+    cadence=Cadence(log=50, evaluate=0, save=250, monitor=250, refresh=500),
+    evaluation=SMALL.small(None).evaluation,
+)
+
+if __name__ == "__main__":
+    from ssljax.cli import train
+
+    train(EXPERIMENT)

@@ -1,0 +1,48 @@
+"""Intents of bank customers (Banking77: 77 classes) from 10 questions of each, with scikit-learn.
+
+    ssljax selftrain experiments/selftrain_banking.py --data csv:path/to/banking77
+
+Teacher and student are logistic regressions on TF-IDF of word pieces; an estimator of scikit-learn
+trains until it converges, so that there is no budget of steps. Each round labels the pool anew and
+keeps the most confident of each class, 20 more a round.
+
+Measured on two shared CPU cores, 2026-11-25, three seeds, last round, percent: supervised
+70.8 ± 0.4, self-trained 71.8 ± 1.1, fully supervised 90.3: 5% of the gap closed, about one standard
+deviation. Pseudo-labels 95.1, 91.0 and 86.3% right on 17, 33 and 50% of the pool: what a linear
+model is sure of, it knew already.
+"""
+
+from dataclasses import dataclass
+
+from sklearn.feature_extraction.text import TfidfTransformer
+from sklearn.linear_model import LogisticRegression
+from sklearn.pipeline import make_pipeline
+
+from ssljax.data import Text
+from ssljax.learners import Scikit
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftrain import SelfTraining
+
+
+@dataclass(frozen=True)
+class Logistic:
+    """Logistic regression on TF-IDF."""
+
+    c: float = 10.0
+    """Inverse of the strength of l2."""
+
+    def __call__(self):
+        tfidf = TfidfTransformer(sublinear_tf=True)
+        return make_pipeline(tfidf, LogisticRegression(C=self.c, max_iter=200))
+
+
+_READER = Text(length=48, vocab=4096)
+
+SELFTRAIN = SelfTraining(
+    learner=Scikit(estimator=Logistic(), reader=_READER),
+    data="csv:banking77",
+    reader=_READER,
+    few=10,
+    rounds=Rounds(count=3, select=Greedy(per_class=20, growing=True)),
+)

@@ -1,0 +1,71 @@
+"""An autoencoder without labels, then MNIST with 100 labels (10 of each digit), or with 10.
+
+    ssljax selftrain experiments/selftrain_mnist.py --data parquet:path/to/mnist
+    ssljax selftrain experiments/selftrain_mnist.py --data parquet:path/to/mnist --few 1
+
+All networks start from the autoencoder's encoder. Each round labels the 60,000 images with the
+network of the round before, keeps the most confident 500 of each class, 500 more a round, and
+trains a fresh network, with noise, on those and on the true labels, half of each batch.
+
+Measured with 100 labels on two shared CPU cores, 2026-11-25, three seeds, last round and last step,
+percent: supervised 88.6 ± 0.9, self-trained 88.4 ± 0.7, fully supervised 95.2 ± 0.1. It does not
+help (-4% of the gap): the pseudo-labels are 99.7, 99.5 and 99.4% right, but on 8, 17 and 25% of the
+pool, the digits that the network finds easy anyway. 10 labels have not been run to the end.
+"""
+
+from ssljax.experiment import Experiment
+from ssljax.learners import Network
+from ssljax.methods import Autoencoder
+from ssljax.nets import ConvDecoder, ConvEncoder
+from ssljax.optimizers import Optimizer
+from ssljax.probes import Evaluation
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftrain import SelfTraining
+from ssljax.tasks import ImageInput, OneOf, Task
+from ssljax.train import Cadence
+from ssljax.views import ImageView
+
+_ENCODER = ConvEncoder(widths=(16, 32, 32))
+# Digits must not be mirrored, and keep what they are when they move or turn a little.
+_VIEW = ImageView(
+    size=28,
+    scale=(0.8, 1.0),
+    flip=0.0,
+    degrees=10.0,
+    translate=0.08,
+    jitter=0.0,
+    grayscale=0.0,
+    blur=0.0,
+    mean=(0.0,),
+    std=(1.0,),
+)
+
+SELFTRAIN = SelfTraining(
+    learner=Network(
+        task=Task(
+            inputs=ImageInput(view=_VIEW), encoder=_ENCODER, target=OneOf(classes=10), dropout=0.3
+        ),
+        optimizer=Optimizer(
+            name="adamw", learning_rate=1e-3, per_batch=None, warmup=20, weight_decay=1e-3
+        ),
+        steps=300,
+        batch=64,
+        share=0.5,
+    ),
+    data="tfds:mnist",
+    few=10,
+    rounds=Rounds(count=3, select=Greedy(per_class=500, growing=True)),
+    pretrain=Experiment(
+        method=Autoencoder(encoder=_ENCODER, decoder=ConvDecoder()),
+        data="tfds:mnist",
+        optimizer=Optimizer(name="adam", learning_rate=1e-3, per_batch=None),
+        steps=600,
+        batch=64,
+        cadence=Cadence(log=100, save=300, monitor=0),
+        evaluation=Evaluation(
+            knn=("knn20_t0.07",), linear=False, shots=(10,), draws=3, max_examples=5_000,
+            compared=1_000, lidar_views=0,
+        ),
+    ),
+)  # fmt: skip

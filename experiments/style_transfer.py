@@ -1,0 +1,31 @@
+"""Style transfer by AdaIN on MNIST: digits drawn again in the colours and stripes of other digits.
+
+    ssljax train experiments/style_transfer.py                              # TFDS
+    ssljax train experiments/style_transfer.py --data parquet:path/to/mnist
+    python experiments/style_score.py RUN      # style distance and kept content
+
+Content is a grey digit, style another digit in two random colours, half of them on stripes: nothing
+is paired. The same method takes photographs, with `content` and `style` views of its own.
+"""
+
+from ssljax.experiment import Experiment
+from ssljax.methods import AdaIN
+from ssljax.optimizers import Optimizer
+from ssljax.probes import Evaluation
+from ssljax.train import Cadence
+from ssljax.views import Duotone, Grey
+
+EXPERIMENT = Experiment(
+    method=AdaIN(content=Grey(), style=Duotone()),
+    data="tfds:mnist",
+    optimizer=Optimizer(name="adam", learning_rate=1e-3, per_batch=None, warmup=50),
+    steps=4000,
+    batch=64,
+    cadence=Cadence(log=50, evaluate=0, save=1000, monitor=500),
+    evaluation=Evaluation(draws=5, max_examples=20_000),
+)
+
+if __name__ == "__main__":
+    from ssljax.cli import train
+
+    train(EXPERIMENT)

@@ -1,0 +1,70 @@
+"""Data on the host: sources by name, decoding, batches addressed by step."""
+
+import numpy as np
+
+from ssljax.data.chosen import Chosen
+from ssljax.data.corrupt import CorruptExample
+from ssljax.data.dataset import Arrays
+from ssljax.data.few import Few, FewLabels
+from ssljax.data.images import Images
+from ssljax.data.neighbors import Neighbors
+from ssljax.data.reader import Reader
+from ssljax.data.sources import Source, open_source, splits
+from ssljax.data.stream import Stream
+from ssljax.data.text import Text, Windows
+from ssljax.data.timeseries import TimeSeries
+
+Dataset = Arrays | Stream | Windows
+
+__all__ = [
+    "Arrays",
+    "Chosen",
+    "CorruptExample",
+    "Dataset",
+    "Few",
+    "FewLabels",
+    "Images",
+    "Neighbors",
+    "Reader",
+    "Source",
+    "Stream",
+    "Text",
+    "TimeSeries",
+    "Windows",
+    "labels",
+    "load",
+    "open_source",
+    "splits",
+]
+
+
+def load(
+    spec: str,
+    *,
+    split: str = "train",
+    images: Reader = Images(),
+    in_memory_bytes: int = 4 * 2**30,
+    workers: int = 2,
+) -> Dataset:
+    """The data set that `spec` names, in memory where it fits.
+
+    Args:
+      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH.
+      split: train, validation or test; a split in `spec` counts more.
+      images: how records become examples: `Images`, or the reader of another modality.
+      in_memory_bytes: largest decoded size that is kept in memory.
+      workers: processes that decode streamed data; 0 decodes in threads of this process. With
+        workers, a script of one's own needs `if __name__ == "__main__":` around its work.
+    Raises: ValueError or FileNotFoundError that say what was found and what to do.
+    """
+    return images.load(spec, split=split, in_memory_bytes=in_memory_bytes, workers=workers)
+
+
+def labels(dataset: Dataset) -> np.ndarray:
+    """All labels of a data set, int32 [N], in the order of "index".
+
+    Raises: ValueError where it has none.
+    """
+    if not dataset.labelled:
+        raise ValueError("this data has no labels: name data that has, or evaluate without them")
+    return dataset.labels()

@@ -1,0 +1,81 @@
+"""Some examples of a data set with targets and weights: what a student learns from."""
+
+import itertools
+from collections.abc import Iterator
+
+import numpy as np
+
+from ssljax.data.dataset import Arrays, Rows
+from ssljax.data.order import Cycled
+
+
+class Chosen:
+    """Batches of chosen examples with "target" and "weight"; they bring no label of the data.
+
+    The order depends on (seed, step) alone. A batch may be larger than the number of examples.
+    """
+
+    labelled = False
+
+    def __init__(
+        self,
+        data: Arrays,
+        index: np.ndarray,
+        target: np.ndarray,
+        weight: np.ndarray,
+        *,
+        given: np.ndarray | None = None,
+        share: float | None = None,
+    ) -> None:
+        """index: int [n], examples of `data`. target: [n, ...]. weight: float [n].
+
+        Args:
+          given: bool [n], which targets are true. share: part of every batch that is drawn from
+            those; None: as many as there are.
+        Raises: ValueError where the data is not in memory, there is nothing to learn from, or a
+          share is asked of none.
+        """
+        if not hasattr(data, "take"):
+            raise ValueError(
+                "self-training keeps its pool in memory, and this data streams from disk: raise "
+                "in_memory_gb, or make the examples smaller with the reader"
+            )
+        if not len(index):
+            raise ValueError("there is no labelled example to learn from")
+        self._data, self._index = data, np.asarray(index)
+        self._target, self._weight = np.asarray(target), np.asarray(weight, np.float32)
+        everyone = np.arange(len(index))
+        self._parts = [(everyone, 1.0)]
+        if share is not None and given is not None and not given.all():
+            if not 0 < share < 1 or not given.any():
+                raise ValueError(f"a share of {share} needs true labels, and must lie in (0, 1)")
+            self._parts = [(everyone[given], share), (everyone[~given], 1 - share)]
+        self.classes, self.skipped = data.classes, data.skipped
+        own = {
+            "target": (self._target.shape[1:], self._target.dtype),
+            "weight": ((), np.dtype(np.float32)),
+        }
+        self.spec = {k: v for k, v in data.spec.items() if k != "label"} | own
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def batches(
+        self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
+    ) -> Iterator[Rows]:
+        """Batches number start, start + 1, ... without end; leaves [batch / hosts, ...]."""
+        first = max(1, round(self._parts[0][1] * batch)) if len(self._parts) > 1 else batch
+        sizes = [first, batch - first]
+        plans = [
+            (rows, Cycled(len(rows), size, seed=seed, start=start, host=host))
+            for (rows, _), size in zip(self._parts, sizes, strict=False)
+            if size
+        ]
+        for i in itertools.count():
+            at = np.concatenate([rows[plan[i][0]] for rows, plan in plans])
+            found = self._data.take(self._index[at])
+            found.pop("label", None)
+            yield found | {"target": self._target[at], "weight": self._weight[at]}
+
+    def labels(self) -> None:
+        """None: what is learnt is in "target"."""

@@ -1,0 +1,183 @@
+"""Text on disk: documents, and labels where there are any, by split.
+
+    text:PATH[:SPLIT]       a .txt file, or a folder of them; any may be gzipped
+    tsv:PATH[:SPLIT]        a table with a column of text and maybe one of labels, or a folder of
+    csv:PATH[:SPLIT]        such tables, one a split
+
+A file whose name starts with a split (train.tsv, dev.en.gz) is all of that split. Plain text that
+names no split is cut: the first 90% of its characters train, the rest is for validation. A table
+whose first row names its columns needs the text under text or sentence and the label under label,
+category, class or intent; a table without such a row has the text first and the label second.
+"""
+
+import csv
+import difflib
+import gzip
+import itertools
+import re
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import numpy as np
+
+from ssljax.data.split_names import SPLITS, normal
+
+KINDS = {"text": ("txt",), "tsv": ("tsv",), "csv": ("csv",)}
+_TEXT, _LABEL = ("text", "sentence"), ("label", "category", "class", "intent")
+_TRAINED = 0.9  # share of a text without splits
+
+
+class Documents(NamedTuple):
+    """Documents of a split: labels are int32 [N], or None where there are none."""
+
+    texts: list[str]
+    labels: np.ndarray | None = None
+    classes: tuple[str, ...] | None = None
+
+
+def document_splits(spec: str) -> tuple[str, ...]:
+    """The splits that `spec` offers, of train, validation and test; just the one that it names.
+
+    Raises: ValueError or FileNotFoundError that say what was found.
+    """
+    kind, place, named = _parse(spec)
+    return (named,) if named else tuple(s for s in SPLITS if s in _offered(kind, place))
+
+
+def read_documents(
+    spec: str, *, split: str, unit: Literal["file", "block", "line"] = "file"
+) -> Documents:
+    """The documents of a split. A split in the spec counts more than `split`.
+
+    unit: what a document is in plain text: a file, a block between blank lines, or a line. Empty
+      ones are left out.
+    Raises: ValueError or FileNotFoundError that say what was found and what to do.
+    """
+    kind, place, named = _parse(spec)
+    split = named or normal(split)
+    offered = _offered(kind, place)
+    if split not in offered:
+        raise ValueError(
+            f"{spec} has no split {split!r}: it has {', '.join(s for s in SPLITS if s in offered)}"
+        )
+    if kind != "text":
+        return _table(kind, offered, split)
+    texts = [_read(file) for file in offered[split]]
+    if not _by_name(offered[split]):
+        texts = _cut(texts, split)
+    if unit == "block":
+        texts = [block for text in texts for block in re.split(r"\n\s*\n", text)]
+    elif unit == "line":
+        texts = [line for text in texts for line in text.splitlines()]
+    elif unit != "file":
+        raise ValueError(f"no unit {unit!r} of text: choose file, block or line")
+    if unit != "file":
+        texts = [text.strip() for text in texts]
+    texts = [text for text in texts if text.strip()]
+    if not texts:
+        raise ValueError(f"{spec} ({split}) holds no text")
+    return Documents(texts)
+
+
+def _parse(spec: str) -> tuple[str, Path, str | None]:
+    """(kind, place, split or None) of "kind:place[:split]"; a place may hold colons itself."""
+    kind, _, place = spec.partition(":")
+    if kind not in KINDS:
+        near = difflib.get_close_matches(kind, KINDS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(f"data {spec!r}: text starts with text:, tsv: or csv:{hint}")
+    if not place:
+        raise ValueError(f"data {spec!r}: name what to read, as in {kind}:PATH")
+    head, _, tail = place.rpartition(":")
+    named = normal(tail) if head and normal(tail) in SPLITS and not Path(place).exists() else None
+    path = Path(head if named else place)
+    if not path.exists():
+        raise FileNotFoundError(f"data {spec!r}: there is no {path}")
+    return kind, path, named
+
+
+def _offered(kind: str, place: Path) -> dict[str, list[Path]]:
+    """Files by split."""
+    if place.is_file():
+        files = [place]
+    else:
+        ends = [end for e in KINDS[kind] for end in (f".{e}", f".{e}.gz")]
+        files = sorted(f for f in place.rglob("*") if f.name.endswith(tuple(ends)))
+    if not files:
+        raise FileNotFoundError(f"{place} holds no .{KINDS[kind][0]} files")
+    found: dict[str, list[Path]] = {}
+    for file in files:
+        if _split_of(file) in SPLITS:
+            found.setdefault(_split_of(file), []).append(file)
+    if found:
+        return found
+    return {"train": files, "validation": files} if kind == "text" else {"train": files}
+
+
+def _split_of(file: Path) -> str:
+    return normal(re.split(r"[^A-Za-z]", file.name)[0])
+
+
+def _by_name(files: list[Path]) -> bool:
+    return all(_split_of(file) in SPLITS for file in files)
+
+
+def _read(file: Path) -> str:
+    data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{file} is not UTF-8 ({error}): convert it first") from error
+
+
+def _cut(texts: list[str], split: str) -> list[str]:
+    """The first 90% of the characters, or the rest; the text at the border gives to both."""
+    ends = list(itertools.accumulate(map(len, texts)))
+    border = int(_TRAINED * ends[-1])
+    places = [min(max(border - end + len(text), 0), len(text)) for text, end in zip(texts, ends)]
+    if split == "train":
+        return [text[:place] for text, place in zip(texts, places)]
+    return [text[place:] for text, place in zip(texts, places)]
+
+
+def _table(kind: str, offered: dict[str, list[Path]], split: str) -> Documents:
+    tables = {s: [row for file in offered[s] for row in _rows(kind, file)] for s in offered}
+    rows = tables[split]
+    if not rows:
+        raise ValueError(f"{offered[split][0]} holds no examples")
+    texts = [text for text, _ in rows]
+    if rows[0][1] is None:
+        return Documents(texts)
+    names = {label for table in tables.values() for _, label in table if label is not None}
+    if all(re.fullmatch(r"\d+", name) for name in names):
+        classes = tuple(map(str, range(1 + max(map(int, names)))))
+    else:
+        classes = tuple(sorted(names))
+    number = {name: i for i, name in enumerate(classes)}
+    for i, (_, label) in enumerate(rows):
+        if label is None:
+            raise ValueError(f"{offered[split][0]}: example {i + 1} has no label, others have one")
+    return Documents(texts, np.array([number[label] for _, label in rows], np.int32), classes)
+
+
+def _rows(kind: str, file: Path) -> list[tuple[str, str | None]]:
+    """(text, label or None) of each row."""
+    lines = _read(file).splitlines(keepends=True)
+    if kind == "tsv":  # quotes mean nothing there
+        table = [line.rstrip("\r\n").split("\t") for line in lines]
+    else:
+        table = list(csv.reader(lines))
+    table = [row for row in table if any(cell.strip() for cell in row)]
+    text, label = 0, 1
+    if table and {cell.strip().lower() for cell in table[0]} & {*_TEXT, *_LABEL}:
+        head = [cell.strip().lower() for cell in table.pop(0)]
+        text = next((head.index(name) for name in _TEXT if name in head), -1)
+        label = next((head.index(name) for name in _LABEL if name in head), len(head))
+        if text < 0:
+            raise ValueError(
+                f"{file} has the columns {', '.join(head)}: the text must be under text or sentence"
+            )
+    for i, row in enumerate(table):
+        if len(row) <= text:
+            raise ValueError(f"{file}: row {i + 1} has {len(row)} columns, and no text")
+    return [(row[text], row[label].strip() if len(row) > label else None) for row in table]

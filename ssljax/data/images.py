@@ -1,0 +1,139 @@
+"""Records to images: decoding and resizing on the host, nothing random.
+
+Every image of a data set comes out with the same shape, uint8 [H, W, C]; random crops and colours
+are drawn on the device (`ssljax.views`). Transparency is dropped and not blended, an orientation in
+the EXIF data is left alone, and 16 bits become 8 by their full scale, whatever the image holds.
+"""
+
+import io
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+from PIL import Image
+
+from ssljax.data.corrupt import CorruptExample
+from ssljax.data.dataset import Arrays, Rows, Spec, first_good, in_memory
+from ssljax.data.sources import open_source, splits
+from ssljax.data.stream import Stream
+
+
+@dataclass(frozen=True, kw_only=True)
+class Images:
+    """How a record becomes an image: the `Reader` of pictures (see `ssljax.data.reader`)."""
+
+    plain_name: ClassVar[str] = "pixels"
+    size: int | None = None
+    """Side in pixels: the shorter side is resized to it (bicubic, antialiased) and the centre cut
+    out. None: as stored.
+    """
+    channels: Literal[1, 3] | None = None
+    """Convert to grey (1) or colour (3). None: as stored."""
+
+    def __post_init__(self) -> None:
+        if self.size is not None and self.size < 1:
+            raise ValueError(f"size {self.size}: the side of an image in pixels, at least 1")
+        if self.channels not in (None, 1, 3):
+            raise ValueError(f"channels {self.channels}: 1 for grey, 3 for colour")
+
+    def prepared(self, spec: str, folder: Any = None) -> "Images":
+        """Itself: pictures are read without anything learnt from them."""
+        del spec, folder
+        return self
+
+    def splits(self, spec: str) -> tuple[str, ...]:
+        """The splits that `spec` offers."""
+        return splits(spec)
+
+    def load(
+        self,
+        spec: str,
+        *,
+        split: str = "train",
+        in_memory_bytes: int = 4 * 2**30,
+        workers: int = 2,
+    ) -> Arrays | Stream:
+        """As `ssljax.data.load`."""
+        source = open_source(spec, split=split)
+        if len(source) * first_good(source, self)["image"].nbytes <= in_memory_bytes:
+            return in_memory(source, self)
+        return Stream(source, self, workers=workers)
+
+    def shapes(self) -> Spec | None:
+        """{"image": (shape, dtype)}, or None where the size or the channels are as stored."""
+        if self.size is None or self.channels is None:
+            return None
+        return {"image": ((self.size, self.size, self.channels), np.dtype(np.uint8))}
+
+    def plain(self, rows: Rows) -> np.ndarray:
+        """Raw pixels [B, H*W*C] in [0, 1]."""
+        image = rows["image"]
+        return image.reshape(len(image), -1).astype(np.float32) / 255
+
+    def __call__(self, value: Any, name: str) -> np.ndarray:
+        """bytes of an image file, or an array [H, W] or [H, W, C], to uint8 [H, W, C].
+
+        Raises: CorruptExample with `name`.
+        """
+        if isinstance(value, bytes | bytearray | memoryview):
+            return self._finish(self._decode(bytes(value), name), name)
+        array = np.asarray(value)
+        shape = array.shape if array.ndim == 3 else (*array.shape, 1)
+        if array.dtype == np.uint16 and len(shape) == 3:
+            array = _eight_bits(array)
+        if array.dtype != np.uint8 or len(shape) != 3 or not array.size or shape[2] > 4:
+            raise CorruptExample(
+                name, f"images are uint8 [H, W] or [H, W, C], not {array.dtype} {array.shape}"
+            )
+        array = array.reshape(shape)
+        if self.size in (None, min(shape[:2])) and self.size in (None, max(shape[:2])):
+            colours = {2: 1, 4: 3}.get(shape[2], shape[2])  # without transparency
+            if self.channels in (None, colours):
+                return array[..., :colours]
+        return self._finish(Image.fromarray(array[..., 0] if shape[2] == 1 else array), name)
+
+    def _decode(self, data: bytes, name: str) -> Image.Image:
+        try:
+            image = Image.open(io.BytesIO(data))
+            if self.size is not None:
+                # A JPEG far too large is decoded at 1/2, 1/4 or 1/8: as exact, and much faster.
+                w, h = _short_side(image.size, 2 * self.size)
+                image.draft(None, (w, h))
+            image.load()
+        except MemoryError:
+            raise
+        except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+            raise CorruptExample(name, str(error) or type(error).__name__) from error
+        return image
+
+    def _finish(self, image: Image.Image, name: str) -> np.ndarray:
+        if image.mode.startswith("I"):
+            wide = np.asarray(image).astype(np.int64)
+            if wide.min() < 0 or wide.max() > 65535:
+                raise CorruptExample(name, f"pixels from {wide.min()} to {wide.max()}")
+            image = Image.fromarray(_eight_bits(wide))
+        if image.mode == "F":
+            raise CorruptExample(name, "floating-point pixels (mode F) have no known scale")
+        grey = image.mode in ("1", "L", "LA")
+        mode = {1: "L", 3: "RGB", None: "L" if grey else "RGB"}[self.channels]
+        if image.mode != mode:
+            image = image.convert(mode)
+        if self.size is not None and image.size != (self.size, self.size):
+            w, h = _short_side(image.size, self.size)
+            image = image.resize((w, h), Image.Resampling.BICUBIC)
+            left, top = (w - self.size) // 2, (h - self.size) // 2
+            image = image.crop((left, top, left + self.size, top + self.size))
+        array = np.asarray(image)
+        return array[..., None] if array.ndim == 2 else array
+
+
+def _eight_bits(wide: np.ndarray) -> np.ndarray:
+    """0 to 65535, to 0 to 255, rounded."""
+    return ((wide.astype(np.int64) * 255 + 32767) // 65535).astype(np.uint8)
+
+
+def _short_side(size: tuple[int, int], target: int) -> tuple[int, int]:
+    """(width, height) with the shorter side at `target` and the same shape."""
+    w, h = size
+    scale = target / min(w, h)
+    return max(target, round(w * scale)), max(target, round(h * scale))

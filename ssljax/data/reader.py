@@ -1,0 +1,36 @@
+"""What knows a modality: `Experiment.reader`, and nothing else in the runner.
+
+`Images` is the reader of pictures. A reader is a frozen dataclass of settings, recorded with the
+run; what it learns from the data, such as a tokenizer, lies in files of the run folder.
+"""
+
+from pathlib import Path
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
+
+from ssljax.data.dataset import Rows, Spec
+
+
+class Reader(Protocol):
+    """How the examples of one modality come out of storage."""
+
+    plain_name: ClassVar[str]
+    """What `plain` gives, as results call it: pixels, bag of words, log-mel statistics."""
+
+    def prepared(self, spec: str, folder: Path | None) -> "Reader":
+        """The reader with what it learns from the training data `spec`, read from `folder` where it
+        lies there already, and else written there. Readers that learn nothing return themselves.
+        """
+
+    def splits(self, spec: str) -> tuple[str, ...]:
+        """The splits that `spec` offers, of train, validation and test."""
+
+    def load(self, spec: str, *, split: str, in_memory_bytes: int, workers: int) -> Any:
+        """A split as a data set: see `Arrays` for what it offers."""
+
+    def shapes(self) -> Spec | None:
+        """Leaves of an example beside label and index, or None where only the data tells."""
+
+    def plain(self, rows: Rows) -> np.ndarray:
+        """The plainest features [B, D] of a batch, float32: what every encoder has to beat."""

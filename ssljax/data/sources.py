@@ -1,0 +1,303 @@
+"""Where examples come from: one random-access object per kind of storage, named by a short text.
+
+    digits    tfds:NAME[:SPLIT]    parquet:PATH[:SPLIT]    folder:PATH[:SPLIT]    npz:PATH[:SPLIT]
+
+A source reads records and decodes nothing. It can be pickled to worker processes, where it opens
+its files again. Nothing is downloaded, no archive is unpacked, and nothing is ever unpickled from a
+file.
+"""
+
+import difflib
+import functools
+import re
+import zipfile
+import zlib
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+
+from ssljax.data.folder import folder_splits
+from ssljax.data.parquet import Parquet, parquet_files
+from ssljax.data.split_names import SPLITS, normal
+
+
+class Source(Protocol):
+    """Random access to records."""
+
+    classes: tuple[str, ...] | None
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        """{"image": bytes or array, "label": int (where there is one)}."""
+
+    def labels(self) -> np.ndarray | None:
+        """All labels, int32 [N], without decoding an image."""
+
+    def name(self, i: int) -> str:
+        """What to call example i in a message."""
+
+
+def open_source(spec: str, *, split: str) -> Source:
+    """The source that `spec` names. A split in the spec counts more than `split`.
+
+    Raises: ValueError or FileNotFoundError that say what was found and what to do.
+    """
+    kind, place, named = _parse(spec)
+    split = named or normal(split)
+    if kind == "tfds":
+        source = Tfds(place, split)
+    elif kind == "digits":
+        source = {"train": Digits}.get(split, lambda: _no_split(spec, split, ("train",)))()
+    else:
+        parts = {"parquet": parquet_files, "folder": folder_splits, "npz": _npz_keys}[kind](place)
+        if split not in parts:
+            _no_split(spec, split, tuple(s for s in SPLITS if s in parts))
+        if kind == "folder":
+            source = parts[split]
+        else:
+            source = Parquet(parts[split]) if kind == "parquet" else Npz(place, split)
+    if not len(source):
+        raise ValueError(f"{spec} ({split}) holds no examples")
+    return source
+
+
+def _no_split(spec: str, split: str, available: tuple[str, ...]) -> None:
+    hint = "" if spec == "digits" else f"; add one to the name to read it, as in :{available[0]}"
+    raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(available)}{hint}")
+
+
+def splits(spec: str) -> tuple[str, ...]:
+    """The splits that `spec` offers, of train, validation and test; just the one that it names."""
+    kind, place, named = _parse(spec)
+    if named:
+        return (named,)
+    if kind == "digits":
+        return ("train",)
+    find = {
+        "tfds": lambda name: {normal(s) for s in _tfds_builder(name).info.splits},
+        "parquet": parquet_files,
+        "folder": folder_splits,
+        "npz": _npz_keys,
+    }
+    found = find[kind](place)
+    return tuple(s for s in SPLITS if s in found)
+
+
+def _parse(spec: str) -> tuple[str, str, str | None]:
+    """(kind, place, split or None) of "kind:place[:split]"; a place may hold colons itself."""
+    kind, _, place = spec.partition(":")
+    kinds = ("digits", "tfds", "parquet", "folder", "npz")
+    if kind not in kinds:
+        near = difflib.get_close_matches(kind, kinds, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise ValueError(
+            f"data {spec!r}: start with digits, tfds:, parquet:, folder: or npz:{hint}"
+        )
+    if kind == "digits":
+        if place:
+            raise ValueError(f"data {spec!r}: digits has no path, and no split but train")
+        return kind, "", None
+    if not place:
+        raise ValueError(
+            f"data {spec!r}: name what to read, as in {kind}:{'NAME' if kind == 'tfds' else 'PATH'}"
+        )
+    if kind == "tfds":  # name, name/config, name:1.0.0, each with a split such as train[:80%]
+        found = re.fullmatch(r"([^:]+(?::[\d*]+\.[\d*]+\.[\d*]+)?)(?::(.+))?", place)
+        if found is None:
+            raise ValueError(f"data {spec!r}: write tfds:NAME or tfds:NAME:SPLIT")
+        return kind, found[1], found[2] and normal(found[2])
+    head, _, tail = place.rpartition(":")
+    if head and normal(tail) in SPLITS and not Path(place).exists():
+        return kind, head, normal(tail)
+    if head and not Path(place).exists() and Path(head).exists():
+        raise ValueError(f"data {spec!r}: there is no split {tail!r}, only {', '.join(SPLITS)}")
+    return kind, place, None
+
+
+class Digits:
+    """The 1,797 handwritten digits of scikit-learn: 8x8, grey, 0 to 16 scaled to 0 to 255."""
+
+    def __init__(self) -> None:
+        from sklearn.datasets import load_digits  # half a second
+
+        digits = load_digits()
+        self._images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
+        self._labels = digits.target.astype(np.int32)
+        self.classes = tuple(map(str, range(10)))
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return {"image": self._images[i], "label": int(self._labels[i])}
+
+    def labels(self) -> np.ndarray:
+        return self._labels
+
+    def name(self, i: int) -> str:
+        return f"digits[{i}]"
+
+    def __repr__(self) -> str:
+        return "Digits()"
+
+
+def _open_npz(place: str) -> Any:
+    path = Path(place)
+    if not path.is_file():
+        raise FileNotFoundError(f"npz:{place}: there is no such file")
+    if not zipfile.is_zipfile(path):
+        raise ValueError(f"npz:{place} is not an .npz file: write it with numpy.savez")
+    return np.load(path, allow_pickle=False)
+
+
+def _npz_keys(place: str) -> dict[str, tuple[str, str | None]]:
+    """Split to (image key, label key) of an npz file."""
+    with _open_npz(place) as file:
+        names = set(file.files)
+    pairs = (("image", "label"), ("x", "y"), ("images", "labels"))
+    found: dict[str, tuple[str, str | None]] = {}
+    for image, label in pairs:
+        for word in ("train", "test", "val", "validation", "valid"):
+            if f"{image}_{word}" in names:
+                key = f"{label}_{word}"
+                found[normal(word)] = (f"{image}_{word}", key if key in names else None)
+    for image, label in pairs:
+        if not found and image in names:
+            found["train"] = (image, label if label in names else None)
+    if not found:
+        raise ValueError(
+            f"npz:{place} holds {', '.join(sorted(names)) or 'nothing'}: name the arrays image and "
+            "label, or x_train, y_train, x_test, y_test"
+        )
+    return found
+
+
+class Npz:
+    """Arrays of an .npz file: image or x, and optionally label or y; or those of Keras."""
+
+    def __init__(self, place: str, split: str) -> None:
+        self._place, self._split = place, split
+        image, label = _npz_keys(place)[split]
+        try:
+            with _open_npz(place) as file:
+                self._images = file[image]
+                self._labels = None if label is None else file[label]
+        except ValueError as error:
+            raise ValueError(f"npz:{place}: {error}. Pickled objects are not read") from error
+        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
+            raise ValueError(f"npz:{place} is damaged: {error}") from error
+        if self._images.dtype not in (np.uint8, np.uint16) or self._images.ndim not in (3, 4):
+            raise ValueError(
+                f"npz:{place}: {image} is {self._images.dtype} {self._images.shape}; images must "
+                "be uint8 [N, H, W] or [N, H, W, C], values 0 to 255"
+            )
+        if self._labels is not None:
+            kind, shape = self._labels.dtype, self._labels.shape
+            if self._labels.size != len(self._images) or not np.issubdtype(kind, np.integer):
+                raise ValueError(
+                    f"npz:{place}: {label} is {kind} {shape}; labels must be one integer for each "
+                    f"of the {len(self._images)} images"
+                )
+            self._labels = self._labels.reshape(-1).astype(np.int32)
+        self.classes = None
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        label = {} if self._labels is None else {"label": int(self._labels[i])}
+        return {"image": self._images[i], **label}
+
+    def labels(self) -> np.ndarray | None:
+        return self._labels
+
+    def name(self, i: int) -> str:
+        return f"{self._place}[{i}]"
+
+    def __reduce__(self) -> tuple:
+        return Npz, (self._place, self._split)
+
+    def __repr__(self) -> str:
+        return f"Npz({self._place}, {self._split})"
+
+
+@functools.cache
+def _tfds_builder(name: str) -> Any:
+    import tensorflow_datasets as tfds  # seconds
+
+    try:
+        builder = tfds.builder(name, file_format="array_record")
+    except tfds.core.DatasetNotFoundError as error:
+        near = difflib.get_close_matches(
+            name.split("/")[0].split(":")[0], tfds.list_builders(with_community_datasets=False)
+        )
+        hint = f"; did you mean {' or '.join(near)}?" if near else ""
+        raise ValueError(
+            f"tfds:{name}: TensorFlow Datasets knows no such data set{hint}"
+        ) from error
+    prepare = (
+        'python -c "import tensorflow_datasets as tfds; '
+        f"tfds.builder('{name}').download_and_prepare(file_format='array_record')\""
+        "\n(many builders need TensorFlow for that: pip install 'ssljax[tfds-prepare]')"
+    )
+    if not builder.is_prepared():
+        raise FileNotFoundError(
+            f"tfds:{name} is not prepared in {builder.data_dir}, and nothing is downloaded "
+            f"silently. Prepare it once with\n  {prepare}"
+        )
+    if builder.info.file_format.value != "array_record":
+        raise ValueError(
+            f"tfds:{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, "
+            f"which has no random access. Move it away and prepare it again with\n  {prepare}"
+        )
+    return builder
+
+
+class Tfds:
+    """A prepared TensorFlow Datasets data set, read without TensorFlow."""
+
+    def __init__(self, name: str, split: str) -> None:
+        import tensorflow_datasets as tfds
+
+        self._name, self._split = name, split
+        builder = _tfds_builder(name)
+        known = {normal(n): n for n in builder.info.splits}
+        base = re.split(r"[\[+]", split)[0]
+        if normal(base) not in known:
+            raise ValueError(f"tfds:{name} has no split {base!r}: it has {', '.join(known)}")
+        split = known[normal(base)] + split[len(base) :]
+        features = builder.info.features
+        self._image, self._label = (
+            next((k for k, f in features.items() if isinstance(f, kind)), None)
+            for kind in (tfds.features.Image, tfds.features.ClassLabel)
+        )
+        if self._image is None:
+            raise ValueError(f"tfds:{name} has no images: its features are {', '.join(features)}")
+        self.classes = tuple(features[self._label].names) if self._label else None
+        # Decoding is ours, so that it happens once and in our processes.
+        decoders = {self._image: tfds.decode.SkipDecoding()}
+        self._source = builder.as_data_source(split=split, decoders=decoders)
+
+    def __len__(self) -> int:
+        return len(self._source)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        row = self._source[i]
+        label = {"label": int(row[self._label])} if self._label else {}
+        return {"image": row[self._image], **label}
+
+    def labels(self) -> np.ndarray | None:
+        if self._label is None:
+            return None
+        return np.array([self[i]["label"] for i in range(len(self))], np.int32)
+
+    def name(self, i: int) -> str:
+        return f"tfds:{self._name} {self._split}[{i}]"
+
+    def __reduce__(self) -> tuple:
+        return Tfds, (self._name, self._split)
+
+    def __repr__(self) -> str:
+        return f"Tfds({self._name}, {self._split})"

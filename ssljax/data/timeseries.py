@@ -1,0 +1,138 @@
+"""Multivariate time series in the .ts format of the UEA archive (Bagnall et al. 2018,
+arXiv:1811.00075): channels separated by colons, numbers by commas, the class at the end.
+
+    ts:PATH    a folder with NAME_TRAIN.ts and NAME_TEST.ts, or one file
+
+A row is {"series": float32 [T, C], "steps": bool [T]}: shorter series are padded with zeros, and
+`steps` says which steps are real.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.split_names import SPLITS, normal
+
+
+@dataclass(frozen=True, kw_only=True)
+class TimeSeries:
+    """How series become rows."""
+
+    plain_name: ClassVar[str] = "mean and spread"
+    length: int = 100
+    """Steps of a row, T; longer series are cut."""
+    standardize: bool = True
+    """Every channel less its mean, over its spread, in the training split."""
+
+    def __post_init__(self) -> None:
+        if self.length < 1:
+            raise ValueError(f"length {self.length}: a series needs at least one step")
+
+    def prepared(self, spec: str, folder: Path | None = None) -> "TimeSeries":
+        """Itself: the spread of the channels is read from the training split each time."""
+        del spec, folder
+        return self
+
+    def splits(self, spec: str) -> tuple[str, ...]:
+        """The splits that `spec` offers."""
+        found = _files(spec)
+        return tuple(s for s in SPLITS if s in found)
+
+    def load(
+        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
+    ) -> Arrays:
+        """A split of `spec`. Raises: ValueError or FileNotFoundError that say what to do."""
+        del in_memory_bytes, workers
+        files = _files(spec)
+        if normal(split) not in files:
+            raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(files)}")
+        series, labels, classes = read_ts(files[normal(split)])
+        first = read_ts(files["train"])[0] if "train" in files else series
+        mean, std = 0.0, 1.0
+        if self.standardize:
+            steps = np.concatenate(first)
+            mean, std = steps.mean(0), np.maximum(steps.std(0), 1e-8)
+        rows = np.zeros((len(series), self.length, series[0].shape[1]), np.float32)
+        real = np.zeros((len(series), self.length), bool)
+        for i, x in enumerate(series):
+            n = min(len(x), self.length)
+            rows[i, :n], real[i, :n] = ((x - mean) / std)[:n], True
+        found = {"series": rows, "steps": real}
+        if labels is not None:
+            found["label"] = labels
+        return Arrays(found, classes=classes)
+
+    def shapes(self) -> Spec | None:
+        """None: the number of channels is in the data."""
+        return None
+
+    def plain(self, rows: Rows) -> np.ndarray:
+        """Mean and standard deviation of each channel over the real steps, [B, 2 C]."""
+        x, real = rows["series"].astype(np.float64), rows["steps"][..., None]
+        count = np.maximum(real.sum(1), 1)
+        mean = (x * real).sum(1) / count
+        spread = np.sqrt((((x - mean[:, None]) ** 2) * real).sum(1) / count)
+        return np.concatenate([mean, spread], axis=1).astype(np.float32)
+
+
+def _files(spec: str) -> dict[str, Path]:
+    kind, _, place = spec.partition(":")
+    if kind != "ts" or not place:
+        raise ValueError(f"data {spec!r}: time series are ts:PATH")
+    path = Path(place)
+    if not path.exists():
+        raise FileNotFoundError(f"{spec}: there is no such file or folder")
+    files = [path] if path.is_file() else sorted(path.glob("*.ts"))
+    if not files:
+        raise FileNotFoundError(f"{spec} holds no .ts files")
+    found: dict[str, Path] = {}
+    for file in files:
+        word = normal(file.stem.rpartition("_")[2].lower())
+        found[word if word in SPLITS else "train"] = file
+    return found
+
+
+def read_ts(path: Path) -> tuple[list[np.ndarray], np.ndarray | None, tuple[str, ...] | None]:
+    """(series, each float64 [T, C]; classes int32 [N] or None; their names or None) of a .ts file.
+
+    Raises: ValueError that names the line: for missing values, time stamps, an unknown class,
+      channels that differ in number or length.
+    """
+    series: list[np.ndarray] = []
+    labels: list[int] = []
+    names: tuple[str, ...] | None = None
+    data = False
+    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+        line, where = line.strip(), f"{path}, line {number}"
+        if not line or line.startswith("#"):
+            continue
+        if not data:
+            words: list[Any] = line.split()
+            tag = words[0].lower()
+            if tag == "@classlabel" and words[1].lower() == "true":
+                names = tuple(words[2:])
+            if tag == "@timestamps" and words[1].lower() == "true":
+                raise ValueError(f"{where}: series with time stamps are not read here")
+            data = tag == "@data"
+            continue
+        channels = line.split(":")
+        if names is not None:
+            label = channels.pop().strip()
+            if label not in names:
+                raise ValueError(f"{where}: class {label!r}, but the classes are {list(names)}")
+            labels.append(names.index(label))
+        try:
+            x = np.array([[float(v) for v in c.split(",")] for c in channels]).T
+        except ValueError as error:
+            raise ValueError(f"{where}: not a series of numbers, equally long: {error}") from error
+        if series and x.shape[1] != series[0].shape[1]:
+            raise ValueError(f"{where}: {x.shape[1]} channels, others have {series[0].shape[1]}")
+        if not np.isfinite(x).all():
+            raise ValueError(f"{where}: missing values are not read here: fill them in first")
+        series.append(x)
+    if not series:
+        raise ValueError(f"{path} holds no series: is it a .ts file with @data?")
+    return series, np.array(labels, np.int32) if names else None, names

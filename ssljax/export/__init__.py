@@ -1,0 +1,185 @@
+"""Taking an encoder out of ssljax, and bringing one in."""
+
+import dataclasses
+import importlib.metadata
+from pathlib import Path
+from typing import Any, Literal
+
+import jax
+import numpy as np
+
+from ssljax import nets
+from ssljax.export import safetensors
+from ssljax.export.stablehlo import export_stablehlo
+from ssljax.export.torch_names import (
+    resnet_from_torch,
+    resnet_to_torch,
+    vit_from_timm,
+    vit_from_torchvision,
+    vit_to_timm,
+    vit_to_torchvision,
+)
+from ssljax.nets import ResNet, ViT
+
+__all__ = [
+    "FORMATS",
+    "export",
+    "export_stablehlo",
+    "load",
+    "resnet_from_torch",
+    "resnet_to_torch",
+    "vit_from_timm",
+    "vit_from_torchvision",
+    "vit_to_timm",
+    "vit_to_torchvision",
+]
+
+PyTree = Any
+FORMATS = {
+    "safetensors": "the arrays under ssljax's own names; any encoder",
+    "torchvision": "a state dict for torchvision as safetensors; ResNet, ViT with pool='cls'",
+    "timm": "a state dict for timm as safetensors; ResNet, ViT",
+    "stablehlo": "the encoder as a function that runs with JAX alone; any encoder",
+}
+# Fields that say how an encoder is computed or started, not what its parameters mean.
+_FREE = ("dtype", "pool", "any_size", "zero_init_residual")
+
+
+def export(
+    *,
+    encoder: Any,
+    params: PyTree,
+    stats: PyTree,
+    format: Literal["safetensors", "torchvision", "timm", "stablehlo"],
+    out: Path | str,
+    image_size: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    channels: int,
+) -> Path:
+    """Writes an encoder to `out`, and what a reader must know of it to `out` + ".json".
+
+    Args:
+      encoder: a module of `ssljax.nets`.
+      params, stats: its parameters and running statistics.
+      format: one of `FORMATS`.
+      out: the file to write.
+      image_size: side of the images in pixels.
+      mean, std: of the normalisation it was trained with, one number a channel, or one for all.
+        Only "stablehlo" normalises by itself.
+      channels: channels of the images.
+    Returns: `out`.
+    Raises: ValueError where there is no such format for this encoder, or where parameters, image
+      size and normalisation do not fit it.
+    """
+    out = Path(out)
+    if format not in FORMATS:
+        raise ValueError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
+    if not {len(mean), len(std)} <= {1, channels} or min(std) <= 0:
+        raise ValueError(
+            f"mean {mean} and std {std} must hold one number for each of {channels} channels, or "
+            "one for all, and std must be positive"
+        )
+    mean, std = (tuple(map(float, v * channels if len(v) == 1 else v)) for v in (mean, std))
+    params, stats = jax.device_get((params, stats))
+    if isinstance(encoder, ViT) and encoder.mask_token:  # features do not need it
+        encoder = encoder.clone(mask_token=False)
+        params = {name: leaf for name, leaf in params.items() if name != "mask_token"}
+    image = jax.ShapeDtypeStruct((1, image_size, image_size, channels), np.float32)
+    features = jax.eval_shape(lambda x: _features(encoder, (params, stats), x), image)
+
+    if format == "stablehlo":
+        export_stablehlo(
+            lambda arrays, x: _features(encoder, arrays, x),
+            (params, stats),
+            image_size=image_size,
+            channels=channels,
+            mean=mean,
+            std=std,
+            out=out,
+        )
+    elif format == "safetensors":
+        safetensors.write(out, safetensors.native_names(params, stats))
+    else:
+        safetensors.write(out, _torch_tensors(encoder, params, stats, format, image_size))
+    safetensors.write_config(
+        out,
+        {
+            "format": format,
+            "version": importlib.metadata.version("ssljax"),
+            "encoder": _describe(encoder),
+            "image_size": image_size,
+            "channels": channels,
+            "mean": mean,
+            "std": std,
+            "normalised_inside": format == "stablehlo",
+            "features": features.shape[-1],
+        },
+    )
+    return out
+
+
+def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
+    """(params, stats) for `encoder` from a safetensors file of ours, of torchvision or of timm.
+
+    Which of them it is shows in the names. A classifier in the file is ignored.
+    Raises: FileNotFoundError, or ValueError where the file does not fit `encoder`, listing every
+      name and shape that differs.
+    """
+    path = Path(path)
+    config = safetensors.read_config(path) or {}
+    if config.get("format") == "stablehlo":
+        raise ValueError(
+            f"{path} holds a function and no parameters: run it with jax.export.deserialize"
+        )
+    tensors = safetensors.read(path)
+    _same_encoder(path, config.get("encoder", {}), _describe(encoder))
+    if any(name.startswith("encoder/") for name in tensors):
+        return safetensors.from_native_names(encoder, tensors)
+    if isinstance(encoder, ResNet):
+        return resnet_from_torch(encoder, tensors)
+    if isinstance(encoder, ViT):
+        torchvision = "class_token" in tensors
+        return (vit_from_torchvision if torchvision else vit_from_timm)(encoder, tensors)
+    raise ValueError(
+        f"{path} has names of torch, which {type(encoder).__name__} has no counterpart for: "
+        "ResNet and ViT can be read from it"
+    )
+
+
+def _features(encoder: Any, arrays: tuple[PyTree, PyTree], x: jax.Array) -> jax.Array:
+    return nets.apply(encoder, *arrays, x, train=False)[0]
+
+
+def _torch_tensors(
+    encoder: Any, params: PyTree, stats: PyTree, format: str, image_size: int
+) -> dict[str, np.ndarray]:
+    if isinstance(encoder, ResNet):
+        return resnet_to_torch(encoder, params, stats)
+    if isinstance(encoder, ViT):
+        write = {"timm": vit_to_timm, "torchvision": vit_to_torchvision}[format]
+        side = image_size // encoder.patch
+        return write(encoder, params, grid=(side, side))
+    raise ValueError(
+        f"{type(encoder).__name__} has no counterpart in {format}: "
+        "the formats that work are safetensors and stablehlo"
+    )
+
+
+def _describe(encoder: Any) -> dict[str, Any]:
+    """Type and fields of a module; Flax adds "parent" and "name", which say where it sits."""
+    names = [f.name for f in dataclasses.fields(encoder) if f.name not in ("parent", "name")]
+    values = {name: getattr(encoder, name) for name in names}
+    lists = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
+    return {"type": type(encoder).__name__} | lists
+
+
+def _same_encoder(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
+    """Catches what shapes do not show, such as another number of heads."""
+    wrong = [
+        f"{name} is {before[name]!r} in the file and {now.get(name)!r} here"
+        for name in before
+        if name not in _FREE and before[name] != now.get(name)
+    ]
+    if wrong:
+        raise ValueError(f"{path} holds another encoder: " + "; ".join(wrong))

@@ -1,0 +1,188 @@
+"""What self-training trains: a network by `ssljax.train`, or any estimator of scikit-learn.
+
+A learner is a frozen dataclass with `train(data, labels, folder, seed, start) -> Teacher`; a
+teacher can `guess` the targets of any data and give its `features` (`pseudolabels.generate`).
+"""
+
+import dataclasses
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ssljax.data.chosen import Chosen
+from ssljax.method import State, started
+from ssljax.methods import Student
+from ssljax.optimizers import Optimizer
+from ssljax.pseudolabels.labels import Guess, Labels
+from ssljax.tasks import Task
+from ssljax.train import Cadence, fit
+
+_WHOLE = 512  # examples at a time in scikit-learn's passes over the data
+
+
+@dataclass(frozen=True, kw_only=True)
+class Network:
+    """A task trained by gradient descent, always for the same number of steps."""
+
+    task: Task
+    optimizer: Optimizer = Optimizer(per_batch=None)
+    steps: int = 500
+    batch: int = 64
+    ema: float = 0.0
+    """Decay of the moving average that labels and is evaluated (mean teacher); 0: none."""
+    members: int = 1
+    """Networks of an ensemble, each from other weights and another order of the data."""
+    share: float | None = None
+    """Part of every batch that has true labels; None: as many as there are among all labels."""
+    cadence: Cadence = Cadence(log=100, save=500, keep=1, monitor=0)
+
+    def train(
+        self,
+        data: Any,
+        labels: Labels,
+        folder: Path,
+        *,
+        seed: int,
+        start: Any = None,
+    ) -> "NetworkTeacher":
+        """Trains or resumes in `folder`.
+
+        start: a teacher to begin from, or (params, stats) by network; None: fresh weights.
+        """
+        used = labels.take(labels.weight > 0)
+        target, given = used.target, used.is_given
+        chosen = Chosen(data, used.index, target, used.weight, given=given, share=self.share)
+        model = Student(task=self.task, ema=self.ema)
+        states = []
+        for member in range(self.members):
+            tx = self.optimizer.build(steps=self.steps, batch=self.batch)
+            method = model.build(tx, updates=self.steps // self.optimizer.accumulate)
+            cadence = self.cadence
+            begin = _start(start, model, member)
+            if begin is not None:
+                method = started(method, *begin)
+                cadence = dataclasses.replace(cadence, refresh=self.steps)
+            place = folder if self.members == 1 else folder / f"member{member}"
+            place.mkdir(parents=True, exist_ok=True)
+            state = fit(
+                method,
+                chosen,
+                steps=self.steps,
+                batch=self.batch,
+                seed=seed + 7919 * member,
+                cadence=cadence,
+                folder=place,
+            )
+            if int(state.step) < self.steps:
+                raise KeyboardInterrupt("stopped by a signal; the same command goes on")
+            states.append(state)
+        return NetworkTeacher(model, tuple(states), batch=max(self.batch, 256))
+
+
+def _start(start: Any, model: Student, member: int) -> tuple[Any, Any] | None:
+    if isinstance(start, NetworkTeacher):
+        start = model.teacher(start.states[min(member, len(start.states) - 1)])
+    # Copies: training donates its state, and what it started from may be needed again.
+    return None if start is None else jax.tree.map(lambda x: np.array(x), start)
+
+
+class NetworkTeacher:
+    """One network or several, with their weights."""
+
+    def __init__(self, model: Student, states: tuple[State, ...], *, batch: int) -> None:
+        self.model, self.states, self.batch = model, states, batch
+        self._outputs = jax.jit(model.predict)
+        self._embed = jax.jit(model.embed)
+
+    def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
+        """Targets of all examples of `data`, in its order; the average of members and views."""
+        task, key = self.model.task, jax.random.key(seed)
+        finish = jax.jit(partial(_finished, task))
+        targets, confidences, ps = [], [], []
+        for i, rows in enumerate(data.once(self.batch)):
+            x = _arrays(rows)
+            keys = [None]
+            if views:
+                keys = list(jax.random.split(jax.random.fold_in(key, i), views))
+            outputs = [self._outputs(state, x, k) for state in self.states for k in keys]
+            target, confidence, p = jax.device_get(finish(jax.numpy.stack(outputs)))
+            mask = rows["mask"]
+            targets.append(target[mask])
+            confidences.append(confidence[mask])
+            ps.append(None if p is None else p[mask])
+        p = None if ps[0] is None else np.concatenate(ps)
+        confidence = np.clip(np.concatenate(confidences), 0, 1)
+        return Guess(np.concatenate(targets), confidence, p)
+
+    def features(self, data: Any) -> np.ndarray:
+        """float32 [N, D] of the (first) encoder."""
+        parts = [
+            np.asarray(self._embed(self.states[0], _arrays(rows)), np.float32)[rows["mask"]]
+            for rows in data.once(self.batch)
+        ]
+        return np.concatenate(parts)
+
+
+def _finished(task: Task, outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array | None]:
+    mean = task.target.average(outputs) if len(outputs) > 1 else outputs[0]
+    return *task.pseudo(mean), task.target.probabilities(mean)
+
+
+def _arrays(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+    return {k: v for k, v in rows.items() if k not in ("label", "mask")}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scikit:
+    """An estimator of scikit-learn with `predict_proba`, on the plainest features of the reader."""
+
+    estimator: Callable[[], Any]
+    """Called without arguments for a fresh estimator: a frozen dataclass with `__call__`."""
+    reader: Any = None
+    """What gives the features; None: rows have "features"."""
+
+    def train(
+        self, data: Any, labels: Labels, folder: Path, *, seed: int, start: Any = None
+    ) -> "ScikitTeacher":
+        """Fits anew; `start` is not used, nor `folder`: a fit is repeated after a kill."""
+        del start, folder
+        teacher = ScikitTeacher(self.estimator(), self.reader, classes=len(data.classes))
+        used = labels.take(labels.weight > 0)
+        fitted = teacher.estimator
+        if "random_state" in fitted.get_params():
+            fitted.set_params(random_state=seed)
+        x = teacher.features(data)[used.index]
+        # Estimators without weights are only given labels that count fully.
+        plain = bool((used.weight == 1).all())
+        fitted.fit(x, used.hard(), **({} if plain else {"sample_weight": used.weight}))
+        return teacher
+
+
+class ScikitTeacher:
+    """A fitted estimator."""
+
+    def __init__(self, estimator: Any, reader: Any, *, classes: int) -> None:
+        self.estimator, self._reader, self._classes = estimator, reader, classes
+        self._kept: tuple[Any, np.ndarray] | None = None
+
+    def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
+        """Classes by `predict_proba`. Raises: ValueError for random views."""
+        if views:
+            raise ValueError("random views are of networks: set generate.views to 0")
+        found = np.asarray(self.estimator.predict_proba(self.features(data)))
+        p = np.zeros((len(found), self._classes))
+        p[:, self.estimator.classes_] = found
+        return Guess.of(p)
+
+    def features(self, data: Any) -> np.ndarray:
+        """float32 [N, D], the plainest of the reader."""
+        if self._kept is None or self._kept[0] is not data:
+            plain = self._reader.plain if self._reader else lambda rows: rows["features"]
+            parts = [np.asarray(plain(r), np.float32)[r["mask"]] for r in data.once(_WHOLE)]
+            self._kept = (data, np.concatenate(parts))
+        return self._kept[1]

@@ -1,0 +1,102 @@
+"""Methods: one paper per file, each a frozen dataclass that builds a `ssljax.method.Method`."""
+
+from ssljax.methods.adain import AdaIN
+from ssljax.methods.adamatch import AdaMatch
+from ssljax.methods.autoencoder import Autoencoder
+from ssljax.methods.barlow_twins import BarlowTwins
+from ssljax.methods.bert import BERT
+from ssljax.methods.byol import BYOL
+from ssljax.methods.colorization import Colorization
+from ssljax.methods.context_encoder import ContextEncoder
+from ssljax.methods.data2vec import Data2Vec
+from ssljax.methods.dcl import DCL
+from ssljax.methods.deepcluster import DeepCluster
+from ssljax.methods.dino import DINO
+from ssljax.methods.dinov2 import DINOv2
+from ssljax.methods.electra import ELECTRA
+from ssljax.methods.fixmatch import FixMatch
+from ssljax.methods.flexmatch import FlexMatch
+from ssljax.methods.freematch import FreeMatch
+from ssljax.methods.gan import GAN
+from ssljax.methods.gpt import GPT
+from ssljax.methods.ibot import IBOT
+from ssljax.methods.ijepa import IJEPA
+from ssljax.methods.jigsaw import Jigsaw
+from ssljax.methods.lejepa import LeJEPA
+from ssljax.methods.mae import MAE
+from ssljax.methods.mean_teacher import MeanTeacher
+from ssljax.methods.moco_v2 import MoCoV2
+from ssljax.methods.moco_v3 import MoCoV3
+from ssljax.methods.msn import MSN
+from ssljax.methods.nnclr import NNCLR
+from ssljax.methods.pseudo_label import PseudoLabel
+from ssljax.methods.relative_patch import RelativePatch
+from ssljax.methods.rotation import Rotation
+from ssljax.methods.scan import SCAN, SelfLabel
+from ssljax.methods.simclr import SimCLR
+from ssljax.methods.simcse import SimCSE
+from ssljax.methods.simmim import SimMIM
+from ssljax.methods.simsiam import SimSiam
+from ssljax.methods.softmatch import SoftMatch
+from ssljax.methods.student import Student
+from ssljax.methods.supcon import SupCon
+from ssljax.methods.supervised import Supervised
+from ssljax.methods.swav import SwAV
+from ssljax.methods.t5 import T5
+from ssljax.methods.tico import TiCo
+from ssljax.methods.uda import UDA
+from ssljax.methods.vae import VAE
+from ssljax.methods.vicreg import VICReg
+from ssljax.methods.wmse import WMSE
+
+__all__ = [
+    "BERT",
+    "BYOL",
+    "DCL",
+    "DINO",
+    "ELECTRA",
+    "GAN",
+    "GPT",
+    "IBOT",
+    "IJEPA",
+    "MAE",
+    "MSN",
+    "NNCLR",
+    "SCAN",
+    "T5",
+    "UDA",
+    "VAE",
+    "WMSE",
+    "AdaIN",
+    "AdaMatch",
+    "Autoencoder",
+    "BarlowTwins",
+    "Colorization",
+    "ContextEncoder",
+    "DINOv2",
+    "Data2Vec",
+    "DeepCluster",
+    "FixMatch",
+    "FlexMatch",
+    "FreeMatch",
+    "Jigsaw",
+    "LeJEPA",
+    "MeanTeacher",
+    "MoCoV2",
+    "MoCoV3",
+    "PseudoLabel",
+    "RelativePatch",
+    "Rotation",
+    "SelfLabel",
+    "SimCLR",
+    "SimCSE",
+    "SimMIM",
+    "SimSiam",
+    "SoftMatch",
+    "Student",
+    "SupCon",
+    "Supervised",
+    "SwAV",
+    "TiCo",
+    "VICReg",
+]

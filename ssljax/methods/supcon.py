@@ -1,0 +1,70 @@
+"""SupCon: all views of a class attract each other and repel those of other classes.
+
+Khosla et al., "Supervised Contrastive Learning", 2020, arXiv:2004.11362, equation 2 ("out").
+
+    L = mean over 2B views i of  logsumexp_{j != i} s_ij - mean over its class of s_ij,  j != i
+
+It needs `label` in the batch; a view whose label is negative (unknown) has only its partner, so
+that without any labels this is SimCLR. Differs from the paper: SimCLR's views in place of
+AutoAugment, and the loss is not multiplied by temperature / 0.07 as in the authors' code.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ssljax import nets
+from ssljax.losses.contrastive import supcon
+from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.nets import MLP, ResNet
+from ssljax.views import ImageView, show_pair, view_pair
+
+
+@dataclass(frozen=True, kw_only=True)
+class SupCon:
+    """SupCon with the paper's network and temperature for ImageNet."""
+
+    encoder: Any = ResNet(depth=50)
+    projector: MLP = MLP(widths=(2048, 128), norm=False)
+    view: ImageView = ImageView()
+    """Drawn twice for each image."""
+    temperature: float = 0.1
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
+        if "label" not in batch:
+            raise ValueError("SupCon learns from labels: its data need a 'label', -1 if unknown")
+        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
+        return params, {"stats": stats}
+
+    def loss(
+        self, params: Any, extra: Any, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[Any, Metrics]]:
+        # Both views in one pass, so that batch norm sees them together, as the authors do it.
+        views = jnp.stack(view_pair((self.view, self.view), key, batch["image"]), axis=1)
+        z, stats = nets.apply_crops(self._chain, params, extra["stats"], [views], train=True)
+        value = supcon(z[:, 0], z[:, 1], batch["label"], temperature=self.temperature)
+        return value, ({"stats": stats}, {})
+
+    def embed(self, state: State, batch: Batch) -> jax.Array:
+        x = self.plain_view.plain(batch["image"])
+        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
+
+    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+        """Pictures for the report."""
+        return show_pair((self.view, self.view), key, batch["image"])
+
+    @property
+    def plain_view(self) -> ImageView:
+        """How `embed` prepares an image; an export does the same."""
+        return self.view
+
+    @property
+    def _chain(self) -> dict[str, Any]:
+        return {"encoder": self.encoder, "projector": self.projector}
+
+    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
+        del updates  # nothing in SupCon depends on the length of the run
+        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -1,0 +1,175 @@
+"""Where numbers go (console, JSON lines, TensorBoard) and the monitor that notices collapse.
+
+`metrics.jsonl` holds one object a logged step. A resumed run first cuts off what lies beyond the
+restored step, so that no step stands there twice and none is missing. Keys that start with
+`machine/` depend on the machine (`ssljax.clock`); all others are the same in every run of the same
+configuration.
+"""
+
+import json
+import logging
+import math
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+log = logging.getLogger("ssljax")
+
+
+class JsonLines:
+    """Appends rows to `metrics.jsonl`; rows beyond step `resume_at` are removed first."""
+
+    def __init__(self, path: Path, *, resume_at: int = 0):
+        self._path = path
+        if path.exists():
+            rows = [line for line in path.read_text().splitlines() if _step_of(line) <= resume_at]
+            fresh = path.with_suffix(".jsonl.tmp")
+            fresh.write_text("".join(row + "\n" for row in rows if resume_at))
+            os.replace(fresh, path)
+        self._file = path.open("a")
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One row. JSON has no NaN or infinity: they become strings that float() reads."""
+        row = {"step": step}
+        row.update({k: v if math.isfinite(v) else str(v) for k, v in values.items()})
+        self._file.write(json.dumps(row) + "\n")
+        self._file.flush()
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def _step_of(line: str) -> float:
+    """The step of a row; a row that a kill cut short belongs to no step and is dropped."""
+    try:
+        return json.loads(line)["step"]
+    except (json.JSONDecodeError, KeyError, TypeError):
+        return math.inf
+
+
+class TensorBoard:
+    """Scalars as TensorBoard events under `folder`.
+
+    Written here and now: SummaryWriter hands them to a thread of its own, and where that thread
+    cannot write (a full disk) its queue fills up and the run hangs without a word.
+    """
+
+    def __init__(self, folder: Path, *, resume_at: int = 0):
+        # Slow to import; workers of a pod do not need it.
+        from tensorboardX import proto, summary
+        from tensorboardX.event_file_writer import EventsWriter
+
+        folder.mkdir(parents=True, exist_ok=True)
+        self._event, self._scalar = proto.event_pb2.Event, summary.scalar
+        # The time in the name counts in seconds: two starts within one must not share a file.
+        self._writer = EventsWriter(str(folder / "events"), f".{resume_at}.{os.getpid()}")
+        if resume_at:  # readers then drop what an earlier start has written beyond this step
+            begin = proto.event_pb2.SessionLog(status=proto.event_pb2.SessionLog.START)
+            for mark in ({"file_version": "brain.Event:2"}, {"session_log": begin}):
+                self._writer.write_event(
+                    self._event(wall_time=time.time(), step=resume_at + 1, **mark)
+                )
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        for key, value in values.items():
+            self._writer.write_event(
+                self._event(wall_time=time.time(), step=step, summary=self._scalar(key, value))
+            )
+        self._writer.flush()
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class ProgressBar:
+    """A progress bar with loss, examples a second, time left; silent without a terminal."""
+
+    def __init__(self, steps: int, *, resume_at: int = 0):
+        self._bar = None
+        if sys.stderr.isatty():
+            columns = [
+                TextColumn("step {task.completed}/{task.total}"),
+                BarColumn(),
+                TaskProgressColumn(),
+                TextColumn("{task.fields[text]}"),
+                TimeRemainingColumn(),
+            ]
+            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar.start()
+            self._task = self._bar.add_task("", total=steps, completed=resume_at, text="")
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        if self._bar is not None and "loss" in values:
+            text = f"loss {values['loss']:.4f}"
+            if "machine/examples_per_second" in values:
+                text += f"  {values['machine/examples_per_second']:,.0f} examples/s"
+            self._bar.update(self._task, completed=step, text=text)
+
+    def close(self) -> None:
+        if self._bar is not None:
+            self._bar.stop()
+
+
+class Writers:
+    """Several writers as one. Only the first host writes; the others call the same methods for
+    nothing.
+    """
+
+    def __init__(
+        self, folder: Path | None, *, steps: int, resume_at: int = 0, writing: bool = True
+    ):
+        self._writers: list = []
+        if writing:
+            self._writers.append(ProgressBar(steps, resume_at=resume_at))
+            if folder is not None:
+                self._writers.append(JsonLines(folder / "metrics.jsonl", resume_at=resume_at))
+                self._writers.append(TensorBoard(folder / "tensorboard", resume_at=resume_at))
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        values = {key: float(value) for key, value in values.items()}
+        for writer in self._writers:
+            writer.write(step, values)
+
+    def close(self) -> None:
+        for writer in self._writers:
+            writer.close()
+
+
+def spread(features: np.ndarray) -> dict[str, float]:
+    """How much room features [B, D] take: the two numbers that fall when an encoder collapses.
+
+    `feature_std`: mean over dimensions of the standard deviation of L2-normalised features; 0 is a
+    single point, 1/sqrt(D) is isotropic. `rankme`: exp of the entropy of the singular values
+    (Garrido et al. 2023, arXiv:2210.02885), between 1 and min(B, D).
+    """
+    x = np.asarray(features, np.float64)
+    unit = x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
+    # Singular values from the smaller Gram matrix: a few milliseconds instead of a full
+    # decomposition.
+    gram = x @ x.T if len(x) < x.shape[1] else x.T @ x
+    s = np.sqrt(np.clip(np.linalg.eigvalsh(gram), 0, None))
+    p = s / max(s.sum(), 1e-12) + 1e-7
+    return {
+        "feature_std": float(unit.std(axis=0).mean()),
+        "rankme": float(np.exp(-(p * np.log(p)).sum())),
+    }
+
+
+def collapsed(values: dict[str, float], *, dimensions: int) -> str | None:
+    """A sentence when the features have collapsed, else None: std below 2% of isotropic, or rank
+    below 1.5.
+    """
+    healthy = 1 / math.sqrt(dimensions)
+    if values["feature_std"] < 0.02 * healthy:
+        return (
+            f"the features have collapsed: standard deviation {values['feature_std']:.1e}, "
+            f"{healthy:.1e} would be isotropic"
+        )
+    if values["rankme"] < 1.5:
+        return f"the features have collapsed onto one direction: RankMe {values['rankme']:.2f}"
+    return None

@@ -1,0 +1,97 @@
+"""Networks: the Flax modules, and the two functions through which everything else uses them."""
+
+from ssljax.nets.apply import apply, init
+from ssljax.nets.autoencoder import ConvDecoder, ConvEncoder, VariationalEncoder, blend, draw
+from ssljax.nets.bert import (
+    Bert,
+    Pooler,
+    RealHead,
+    TokenHead,
+    bert,
+    mean_tokens,
+    roberta,
+    segments_of,
+    text_inputs,
+    tied_logits,
+    word_table,
+)
+from ssljax.nets.chain import apply_chain, apply_crops, apply_each, apply_groups, init_chain
+from ssljax.nets.clip import ImageTower, TextTower, siglip_image, siglip_text
+from ssljax.nets.decoder import Decoder
+from ssljax.nets.few import apply_few
+from ssljax.nets.gan import (
+    DiscriminatorHead,
+    DiscriminatorTrunk,
+    Generator,
+    init_discriminator,
+    score,
+)
+from ssljax.nets.gpt2 import GPT2, gpt2
+from ssljax.nets.mlp import MLP
+from ssljax.nets.pixels import PixelHead
+from ssljax.nets.prototypes import DINOHead, hold, unit_rows
+from ssljax.nets.recurrent import LSTM
+from ssljax.nets.resnet import ResNet, SmallConv
+from ssljax.nets.style import StyleDecoder, StyleEncoder
+from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
+from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
+from ssljax.nets.wide_resnet import WideResNet
+
+__all__ = [
+    "GPT2",
+    "LSTM",
+    "MLP",
+    "Bert",
+    "ConvDecoder",
+    "ConvEncoder",
+    "DINOHead",
+    "Decoder",
+    "DiscriminatorHead",
+    "DiscriminatorTrunk",
+    "Generator",
+    "ImageTower",
+    "PixelHead",
+    "Pooler",
+    "RealHead",
+    "ResNet",
+    "SmallConv",
+    "StyleDecoder",
+    "StyleEncoder",
+    "T5Decoder",
+    "T5Encoder",
+    "TextTower",
+    "TokenHead",
+    "VariationalEncoder",
+    "ViT",
+    "WideResNet",
+    "apply",
+    "apply_chain",
+    "apply_crops",
+    "apply_each",
+    "apply_few",
+    "apply_groups",
+    "bert",
+    "blend",
+    "draw",
+    "gpt2",
+    "hold",
+    "init",
+    "init_chain",
+    "init_discriminator",
+    "mean_tokens",
+    "resize_positions",
+    "roberta",
+    "score",
+    "segments_of",
+    "shared_table",
+    "siglip_image",
+    "siglip_text",
+    "sincos_positions",
+    "t5",
+    "text_inputs",
+    "tied_logits",
+    "unit_rows",
+    "vit",
+    "word_table",
+    "xavier",
+]

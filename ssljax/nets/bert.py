@@ -1,0 +1,349 @@
+"""BERT and its relatives: transformers in which every token sees every other of its document.
+
+Devlin, Chang, Lee, Toutanova 2018, arXiv:1810.04805: learned positions, a norm behind each
+shortcut (post-LN), the exact GELU. RoBERTa (Liu et al. 2019, arXiv:1907.11692) is the same network
+whose positions start at 2, with one token type; ELECTRA (Clark et al. 2020, arXiv:2003.10555) has
+embeddings narrower than the network. Parameters have the names of Hugging Face transformers.
+"""
+
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ssljax.nets.attention import attend
+
+NORMAL = nn.initializers.normal(0.02)
+_SIZES = {
+    "tiny": (128, 2, 2),
+    "mini": (256, 4, 4),
+    "small": (512, 4, 8),
+    "base": (768, 12, 12),
+    "large": (1024, 24, 16),
+}
+
+
+def text_inputs(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
+    """What networks of text read of a batch: tokens and segments, and token types if there are."""
+    return {k: batch[k] for k in ("tokens", "segments", "types") if k in batch}
+
+
+def segments_of(x: dict[str, jax.Array]) -> jax.Array:
+    """Segments of an input, int32 [B, L]: one without padding where it names none."""
+    return x["segments"] if "segments" in x else jnp.ones_like(x["tokens"])
+
+
+def places_of(segments: jax.Array) -> jax.Array:
+    """Places of tokens in their own document, int32 [B, L], counted from 0 in each segment."""
+    at = jnp.arange(segments.shape[1])
+    first = jnp.concatenate(
+        [jnp.ones_like(segments[:, :1], bool), segments[:, 1:] != segments[:, :-1]], axis=1
+    )
+    return at - jax.lax.cummax(jnp.where(first, at, 0), axis=1)
+
+
+def mean_tokens(tokens: jax.Array, segments: jax.Array) -> jax.Array:
+    """Mean of the tokens [B, L, D] that are not padding: [B, D] float32."""
+    real = (segments > 0).astype(jnp.float32)[..., None]
+    return jnp.sum(tokens.astype(jnp.float32) * real, 1) / jnp.maximum(jnp.sum(real, 1), 1.0)
+
+
+def check_tokens(x: Any, *, length: int, network: str) -> None:
+    """Raises ValueError unless x is {"tokens": int [B, L]} with L up to `length`."""
+    if not isinstance(x, dict) or "tokens" not in x:
+        raise ValueError(f'{network} takes {{"tokens": int [B, L], "segments": int [B, L]}}')
+    tokens = x["tokens"]
+    if tokens.ndim != 2 or not jnp.issubdtype(tokens.dtype, jnp.integer):
+        raise ValueError(
+            f"{network} takes integer tokens [B, L], got {tokens.dtype} {tokens.shape}"
+        )
+    if tokens.shape[1] > length:
+        raise ValueError(
+            f"rows of {tokens.shape[1]} tokens, but this {network} has positions for {length}: "
+            "shorten --reader.length or lengthen --method.encoder.length"
+        )
+
+
+def _dense(features: int, dtype: str, name: str) -> nn.Dense:
+    return nn.Dense(features, kernel_init=NORMAL, dtype=jnp.dtype(dtype), name=name)
+
+
+def _norm(eps: float, dtype: str, name: str = "LayerNorm") -> nn.LayerNorm:
+    # Two passes: E[x^2] - E[x]^2 loses digits where a row is far from zero.
+    return nn.LayerNorm(epsilon=eps, use_fast_variance=False, dtype=jnp.dtype(dtype), name=name)
+
+
+class _Embeddings(nn.Module):
+    vocab: int
+    width: int
+    positions: int
+    types: int
+    eps: float
+    dropout: float
+    dtype: str
+
+    @nn.compact
+    def __call__(self, tokens: jax.Array, places: jax.Array, types: jax.Array, train: bool) -> Any:
+        def table(size: int, name: str) -> nn.Embed:
+            return nn.Embed(size, self.width, embedding_init=NORMAL, name=name)
+
+        x = table(self.vocab, "word_embeddings")(tokens)
+        x = x + table(self.types, "token_type_embeddings")(types)
+        x = x + table(self.positions, "position_embeddings")(places)
+        x = _norm(self.eps, self.dtype)(x)
+        return nn.Dropout(self.dropout, deterministic=not train)(x)
+
+
+class _SelfAttention(nn.Module):
+    heads: int
+    dropout: float
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> jax.Array:
+        b, n, d = x.shape
+        q, k, v = (
+            _dense(d, self.dtype, name)(x).reshape(b, n, self.heads, d // self.heads)
+            for name in ("query", "key", "value")
+        )
+        rate = self.dropout if train else 0.0
+        key = self.make_rng("dropout") if rate > 0 else None
+        return attend(q, k, v, segments=segments, dropout=rate, key=key).reshape(b, n, d)
+
+
+class _Output(nn.Module):
+    """A linear layer, dropout, the shortcut, and the norm behind it."""
+
+    eps: float
+    dropout: float
+    dtype: str
+
+    @nn.compact
+    def __call__(self, y: jax.Array, x: jax.Array, train: bool) -> jax.Array:
+        y = _dense(x.shape[-1], self.dtype, "dense")(y)
+        y = nn.Dropout(self.dropout, deterministic=not train)(y)
+        return _norm(self.eps, self.dtype)(x + y)
+
+
+class _AttentionPart(nn.Module):
+    heads: int
+    eps: float
+    dropout: float
+    attention_dropout: float
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> jax.Array:
+        attention = _SelfAttention(self.heads, self.attention_dropout, self.dtype, name="self")
+        y = attention(x, segments, train)
+        return _Output(self.eps, self.dropout, self.dtype, name="output")(y, x, train)
+
+
+class _Intermediate(nn.Module):
+    hidden: int
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        return jax.nn.gelu(_dense(self.hidden, self.dtype, "dense")(x), approximate=False)
+
+
+class _Layer(nn.Module):
+    heads: int
+    hidden: int
+    eps: float
+    dropout: float
+    attention_dropout: float
+    dtype: str
+
+    @nn.compact
+    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> jax.Array:
+        x = _AttentionPart(
+            self.heads,
+            self.eps,
+            self.dropout,
+            self.attention_dropout,
+            self.dtype,
+            name="attention",
+        )(x, segments, train)
+        y = _Intermediate(self.hidden, self.dtype, name="intermediate")(x)
+        return _Output(self.eps, self.dropout, self.dtype, name="output")(y, x, train)
+
+
+class _Layers(nn.Module):
+    depth: int
+    layer: dict[str, Any]
+
+    @nn.compact
+    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> list[jax.Array]:
+        outputs = [x]
+        for i in range(self.depth):
+            outputs.append(_Layer(**self.layer, name=f"layer_{i}")(outputs[-1], segments, train))
+        return outputs
+
+
+class Bert(nn.Module):
+    """{"tokens": int [B, L], "segments": int [B, L], "types": int [B, L]} -> [B, width] float32.
+
+    `segments` numbers the documents of a row from 1, 0 is padding; without it a row is one
+    document. `types` tells the two parts of a pair apart, 0 without it. Training needs
+    rngs={"dropout": key} where a rate is above 0. Raises: ValueError for other input.
+    """
+
+    vocab: int = 30522
+    """Size of the vocabulary."""
+    width: int = 768
+    """Width of a token."""
+    depth: int = 12
+    """Number of layers."""
+    heads: int = 12
+    """Attention heads; the width must be divisible by it."""
+    hidden: int = 3072
+    """Hidden width of the feedforward parts."""
+    length: int = 512
+    """Positions: the longest row."""
+    types: int = 2
+    """Token types: 2 in BERT, 1 in RoBERTa."""
+    first_position: int = 0
+    """Number of the first position: 0 in BERT, 2 in RoBERTa."""
+    embedding_width: int | None = None
+    """Width of the embeddings, if not that of a token: 128 in ELECTRA-Small."""
+    eps: float = 1e-12
+    """Of the norms: 1e-12 in BERT, 1e-5 in RoBERTa."""
+    dropout: float = 0.1
+    """Rate behind embeddings and linear layers."""
+    attention_dropout: float = 0.1
+    """Rate on attention weights; above 0 attention cannot use a fused kernel."""
+    pool: Literal["mean", "cls"] = "mean"
+    """The features: the mean of the tokens without padding, or the first token."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute dtype; parameters are float32."""
+
+    def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
+        if self.pool not in ("mean", "cls"):
+            raise ValueError(f"Bert has no pool {self.pool!r}: choose 'mean' or 'cls'")
+        tokens = self._run(x, train)[-1]
+        if self.pool == "cls":
+            return tokens[:, 0].astype(jnp.float32)
+        return mean_tokens(tokens, segments_of(x))
+
+    def tokens(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
+        """All tokens after the last layer: [B, L, width] float32."""
+        return self._run(x, train)[-1].astype(jnp.float32)
+
+    def layers(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
+        """Embeddings and the outputs of all layers: [1 + depth, B, L, width] float32."""
+        return jnp.stack(self._run(x, train)).astype(jnp.float32)
+
+    @nn.compact
+    def _run(self, x: dict[str, jax.Array], train: bool) -> list[jax.Array]:
+        check_tokens(x, length=self.length, network="Bert")
+        if self.width % self.heads:
+            raise ValueError(f"the width {self.width} is not divisible by {self.heads} heads")
+        segments = segments_of(x)
+        narrow = self.embedding_width or self.width
+        h = _Embeddings(
+            vocab=self.vocab,
+            width=narrow,
+            positions=self.length + self.first_position,
+            types=self.types,
+            eps=self.eps,
+            dropout=self.dropout,
+            dtype=self.dtype,
+            name="embeddings",
+        )(
+            x["tokens"],
+            places_of(segments) + self.first_position,
+            x.get("types", jnp.zeros_like(segments)),
+            train,
+        )
+        if narrow != self.width:
+            h = _dense(self.width, self.dtype, "embeddings_project")(h)
+        layer = {
+            "heads": self.heads,
+            "hidden": self.hidden,
+            "eps": self.eps,
+            "dropout": self.dropout,
+            "attention_dropout": self.attention_dropout,
+            "dtype": self.dtype,
+        }
+        return _Layers(self.depth, layer, name="encoder")(h, segments, train)
+
+
+class TokenHead(nn.Module):
+    """Predicts tokens: [..., width] -> logits [..., V] float32, by the embeddings of the words.
+
+    A linear layer, GELU and a norm, then products with the `table` of the encoder [V, E], which is
+    where its rows are learned too, plus a bias (BERT, Devlin et al. 2018).
+    """
+
+    vocab: int = 30522
+    """Size of the vocabulary, V."""
+    eps: float = 1e-12
+    """Of the norm."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute dtype; parameters are float32."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False, *, table: jax.Array) -> jax.Array:
+        del train
+        y = jax.nn.gelu(_dense(table.shape[1], self.dtype, "dense")(x), approximate=False)
+        y = _norm(self.eps, self.dtype)(y)
+        bias = self.param("bias", nn.initializers.zeros, (self.vocab,))
+        return tied_logits(y, table, self.dtype) + bias
+
+
+class Pooler(nn.Module):
+    """The first token through a linear layer and tanh: tokens [B, L, width] -> [B, width]."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute dtype; parameters are float32."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        del train
+        y = _dense(x.shape[-1], self.dtype, "dense")(x[:, 0])
+        return jnp.tanh(y).astype(jnp.float32)
+
+
+class RealHead(nn.Module):
+    """ELECTRA's question to each token, whether it was replaced: [..., width] -> logits [...]."""
+
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute dtype; parameters are float32."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        del train
+        y = jax.nn.gelu(_dense(x.shape[-1], self.dtype, "dense")(x), approximate=False)
+        return _dense(1, self.dtype, "dense_prediction")(y)[..., 0].astype(jnp.float32)
+
+
+def tied_logits(x: jax.Array, table: jax.Array, dtype: str) -> jax.Array:
+    """Products of states [..., D] with the embeddings of all words [V, D]: [..., V] float32."""
+    x, table = x.astype(dtype), table.astype(dtype)
+    return jnp.einsum("...d,vd->...v", x, table, preferred_element_type=jnp.float32)
+
+
+def word_table(params: Any) -> jax.Array:
+    """Embeddings of the words [V, E] in the parameters of a `Bert`."""
+    return params["embeddings"]["word_embeddings"]["embedding"]
+
+
+def bert(size: Literal["tiny", "mini", "small", "base", "large"], **fields: Any) -> Bert:
+    """A BERT of a usual size (Turc et al. 2019, arXiv:1908.08962, for the small ones).
+
+    `fields` are further fields of it. Raises: ValueError for another size.
+    """
+    if size not in _SIZES:
+        raise ValueError(f"there is no BERT size {size!r}: choose one of {', '.join(_SIZES)}")
+    width, depth, heads = _SIZES[size]
+    usual = {"width": width, "depth": depth, "heads": heads, "hidden": 4 * width}
+    return Bert(**usual | fields)
+
+
+def roberta(size: Literal["base", "large"], **fields: Any) -> Bert:
+    """A RoBERTa: a BERT with its vocabulary, positions from 2 and one token type."""
+    usual = {"vocab": 50265, "types": 1, "first_position": 2, "eps": 1e-5}
+    return bert(size, **usual | fields)

@@ -1,0 +1,72 @@
+"""Projector and predictor heads: linear, batch norm, ReLU, once a layer, then a last linear layer.
+
+What the papers use, with the fields that say it (widths apart):
+
+    SimCLR        projector   output_norm=True, output_bias=False
+    BYOL          both heads  output_bias=False
+    SimSiam       projector   hidden_bias=False, output_bias=False,
+                              output_norm=True, output_affine=False
+                  predictor   hidden_bias=False
+    Barlow Twins  projector   hidden_bias=False, output_bias=False
+    VICReg        expander    output_bias=False
+    MoCo v2       projector   norm=False
+    MSN           projector   activation="gelu"
+"""
+
+from typing import Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class MLP(nn.Module):
+    """`[..., D]` -> `[..., widths[-1]]` float32. Batch norm reduces over all axes but the last.
+
+    Raises: ValueError for input with fewer than two axes, or for empty widths.
+    """
+
+    widths: tuple[int, ...]
+    """Output width of each linear layer; the last is that of the head."""
+    norm: bool = True
+    """Batch norm after each hidden layer."""
+    activation: Literal["relu", "gelu"] = "relu"
+    """After the batch norm of each hidden layer; GELU is the exact one."""
+    output_norm: bool = False
+    """Batch norm after the last layer."""
+    output_affine: bool = True
+    """Whether the batch norm of the output has a scale and a bias."""
+    hidden_bias: bool = True
+    """Bias in the hidden linear layers."""
+    output_bias: bool = True
+    """Bias in the last linear layer."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute dtype; parameters and statistics are float32."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
+        if not self.widths:
+            raise ValueError("MLP needs at least one layer: widths=(2048, 128)")
+        if x.ndim < 2:
+            raise ValueError(f"MLP takes features [B, D], got an array of shape {x.shape}")
+        if self.activation not in ("relu", "gelu"):
+            raise ValueError(f"MLP has no activation {self.activation!r}: 'relu' or 'gelu'")
+        dtype = jnp.dtype(self.dtype)
+        for i, width in enumerate(self.widths):
+            last = i == len(self.widths) - 1
+            bias = self.output_bias if last else self.hidden_bias
+            x = nn.Dense(width, use_bias=bias, dtype=dtype, name=f"linear_{i}")(x)
+            if self.output_norm if last else self.norm:
+                affine = self.output_affine or not last
+                x = nn.BatchNorm(
+                    use_running_average=not train,
+                    momentum=0.9,
+                    epsilon=1e-5,
+                    use_scale=affine,
+                    use_bias=affine,
+                    dtype=dtype,
+                    name=f"bn_{i}",
+                )(x)
+            if not last:
+                x = nn.relu(x) if self.activation == "relu" else nn.gelu(x, approximate=False)
+        return x.astype(jnp.float32)

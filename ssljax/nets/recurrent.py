@@ -1,0 +1,44 @@
+"""LSTM over sequences of unequal length: Hochreiter, Schmidhuber, "Long Short-Term Memory", 1997.
+
+Differs from the paper: with forget gates (Gers et al. 2000), as every library has it.
+"""
+
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+
+class LSTM(nn.Module):
+    """(series `[B, T, C]`, steps bool `[B, T]`) -> features `[B, D]` float32, the mean of the
+    states over the real steps; D is width, or twice that in both directions.
+
+    The real steps of a row come first. Raises ValueError for other shapes.
+    """
+
+    width: int = 64
+    """Numbers in a state."""
+    layers: int = 1
+    both: bool = True
+    """Read every series forwards and backwards."""
+
+    @nn.compact
+    def __call__(self, x: Any, train: bool = False) -> jax.Array:
+        series, steps = x
+        if series.ndim != 3 or steps.shape != series.shape[:2]:
+            raise ValueError(
+                f"LSTM takes series [B, T, C] and steps [B, T], not {series.shape} and "
+                f"{steps.shape}"
+            )
+        lengths = jnp.sum(steps.astype(jnp.int32), axis=1)
+        h = series.astype(jnp.float32)
+        for i in range(self.layers):
+            ways = [nn.RNN(nn.OptimizedLSTMCell(self.width), name=f"forward{i}")]
+            if self.both:
+                cell = nn.OptimizedLSTMCell(self.width)
+                back = nn.RNN(cell, reverse=True, keep_order=True, name=f"backward{i}")
+                ways.append(back)
+            h = jnp.concatenate([way(h, seq_lengths=lengths) for way in ways], axis=-1)
+        real = steps[..., None].astype(jnp.float32)
+        return jnp.sum(h * real, axis=1) / jnp.maximum(jnp.sum(real, axis=1), 1.0)

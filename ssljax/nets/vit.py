@@ -1,0 +1,351 @@
+"""Vision transformer, identical to timm's and torchvision's: pre-norm blocks over image patches.
+
+Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929.
+
+    h <- h + attention(norm(h)),   h <- h + mlp(norm(h)),   features = norm(h)[class token]
+
+LayerNorm has eps 1e-6 (`eps`) and GELU is the exact one, as in both libraries; the defaults of Flax
+and torch differ. Submodules carry timm's names, with `blocks_0` for `blocks.0`.
+
+For masked methods some patches can be replaced by a learned token (`mask`) or left out (`keep`).
+"""
+
+import math
+from functools import partial
+from typing import Any, Literal
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ssljax.nets.apply import check_images
+
+NORMAL = nn.initializers.normal(0.02)
+# width, depth, heads
+SIZES = {
+    "tiny": (192, 12, 3),
+    "small": (384, 12, 6),
+    "base": (768, 12, 12),
+    "large": (1024, 24, 16),
+}
+
+
+def sincos_positions(height: int, width: int, dim: int) -> jax.Array:
+    """Fixed positions of a grid of patches, row by row: `[height * width, dim]` float32.
+
+    [sin(c w), cos(c w), sin(r w), cos(r w)] for column c, row r, frequencies w_i = 10000^(-4i/dim);
+    the order is that of the authors' code of He et al., "Masked Autoencoders Are Scalable Vision
+    Learners", 2021, arXiv:2111.06377.
+    Raises: ValueError where dim is not divisible by four.
+    """
+    if dim % 4:
+        raise ValueError(f"sin-cos positions need a width divisible by 4, got {dim}")
+    frequency = 10000.0 ** (-jnp.arange(dim // 4, dtype=jnp.float32) / (dim // 4))
+    row, column = jnp.divmod(jnp.arange(height * width), width)
+    angles = [position[:, None] * frequency for position in (column, row)]
+    return jnp.concatenate([f(a) for a in angles for f in (jnp.sin, jnp.cos)], axis=1)
+
+
+def resize_positions(table: jax.Array, height: int, width: int) -> jax.Array:
+    """Positions of a square grid for another one: `[1, N, D]` -> `[1, height * width, D]`.
+
+    Bicubic as torch has it (a = -0.75, borders repeated, not antialiased); DINO does the same.
+    """
+    side = math.isqrt(table.shape[1])
+    grid = table.reshape(side, side, -1)
+    rows, columns = _bicubic(side, height), _bicubic(side, width)
+    grid = jnp.einsum("ri,cj,ijd->rcd", rows, columns, grid, precision="highest")
+    return grid.reshape(1, height * width, -1)
+
+
+def _bicubic(old: int, new: int) -> jax.Array:
+    """Weights of the old points in each of the new ones, `[new, old]`."""
+    at = (jnp.arange(new) + 0.5) * old / new - 0.5
+    taps = jnp.floor(at)[:, None] + jnp.arange(-1, 3)
+    d = jnp.abs(at[:, None] - taps)
+    near = (1.25 * d - 2.25) * d**2 + 1
+    far = ((-0.75 * d + 3.75) * d - 6) * d + 3
+    which = jnp.clip(taps, 0, old - 1)[..., None] == jnp.arange(old)
+    return jnp.sum(jnp.where(d <= 1, near, far)[..., None] * which, axis=1)
+
+
+def dense(features: int, *, dtype: str, name: str) -> nn.Dense:
+    """A linear layer of a transformer."""
+    return nn.Dense(features, kernel_init=NORMAL, dtype=jnp.dtype(dtype), name=name)
+
+
+def layer_norm(*, dtype: str, name: str, eps: float = 1e-6) -> nn.LayerNorm:
+    """A norm of a transformer."""
+    # Two passes: E[x^2] - E[x]^2 loses digits where a row is far from zero.
+    return nn.LayerNorm(epsilon=eps, use_fast_variance=False, dtype=jnp.dtype(dtype), name=name)
+
+
+ACTIVATIONS = {
+    "gelu": partial(jax.nn.gelu, approximate=False),
+    "gelu_tanh": partial(jax.nn.gelu, approximate=True),
+    "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
+    "relu": jax.nn.relu,
+}
+
+
+class Attention(nn.Module):
+    """Multi-head self-attention, `[B, N, D]` -> `[B, N, D]`.
+
+    Nothing attends to tokens where `valid`, a bool `[B, N]`, is false. With `maps` the result is
+    instead how much each token attends to each, `[B, heads, N, N]` float32.
+    """
+
+    heads: int
+    """Attention heads."""
+    dtype: str
+    """Compute dtype."""
+    causal: bool = False
+    """Whether a token attends to itself and earlier ones only."""
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, valid: jax.Array | None = None, *, maps: bool = False
+    ) -> jax.Array:
+        b, n, d = x.shape
+        qkv = dense(3 * d, dtype=self.dtype, name="qkv")(x)
+        q, k, v = jnp.moveaxis(qkv.reshape(b, n, 3, self.heads, d // self.heads), 2, 0)
+        seen = None if valid is None else valid[:, None, None]
+        if self.causal:
+            earlier = jnp.tril(jnp.ones((1, 1, n, n), bool))
+            seen = earlier if seen is None else seen & earlier
+        if maps:
+            logits = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
+            return jax.nn.softmax(logits * (d // self.heads) ** -0.5, where=seen)
+        y = jax.nn.dot_product_attention(q, k, v, mask=seen)
+        return dense(d, dtype=self.dtype, name="proj")(y.reshape(b, n, d))
+
+
+class Feedforward(nn.Module):
+    """Two linear layers with an activation between, `[B, N, D]` -> `[B, N, D]`."""
+
+    hidden: int
+    """Width between the two."""
+    dtype: str
+    """Compute dtype."""
+    activation: str = "gelu"
+    """One of `ACTIVATIONS`: the exact GELU."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        y = ACTIVATIONS[self.activation](dense(self.hidden, dtype=self.dtype, name="fc1")(x))
+        return dense(x.shape[-1], dtype=self.dtype, name="fc2")(y)
+
+
+class TransformerBlock(nn.Module):
+    """Attention and feedforward, each behind a LayerNorm and beside a shortcut.
+
+    `valid` and `maps` are those of `Attention`.
+    """
+
+    heads: int
+    """Attention heads."""
+    hidden: int
+    """Hidden width of the feedforward part."""
+    dtype: str
+    """Compute dtype."""
+    eps: float = 1e-6
+    """Added to the variance in the norms."""
+    activation: str = "gelu"
+    """Of the feedforward part, one of `ACTIVATIONS`."""
+    causal: bool = False
+    """Whether a token attends to itself and earlier ones only."""
+
+    @nn.compact
+    def __call__(
+        self, x: jax.Array, valid: jax.Array | None = None, *, maps: bool = False
+    ) -> jax.Array:
+        attention = Attention(heads=self.heads, dtype=self.dtype, causal=self.causal, name="attn")
+        feedforward = Feedforward(
+            hidden=self.hidden, dtype=self.dtype, activation=self.activation, name="mlp"
+        )
+        y = layer_norm(dtype=self.dtype, name="norm1", eps=self.eps)(x)
+        y = attention(y, valid, maps=maps)
+        if maps:
+            return y
+        x = x + y
+        return x + feedforward(layer_norm(dtype=self.dtype, name="norm2", eps=self.eps)(x))
+
+
+class ViT(nn.Module):
+    """A vision transformer without its classifier: images `[B, H, W, C]` -> `[B, width]` float32.
+
+    Raises: ValueError for other input, and for images whose sides are not multiples of the patch.
+    """
+
+    patch: int = 16
+    """Side of a patch in pixels."""
+    width: int = 192
+    """Width of a token."""
+    depth: int = 12
+    """Number of blocks."""
+    heads: int = 3
+    """Attention heads; the width must be divisible by it."""
+    mlp_ratio: int = 4
+    """Hidden width of the feedforward parts, in widths of a token."""
+    positions: Literal["learned", "sincos"] = "learned"
+    """Learned embeddings fix the image size; sin-cos ones are no parameters and fit any size."""
+    pool: Literal["cls", "mean"] = "cls"
+    """The features: the class token, or the mean of the patch tokens, both after the last norm."""
+    any_size: bool = False
+    """Resize learned positions for images of another size than that at the start (see `init`)."""
+    mask_token: bool = False
+    """Have a learned token for masked patches."""
+    eps: float = 1e-6
+    """Added to the variance in the norms; some published weights were trained with another."""
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    """Compute dtype; parameters are float32."""
+
+    def __call__(self, x: jax.Array, train: bool = False, **masks: jax.Array | None) -> jax.Array:
+        """`masks` are those of `tokens`, but not `valid` with pool="mean"."""
+        if self.pool not in ("cls", "mean"):
+            raise ValueError(f"ViT has no pool {self.pool!r}: choose 'cls' or 'mean'")
+        tokens = self.tokens(x, train, **masks)
+        return tokens[:, 0] if self.pool == "cls" else tokens[:, 1:].mean(1)
+
+    def tokens(
+        self,
+        x: jax.Array,
+        train: bool = False,
+        *,
+        mask: jax.Array | None = None,
+        keep: jax.Array | None = None,
+        valid: jax.Array | None = None,
+    ) -> jax.Array:
+        """All tokens after the last norm, the class token first: `[B, 1 + N, width]` float32.
+
+        Args:
+          mask: bool `[B, N]`, true where a patch is replaced by the mask token.
+          keep: int32 `[B, K]`, the patches that stay, in this order; the result is
+            `[B, 1 + K, width]`.
+          valid: bool `[B, K]`, false where an entry of `keep` only fills up; nothing attends to it.
+        """
+        return self._run(x, mask, keep, valid)
+
+    def layers(self, x: jax.Array, train: bool = False, **masks: jax.Array | None) -> jax.Array:
+        """The outputs of all blocks, not normalised: `[depth, B, 1 + N, width]` float32."""
+        return self._run(x, **masks, want="layers")
+
+    def attention(self, x: jax.Array, train: bool = False) -> jax.Array:
+        """How each token attends to each in the last block: `[B, heads, 1 + N, 1 + N]` float32."""
+        return self._run(x, want="attention")
+
+    @nn.nowrap
+    def grid(self, x: jax.Array) -> tuple[int, int]:
+        """Rows and columns of patches of images `[B, H, W, C]`."""
+        return x.shape[1] // self.patch, x.shape[2] // self.patch
+
+    @nn.compact
+    def _run(
+        self,
+        x: jax.Array,
+        mask: jax.Array | None = None,
+        keep: jax.Array | None = None,
+        valid: jax.Array | None = None,
+        want: Literal["tokens", "layers", "attention"] = "tokens",
+    ) -> jax.Array:
+        self._check(x)
+        b, grid = x.shape[0], self.grid(x)
+        x = nn.Conv(
+            self.width,
+            (self.patch, self.patch),
+            strides=(self.patch, self.patch),
+            padding="VALID",
+            dtype=jnp.dtype(self.dtype),
+            name="patch_embed",
+        )(x)
+        x = x.reshape(b, -1, self.width)
+        if self.mask_token and (mask is not None or self.is_initializing()):
+            token = self.param("mask_token", NORMAL, (1, 1, self.width)).astype(x.dtype)
+        if mask is not None:
+            if not self.mask_token:
+                raise ValueError("this ViT has no token for masked patches: set mask_token=True")
+            x = jnp.where(mask[..., None], token, x)
+        cls = self.param("cls_token", nn.initializers.normal(1e-6), (1, 1, self.width))
+        x = jnp.concatenate([jnp.broadcast_to(cls, (b, 1, self.width)).astype(x.dtype), x], axis=1)
+        x = x + self._positions(*grid).astype(x.dtype)
+        if keep is not None:
+            x = jnp.take_along_axis(x, jnp.pad(keep + 1, ((0, 0), (1, 0)))[..., None], axis=1)
+        if valid is not None:
+            valid = jnp.pad(valid, ((0, 0), (1, 0)), constant_values=True)
+        outputs = []
+        for i in range(self.depth):
+            maps = want == "attention" and i == self.depth - 1
+            x = TransformerBlock(
+                heads=self.heads,
+                hidden=self.mlp_ratio * self.width,
+                dtype=self.dtype,
+                eps=self.eps,
+                name=f"blocks_{i}",
+            )(x, valid, maps=maps)
+            outputs.append(x)
+        if want == "attention":
+            return x
+        if want == "layers":
+            return jnp.stack(outputs).astype(jnp.float32)
+        return layer_norm(dtype=self.dtype, name="norm", eps=self.eps)(x).astype(jnp.float32)
+
+    def _positions(self, rows: int, columns: int) -> jax.Array:
+        """`[1, 1 + rows * columns, width]` float32."""
+        if self.positions == "sincos":  # the class token has no place in the grid: zero
+            grid = sincos_positions(rows, columns, self.width)
+            return jnp.pad(grid, ((1, 0), (0, 0)))[None]
+        shape = (1, 1 + rows * columns, self.width)
+        if not self.any_size:
+            return self.param("pos_embed", NORMAL, shape)
+        # The table has the shape that it got at the start, so that shape tells the grid.
+        if self.is_initializing() and rows != columns:
+            raise ValueError("a ViT with any_size=True has to start with square images")
+        if self.is_initializing() or not self.has_variable("params", "pos_embed"):
+            return self.param("pos_embed", NORMAL, shape)
+        table = self.get_variable("params", "pos_embed")
+        if rows == columns and table.shape == shape:
+            return table
+        grid = resize_positions(table[:, 1:], rows, columns)
+        return jnp.concatenate([table[:, :1], grid], axis=1)
+
+    def _check(self, x: jax.Array) -> None:
+        check_images(x, "ViT")
+        h, w = x.shape[1:3]
+        if h < self.patch or w < self.patch:
+            raise ValueError(f"an image of {h}x{w} is smaller than a patch of {self.patch} pixels")
+        if h % self.patch or w % self.patch:
+            raise ValueError(
+                f"an image of {h}x{w} is not divisible into patches of {self.patch} pixels: "
+                "resize it, or choose another patch"
+            )
+        if self.width % self.heads:
+            raise ValueError(f"the width {self.width} is not divisible by {self.heads} heads")
+        if self.positions not in ("learned", "sincos"):
+            raise ValueError(f"no positions {self.positions!r}: choose 'learned' or 'sincos'")
+
+
+def xavier(key: jax.Array, params: Any) -> Any:
+    """Fresh kernels for a tree of transformer parameters, as MAE starts them; the rest stays.
+
+    Each is uniform in +-sqrt(6 / (inputs + outputs)), that of the patches too as if it were a
+    linear layer (Glorot, Bengio 2010).
+    """
+    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
+
+    def fresh(key: jax.Array, path: tuple, leaf: jax.Array) -> jax.Array:
+        if path[-1].key != "kernel":
+            return leaf
+        rows = leaf.size // leaf.shape[-1]
+        bound = (6 / (rows + leaf.shape[-1])) ** 0.5
+        return jax.random.uniform(key, leaf.shape, leaf.dtype, -bound, bound)
+
+    keys = jax.random.split(key, len(leaves))
+    return tree.unflatten([fresh(k, *leaf) for k, leaf in zip(keys, leaves, strict=True)])
+
+
+def vit(size: Literal["tiny", "small", "base", "large"], patch: int = 16, **fields: Any) -> ViT:
+    """A ViT of a usual size; `fields` are further fields of it. Raises ValueError for others."""
+    if size not in SIZES:
+        raise ValueError(f"there is no ViT size {size!r}: choose one of {', '.join(SIZES)}")
+    width, depth, heads = SIZES[size]
+    return ViT(**{"patch": patch, "width": width, "depth": depth, "heads": heads} | fields)

@@ -1,0 +1,43 @@
+"""Random parts of labelled data: of every class the same share or number, decided by a seed."""
+
+import numpy as np
+
+
+def stratified(labels: np.ndarray, *, fraction: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """(kept, held out): sorted row numbers that together are all of 0 to N-1.
+
+    Args:
+      labels: int [N].
+      fraction: share of each class that is held out, rounded, at most all but one of its rows.
+      seed: decides which rows.
+    Raises: ValueError where nothing would be held out, or fraction is not between 0 and 1.
+    """
+    if not 0 < fraction < 1:
+        raise ValueError(f"the held-out fraction must lie between 0 and 1, not {fraction}")
+    rng = np.random.default_rng(seed)
+    held = []
+    for label in np.unique(labels):
+        rows = rng.permutation(np.flatnonzero(labels == label))
+        held.append(rows[: min(round(fraction * len(rows)), len(rows) - 1)])
+    out = np.sort(np.concatenate(held))
+    if not len(out):
+        raise ValueError(
+            f"no class has enough examples to hold out {fraction:.0%}: {len(labels)} examples in "
+            f"{len(np.unique(labels))} classes. Name test data of its own, or use more examples"
+        )
+    return np.setdiff1d(np.arange(len(labels)), out), out
+
+
+def drawn(labels: np.ndarray, *, count: int, seed: int | tuple[int, ...]) -> np.ndarray:
+    """Row numbers of at most `count` random examples of each class, class by class."""
+    rng = np.random.default_rng(seed)
+    members = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return np.concatenate([rng.permutation(m)[:count] for m in members])
+
+
+def check(x: np.ndarray, y: np.ndarray, classes: int, name: str) -> None:
+    """Raises ValueError where features [N, D] and labels [N] in 0 to classes-1 do not fit."""
+    if x.ndim != 2 or y.shape != (len(x),) or not len(x):
+        raise ValueError(f"{name}: features [N, D] and labels [N], not {x.shape} and {y.shape}")
+    if y.min() < 0 or y.max() >= classes:
+        raise ValueError(f"{name}: labels {y.min()} to {y.max()}, but there are {classes} classes")

@@ -1,0 +1,1 @@
+"""Pseudo-labels: generate, select, refine, measure, and again. Nothing here names a task."""

@@ -1,0 +1,147 @@
+"""Where pseudo-labels come from: a trained model, rules, clusters or neighbours.
+
+Each source is a frozen dataclass that is called with a `Known`, all that may be known when labels
+are made, and returns a `Guess` on the whole pool. None of them ever sees the truth of the pool.
+"""
+
+from dataclasses import dataclass
+from typing import Any, Literal, NamedTuple, Protocol
+
+import jax
+import numpy as np
+
+from ssljax.clustering import agglomerative, gaussian_mixture, kmeans, log_joint
+from ssljax.pseudolabels import graph, rules
+from ssljax.pseudolabels.labels import Guess
+
+
+class Teacher(Protocol):
+    """A trained model, whatever it is made of."""
+
+    def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
+        """Targets of all examples of a data set, averaged over `views` random views if any."""
+
+    def features(self, data: Any) -> np.ndarray:
+        """Features of all examples, float32 [N, D]."""
+
+
+class Known(NamedTuple):
+    """pool: the data without its labels. index, target: the labelled examples [L] and their true
+    labels. classes: K, or None. seed: of this round. earlier: p of the rounds before, each [N, K].
+    """
+
+    teacher: Teacher
+    pool: Any
+    index: np.ndarray
+    target: np.ndarray
+    classes: int | None
+    seed: int
+    earlier: tuple[np.ndarray, ...] = ()
+
+    def need_classes(self, what: str) -> int:
+        """K. Raises: ValueError where the targets are no classes."""
+        if self.classes is None or self.target.ndim != 1:
+            raise ValueError(f"{what} needs targets that are classes")
+        return self.classes
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model:
+    """What the teacher predicts; an ensemble, if it is one."""
+
+    views: int = 0
+    """Random views over which the prediction of each example is averaged; 0: the example itself."""
+
+    def __call__(self, known: Known) -> Guess:
+        return known.teacher.guess(known.pool, views=self.views, seed=known.seed)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rules:
+    """Labelling functions: each is called with a batch of rows and returns int [B], or -1s."""
+
+    functions: tuple[Any, ...]
+    """Frozen dataclasses with `__call__`, so that a run can be recorded."""
+    combine: Literal["majority", "model"] = "model"
+    """Count votes, or estimate how accurate each rule is."""
+    batch: int = 1024
+
+    def __call__(self, known: Known) -> Guess:
+        classes = known.need_classes("labelling by rules")
+        parts = []
+        for rows in known.pool.once(self.batch):
+            votes = np.stack([np.asarray(rule(rows)) for rule in self.functions], axis=1)
+            parts.append(votes[rows["mask"]])
+        votes = np.concatenate(parts)
+        if self.combine == "majority":
+            return Guess.of(rules.majority(votes, classes=classes))
+        return Guess.of(rules.label_model(votes, classes=classes)[0])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Clusters:
+    """Clusters of features, each named after the labelled examples in it.
+
+    A cluster without any abstains; confidence is the share of its labelled examples that agree, for
+    a mixture averaged over the components.
+    """
+
+    kind: Literal["kmeans", "mixture", "agglomerative"] = "kmeans"
+    clusters: int = 50
+    tries: int = 5
+    """Starts of k-means."""
+
+    def __call__(self, known: Known) -> Guess:
+        classes = known.need_classes("labelling by clusters")
+        x = known.teacher.features(known.pool)
+        key, k = jax.random.key(known.seed), self.clusters
+        if self.kind == "mixture":
+            fit = gaussian_mixture(x, k, key=key, covariance="diag", reg=1e-3)
+            share = np.asarray(jax.nn.softmax(log_joint(x, fit.mixture), axis=1), np.float64)
+        else:
+            if self.kind == "kmeans":
+                found = kmeans(x, k, key=key, tries=self.tries).assignments
+            else:
+                found = agglomerative(x, k)
+            share = np.eye(k)[np.asarray(found)]
+        return Guess.of(named(share, known.index, known.target, classes=classes))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Neighbors:
+    """The labels of the nearest examples by their features."""
+
+    rule: Literal["vote", "propagation", "spreading"] = "spreading"
+    """The nearest labelled ones, or over a graph of all examples."""
+    k: int = 10
+    temperature: float = 0.1
+    alpha: float = 0.9
+    """Share of the neighbours in spreading."""
+
+    def __call__(self, known: Known) -> Guess:
+        classes = known.need_classes("labelling by neighbours")
+        x = known.teacher.features(known.pool)
+        if self.rule == "vote":
+            similarity, at = graph.nearest(x[known.index], x, k=self.k)
+            p = graph.vote(
+                similarity, known.target[at], classes=classes, temperature=self.temperature
+            )
+            return Guess.of(p)
+        w = graph.neighbour_graph(x, k=self.k, temperature=self.temperature)
+        where = {"index": known.index, "labels": known.target, "classes": classes}
+        if self.rule == "propagation":
+            return Guess.of(graph.propagation(w, **where))
+        return Guess.of(graph.spreading(w, **where, alpha=self.alpha))
+
+
+def named(share: np.ndarray, index: np.ndarray, labels: np.ndarray, *, classes: int) -> np.ndarray:
+    """Probabilities [N, K] from shares of clusters [N, C] and labels [L] of the examples index [L].
+
+    p_i = sum over clusters that hold a labelled example of share_ic times its mix of labels; what
+    lies in other clusters is missing from the sum, so that the most probable class is less sure.
+    """
+    mass = share[index].T @ np.eye(classes)[labels]
+    total = mass.sum(1, keepdims=True)
+    # Less than a thousandth of an example is a tail of a Gaussian and no example.
+    mix = np.divide(mass, total, out=np.zeros_like(mass), where=total > 1e-3)
+    return np.minimum(share @ mix, 1.0)

@@ -1,0 +1,77 @@
+"""Labels by rules that may abstain: the majority, or a model of how accurate each rule is.
+
+Votes are int [N, R]: the class that each of R rules gives, or -1 where it abstains. The label model
+is that of Dawid and Skene (1979, "Maximum likelihood estimation of observer error-rates using the
+EM algorithm", Applied Statistics 28) with one number a rule, its accuracy a_r, and errors spread
+evenly over the other classes:
+
+    E:  log p(y_i = k) = log prior_k + sum_r [v_ir = k] log a_r + [v_ir != k] log (1 - a_r)/(K - 1)
+    M:  a_r = (sum_i p(y_i = v_ir) + b) / (n_r + b + c),     prior_k = mean of p(y_i = k)
+
+over the votes that are cast. The pseudo-counts b = 7, c = 3 keep a rule that votes once from being
+taken for perfect, and settle which of two mirrored solutions is meant: rules are better than not.
+"""
+
+import numpy as np
+
+_RIGHT, _WRONG = 7.0, 3.0
+
+
+def check_votes(votes: np.ndarray, classes: int) -> np.ndarray:
+    """Votes as int [N, R]. Raises: ValueError where they are none."""
+    votes = np.asarray(votes)
+    if votes.ndim != 2 or not votes.size or not np.issubdtype(votes.dtype, np.integer):
+        raise ValueError(f"votes are integers [N, R], not {votes.dtype} {votes.shape}")
+    if votes.min() < -1 or votes.max() >= classes:
+        raise ValueError(
+            f"votes {votes.min()} to {votes.max()}: a rule gives a class from 0 to {classes - 1}, "
+            "or -1 to abstain"
+        )
+    return votes
+
+
+def majority(votes: np.ndarray, *, classes: int) -> np.ndarray:
+    """Shares of the votes cast, float64 [N, K]; a row of zeros where all rules abstain."""
+    votes = check_votes(votes, classes)
+    counts = (votes[:, :, None] == np.arange(classes)).sum(1).astype(np.float64)
+    return counts / np.maximum(counts.sum(1, keepdims=True), 1)
+
+
+def label_model(
+    votes: np.ndarray, *, classes: int, iterations: int = 200, tol: float = 1e-8
+) -> tuple[np.ndarray, np.ndarray]:
+    """EM from the majority: (probabilities [N, K], accuracies of the rules [R]), float64.
+
+    A row is zero where all rules abstain; a rule that never votes has the accuracy of the prior.
+    Raises: ValueError for votes that are none, fewer than two classes, or fewer than three rules,
+      whose agreement does not tell how accurate each is.
+    """
+    votes = check_votes(votes, classes)
+    if classes < 2:
+        raise ValueError("a label model needs two classes or more")
+    if votes.shape[1] < 3:
+        raise ValueError(
+            f"{votes.shape[1]} rules do not tell how accurate each is: write three or more, or "
+            "count votes (majority)"
+        )
+    cast = votes >= 0
+    some = cast.any(1)
+    p = majority(votes, classes=classes)
+    rows = np.arange(len(votes))[:, None]
+    accuracy = np.zeros(votes.shape[1])
+    for _ in range(iterations):
+        before = accuracy
+        right = np.where(cast, p[rows, np.maximum(votes, 0)], 0.0).sum(0)
+        accuracy = (right + _RIGHT) / (cast.sum(0) + _RIGHT + _WRONG)
+        prior = p[some].mean(0) if some.any() else np.full(classes, 1 / classes)
+        # What a vote for k adds over a vote for anything else.
+        gain = np.log(accuracy) - np.log((1 - accuracy) / (classes - 1))
+        score = np.log(np.maximum(prior, 1e-12)) + np.zeros((len(votes), classes))
+        for r in range(votes.shape[1]):
+            score[cast[:, r], votes[cast[:, r], r]] += gain[r]
+        score -= score.max(1, keepdims=True)
+        p = np.exp(score) / np.exp(score).sum(1, keepdims=True)
+        p[~some] = 0
+        if np.abs(accuracy - before).max() < tol:
+            break
+    return p, accuracy

@@ -1,0 +1,125 @@
+"""Experiments as JSON: readable, complete, and safe to read back.
+
+A dataclass becomes an object whose "type" names its class, with all its fields. Reading back
+imports only classes of ssljax, or of the experiment file that the caller names: a run folder never
+brings code along.
+"""
+
+import contextlib
+import dataclasses
+import difflib
+import importlib
+import importlib.util
+import sys
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+# Fields that Flax adds to every module; they say where a module sits, not what it is.
+_FLAX_FIELDS = ("parent", "name")
+_FILE = "experiment file"
+
+
+def fields_of(value: Any) -> dict[str, Any]:
+    """The fields of a dataclass instance that describe it, by name."""
+    names = [f.name for f in dataclasses.fields(value) if f.init]
+    is_module = {"parent", "name"} <= set(names)
+    return {n: getattr(value, n) for n in names if not (is_module and n in _FLAX_FIELDS)}
+
+
+def encode(value: Any) -> Any:
+    """Plain JSON data for an experiment or any part of it. Raises TypeError for what JSON cannot
+    hold.
+    """
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        cls = type(value)
+        home = cls.__module__ if cls.__module__.split(".")[0] == "ssljax" else _FILE
+        body = {name: encode(field) for name, field in fields_of(value).items()}
+        return {"type": f"{home}:{cls.__qualname__}", **body}
+    if isinstance(value, dict):
+        return {str(key): encode(item) for key, item in value.items()}
+    if isinstance(value, tuple | list):
+        return [encode(item) for item in value]
+    if value is None or isinstance(value, bool | int | float | str):
+        return value
+    raise TypeError(
+        f"an experiment holds {value!r}, which JSON cannot hold: use numbers, strings, tuples "
+        "and dataclasses"
+    )
+
+
+def decode(data: Any, *, module: ModuleType | None = None) -> Any:
+    """The inverse of `encode`. module: the loaded experiment file, for classes that are defined in
+    it.
+
+    Raises: ValueError for a class that is not a dataclass of ssljax or of `module`, or for unknown
+    fields.
+    """
+    if isinstance(data, list):
+        return tuple(decode(item, module=module) for item in data)
+    if not isinstance(data, dict):
+        return data
+    if "type" not in data:
+        return {key: decode(item, module=module) for key, item in data.items()}
+    home, _, name = str(data["type"]).partition(":")
+    if home == _FILE:
+        if module is None:
+            raise ValueError(
+                f"this run uses the class {name} of its own experiment file: name that file with "
+                "--experiment FILE"
+            )
+        source: Any = module
+    elif home.split(".")[0] == "ssljax":
+        source = importlib.import_module(home)
+    else:
+        raise ValueError(f"the configuration names {home}:{name}, which is not part of ssljax")
+    cls = getattr(source, name, None)
+    if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
+        raise ValueError(f"{home} has no dataclass {name}: the run was written by another version")
+    known = {f.name for f in dataclasses.fields(cls) if f.init}
+    values = {key: item for key, item in data.items() if key != "type"}
+    for key in values:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"; did you mean {near[0]!r}?" if near else ""
+            raise ValueError(f"{name} has no field {key!r}{hint}")
+    return cls(**{key: decode(item, module=module) for key, item in values.items()})
+
+
+def differences(a: Any, b: Any, path: str = "") -> list[str]:
+    """The places where two encoded values differ, as `method.temperature: 0.5 -> 0.1`."""
+    if isinstance(a, dict) and isinstance(b, dict):
+        found = []
+        for key in sorted({*a, *b}):
+            where = f"{path}.{key}" if path else key
+            found += differences(a.get(key), b.get(key), where)
+        return found
+    return [] if a == b else [f"{path}: {a!r} -> {b!r}"]
+
+
+def changes(before: Any, now: Any) -> list[str]:
+    """The `differences` between the encoded experiment of a run folder and the one to run in it.
+
+    A field that did not exist when the folder was written counts with its default: what is new does
+    not keep a run from going on.
+    """
+    # With a class of its experiment file, or a field that is gone, it is compared as it stands.
+    with contextlib.suppress(ValueError, TypeError):
+        before = encode(decode(before))
+    return differences(before, now)
+
+
+def load_file(path: str | Path) -> ModuleType:
+    """Runs an experiment file and returns its module. Raises FileNotFoundError or ValueError."""
+    path = Path(path)
+    if path.suffix != ".py" or not path.is_file():
+        near = sorted(str(p) for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
+        close = difflib.get_close_matches(str(path), near, n=1, cutoff=0.5)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        raise FileNotFoundError(f"there is no experiment file {path}{hint}")
+    spec = importlib.util.spec_from_file_location(f"ssljax_experiment_{path.stem}", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[spec.name] = module
+    spec.loader.exec_module(module)
+    return module

@@ -1,0 +1,209 @@
+"""The page of a self-training run: scores and quality by round, classes, calibration, mistakes."""
+
+import json
+from html import escape
+from pathlib import Path
+from typing import Any
+
+import matplotlib
+import numpy as np
+from matplotlib.figure import Figure
+
+from ssljax.report.charts import RC, colours_for, svg_of
+from ssljax.report.page import (
+    details_of,
+    grid_of,
+    image_tag,
+    legend_of,
+    section,
+    side_of,
+    text_table,
+    write_page,
+)
+from ssljax.report.runs import flat_fields, read_arrays
+
+
+def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
+    """Writes the page of a run of `ssljax selftrain` and returns its path.
+
+    Reads results.json and config.json, and report.npz where it is there.
+    Raises: FileNotFoundError where the run is not finished.
+    """
+    folder = Path(folder)
+    path = folder / "results.json"
+    if not path.is_file():
+        raise FileNotFoundError(f"{folder} has no results.json: finish the run first")
+    results = json.loads(path.read_text(encoding="utf-8"))
+    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    first = results["seeds"][0]
+    last = first["rounds"][-1]
+    arrays = read_arrays(folder / "report.npz")
+    body = [
+        f"<header><h1>{escape(folder.resolve().name)}</h1></header>",
+        section("Results", _results(results)),
+        section("By round", grid_of(_by_round(results))),
+        section("Classes", grid_of(_classes(first)) + _class_table(last, arrays)),
+        section("Calibration", grid_of([_reliability(first)])),
+        section("Most confident mistakes", _mistakes(arrays)),
+        section("Warnings", _warnings(results)),
+        section(
+            "Configuration", details_of("All fields", flat_fields(config.get("experiment", {})))
+        ),
+    ]
+    return write_page(Path(out or folder / "report.html"), folder.resolve().name, body)
+
+
+def _results(results: dict[str, Any]) -> str:
+    names = {
+        "supervised": "supervised on the few labels",
+        "self_trained": "self-trained, last round",
+        "full": "fully supervised",
+    }
+    rows = [[name, _share(results[key])] for key, name in names.items() if key in results]
+    for row in results.get("quality_by_round", ()):
+        share = f"{_share(row['labels'])} right, {_share(row['coverage'])} of the pool"
+        rows.append([f"pseudo-labels of round {row['round']}", share])
+    gap = results.get("gap_closed")
+    if gap is not None:
+        rows.append(["gap closed", f"{100 * gap:.0f}%"])
+    note = (
+        f'<p class="note">Mean ± standard deviation over {len(results["seeds"])} seeds, percent; '
+        "every network has the same number of steps.</p>"
+    )
+    worse = '<p class="warn">Self-training does not help here.</p>'
+    if gap is None and "full" in results:
+        worse = '<p class="warn">All labels are no better than the few: nothing to gain here.</p>'
+    warn = (gap is not None and gap <= 0) or (gap is None and "full" in results)
+    return note + (worse if warn else "") + text_table([], rows)
+
+
+def _share(numbers: dict[str, Any]) -> str:
+    return f"{100 * numbers['mean']:.1f} ± {100 * numbers['std']:.1f}"
+
+
+def _by_round(results: dict[str, Any]) -> list[str]:
+    """Score, accuracy of the labels, coverage and stability, a line a seed."""
+    panels = {
+        "Test score": lambda r: r.get("test", {}).get("score"),
+        "Pseudo-labels that are right": lambda r: r.get("quality", {}).get("accuracy"),
+        "Coverage of the pool": lambda r: r.get("coverage"),
+        "Labels unchanged since the last round": lambda r: r.get("stability", {}).get("unchanged"),
+        "Calibration error": lambda r: r.get("ece"),
+    }
+    seeds = results["seeds"]
+    found = []
+    for title, value in panels.items():
+        lines = [[(r["round"], value(r)) for r in s["rounds"]] for s in seeds]
+        lines = [[(x, y) for x, y in line if y is not None] for line in lines]
+        if not any(lines):
+            continue
+        with matplotlib.rc_context(RC):
+            figure, axes = _axes()
+            for line, colour in zip(lines, colours_for(len(lines)), strict=False):
+                if line:
+                    axes.plot(*zip(*line, strict=True), "o-", color=colour, markersize=3.5)
+            axes.set_xlabel("round")
+            axes.set_xticks(range(max(len(s["rounds"]) for s in seeds)))
+            legend = legend_of([f"seed {s['seed']}" for s in seeds], colours_for(len(seeds)))
+            found.append(_figure(title, figure, legend))
+    return found
+
+
+def _classes(first: dict[str, Any]) -> list[str]:
+    """How many labels each class has, in every round of the first seed, beside the truth."""
+    rounds = [r for r in first["rounds"] if "selected" in r]
+    if not rounds:
+        return []
+    with matplotlib.rc_context(RC):
+        figure, axes = _axes()
+        colours = colours_for(len(rounds) + 1)
+        places = np.arange(len(rounds[0]["selected"]))
+        for r, colour in zip(rounds, colours, strict=False):
+            axes.step(places, r["selected"], where="mid", color=colour)
+        labels = [f"round {r['round']}" for r in rounds]
+        if "quality" in rounds[-1]:
+            prior = rounds[-1]["quality"]["prior"]
+            axes.step(places, prior, where="mid", color=colours[-1], linestyle=":")
+            labels.append("in the pool")
+        axes.set_xlabel("class")
+        axes.set_ylabel("examples")
+        return [
+            _figure(
+                f"Labels of each class, seed {first['seed']}", figure, legend_of(labels, colours)
+            )
+        ]
+
+
+def _class_table(last: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
+    found = last.get("quality", {})
+    if "per_class_f1" not in found:
+        return ""
+    names = arrays.get("names", np.arange(len(found["prior"])).astype(str))
+    rows = [
+        [str(names[k]), str(found["selected"][k]), str(found["prior"][k])]
+        + [f"{100 * found[f'per_class_{n}'][k]:.1f}" for n in ("precision", "recall", "f1")]
+        for k in range(len(found["prior"]))
+    ]
+    head = ["class", "labelled", "in the pool", "precision", "recall", "F1"]
+    body = text_table(head, rows)
+    return f"<details><summary>Every class, last round, percent</summary>{body}</details>"
+
+
+def _reliability(first: dict[str, Any]) -> str:
+    rounds = [r for r in first["rounds"] if "reliability" in r]
+    if not rounds:
+        return ""
+    with matplotlib.rc_context(RC):
+        figure, axes = _axes()
+        axes.plot([0, 1], [0, 1], color="#8a929b", linestyle=":")
+        for r, colour in zip(rounds, colours_for(len(rounds)), strict=False):
+            found = r["reliability"]
+            axes.plot(found["confidence"], found["accuracy"], "o-", color=colour, markersize=3.5)
+        axes.set_xlabel("confidence")
+        axes.set_ylabel("share that is right")
+        labels = [f"round {r['round']}, ECE {100 * r['ece']:.1f}%" for r in rounds]
+        legend = legend_of(labels, colours_for(len(rounds)))
+        return _figure("Reliability of all predictions on the pool", figure, legend)
+
+
+def _mistakes(arrays: dict[str, np.ndarray]) -> str:
+    rows = arrays.get("mistakes")
+    if rows is None or not len(rows):
+        return ""
+    names = arrays["names"]
+    said = [
+        (f"number {int(i)}", f"labelled {names[int(y)]}", f"is {names[int(t)]}", f"{c:.3f}")
+        for i, y, t, c in rows
+    ]
+    if "images" not in arrays:
+        return text_table(["example", "label", "truth", "confidence"], list(map(list, said)))
+    images = arrays["images"]
+    side = side_of(images.shape[1])
+    tags = (
+        f'<figure class="wrong">{image_tag(x, side)}<small>{escape(y)}, {escape(t)}<br>{c}'
+        "</small></figure>"
+        for x, (_, y, t, c) in zip(images, said, strict=True)
+    )
+    return f'<div class="sheet" style="--side:{side}px">{"".join(tags)}</div>'
+
+
+def _warnings(results: dict[str, Any]) -> str:
+    lines = [
+        f"seed {s['seed']}, round {r['round']}: {w}"
+        for s in results["seeds"]
+        for r in s["rounds"]
+        for w in r.get("warnings", ())
+    ]
+    return "".join(f'<p class="warn">{escape(line)}</p>' for line in lines)
+
+
+def _axes() -> tuple[Figure, Any]:
+    figure = Figure(figsize=(4, 2.6), layout="constrained")
+    axes = figure.add_subplot()
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="y", color="#e6e8eb", linewidth=0.8)
+    return figure, axes
+
+
+def _figure(title: str, figure: Figure, legend: str) -> str:
+    return f"<figure><figcaption>{escape(title)}</figcaption>{svg_of(figure)}{legend}</figure>"

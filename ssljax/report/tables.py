@@ -1,0 +1,75 @@
+"""The tables of numbers."""
+
+import json
+import math
+from html import escape
+from pathlib import Path
+from typing import Any
+
+from ssljax.report.page import text_table
+from ssljax.report.runs import PLAIN, to_float
+
+NOTE = (
+    '<p class="note">Shares in percent, ± the standard deviation over repetitions, best in bold; '
+    "ranks, spread and dimensions are plain numbers.</p>"
+)
+_HIDDEN = ("_std", "_train", "_l2", "_used_k")  # details of other numbers: in results.json only
+
+
+def shown_keys(encoders: dict[str, dict]) -> list[str]:
+    """The keys that a table shows."""
+    keys = dict.fromkeys(k for numbers in encoders.values() for k in numbers)
+    return [k for k in keys if k in PLAIN or not k.endswith(_HIDDEN)]
+
+
+def numbers_table(encoders: dict[str, dict], corner: str) -> str:
+    """The table of results: a column for each encoder, or ("run") a row for each."""
+    keys = shown_keys(encoders)
+    cells = {}
+    for key in keys:
+        values = {e: to_float(numbers.get(key)) for e, numbers in encoders.items()}
+        best = max((v for v in values.values() if math.isfinite(v)), default=math.nan)
+        scale, digits = (1, PLAIN[key]) if key in PLAIN else (100, 1)
+        for encoder, value in values.items():
+            text = f"{scale * value:,.{digits}f}" if math.isfinite(value) else "—"
+            if value == best and len(values) > 1 and key not in PLAIN:
+                text = f"<b>{text}</b>"
+            std = to_float(encoders[encoder].get(f"{key}_std"))
+            text += f" <small>± {scale * std:.{digits}f}</small>" if math.isfinite(std) else ""
+            cells[encoder, key] = cells[key, encoder] = f"<td>{text}</td>"
+    rows, columns = (list(encoders), keys) if corner == "run" else (keys, list(encoders))
+    if not keys:
+        return ""
+    head = "".join(f"<th>{escape(c)}</th>" for c in [corner, *columns])
+    lines = (f"<tr><th>{escape(r)}</th>{''.join(cells[r, c] for c in columns)}</tr>" for r in rows)
+    return (
+        f'<div class="scroll"><table><thead><tr>{head}</tr></thead><tbody>{"".join(lines)}</tbody>'
+        "</table></div>"
+    )
+
+
+def finetuned_table(path: Path) -> str:
+    """The table of finetune.json: one row for each time that the run was fine-tuned."""
+    if not path.is_file():
+        return ""
+    try:
+        entries = json.loads(path.read_text(encoding="utf-8"))
+        rows = []
+        for entry in entries:
+            p, e = entry["protocol"], entry["encoders"]
+            decay = "" if p["layer_decay"] == 1 else f", layer decay {p['layer_decay']:g}"
+            how = "classifier only" if p["frozen"] else f"whole network{decay}"
+            how += f", {p['steps']:,} steps, augment {p['augment']}"
+            how += f", {p['seeds']} seeds" if p["seeds"] > 1 else ""
+            labels = f"{next(iter(e.values()))['labels']:,.0f}"
+            rows.append([str(entry["data"]), labels, how, *(_share(row) for row in e.values())])
+        names = list(entries[-1]["encoders"])
+    except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration) as error:
+        raise ValueError(f"{path} cannot be read ({error!r}): remove it") from None
+    note = "Accuracy in percent after training on labels, from this run and from random weights."
+    return f'<p class="note">{note}</p>' + text_table(["data", "labels", "how", *names], rows)
+
+
+def _share(row: dict[str, Any]) -> str:
+    std = f" ± {100 * row['accuracy_std']:.1f}" if "accuracy_std" in row else ""
+    return f"{100 * row['accuracy']:.1f}{std}"

@@ -1,0 +1,23 @@
+"""Values that move from `start` to `stop` over a run, as functions of the update number k.
+
+Both are at `start` for k = 0 and at `stop` from k = updates on; where updates is 0, always.
+Learning rates have schedules of their own (`ssljax.optimizers`); these are for decays,
+temperatures and weights.
+"""
+
+import jax
+import jax.numpy as jnp
+
+
+def cosine(k: jax.Array, updates: int, *, start: float, stop: float) -> jax.Array:
+    """Half a cosine: stop + (start - stop) (1 + cos(pi k / updates)) / 2."""
+    return stop + (start - stop) * (1 + jnp.cos(jnp.pi * _done(k, updates))) / 2
+
+
+def linear(k: jax.Array, updates: int, *, start: float, stop: float) -> jax.Array:
+    """A straight line: start + (stop - start) k / updates."""
+    return start + (stop - start) * _done(k, updates)
+
+
+def _done(k: jax.Array, updates: int) -> jax.Array:
+    return jnp.clip(k, 0, updates) / updates if updates > 0 else jnp.ones(())

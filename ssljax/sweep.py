@@ -1,0 +1,187 @@
+"""A sweep: the experiments of one file, run one by one, and what they say together.
+
+The file defines SWEEP = {name: Experiment, ...} and may define AXIS, the field that goes along x in
+the plot (by default the one in which the experiments differ). In the folder of the sweep:
+
+    NAME/           the run folder of each experiment; error.txt where it failed
+    sweep.txt, sweep.csv, sweep.json    one table: for people, for spreadsheets, for programs
+    sweep.png, comparison.html          one plot, and all runs side by side
+"""
+
+import csv
+import io
+import json
+import os
+import traceback
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from ssljax import probes, record, report
+from ssljax.experiment import Experiment, run
+
+# What sweep.txt shows of the trained encoder, where it was measured; sweep.csv has all numbers.
+_COLUMNS = (
+    *("accuracy", "accuracy_live"),
+    *("linear_offline", "knn20_t0.07", "knn200_t0.1", "linear_1shot", "linear_10shot"),
+    *("kmeans_accuracy", "rankme", "lidar", "feature_std"),
+)
+
+
+def load_sweep(path: str) -> tuple[dict[str, Experiment], str | None]:
+    """(SWEEP, AXIS or None) of a file. Raises ValueError where it has no such thing."""
+    module = record.load_file(path)
+    experiments = getattr(module, "SWEEP", None)
+    if not isinstance(experiments, dict) or not experiments:
+        raise ValueError(f"{path} does not define SWEEP = {{name: Experiment(...), ...}}")
+    for name, experiment in experiments.items():
+        if not isinstance(experiment, Experiment):
+            raise ValueError(
+                f"{path}: SWEEP[{name!r}] is {type(experiment).__name__}, no Experiment"
+            )
+        if Path(name).name != name or name in ("", ".", ".."):
+            raise ValueError(f"{path}: SWEEP has the name {name!r}, which names no folder")
+    return experiments, getattr(module, "AXIS", None)
+
+
+def run_sweep(
+    experiments: dict[str, Experiment],
+    folder: Path,
+    *,
+    index: int | None = None,
+    say: Callable[[str], None] = print,
+) -> bool:
+    """Runs what is not finished, all of it or number `index` alone; True if nothing stopped it.
+
+    An experiment that fails leaves its traceback in error.txt and does not stop the others. Where
+    a signal asks to stop, the rest is left for the next time.
+
+    Raises: ValueError for an index that is none, or, before any work, where `folder` holds a run of
+    another configuration under the same name.
+    """
+    names = list(experiments)
+    if index is not None:
+        if not 0 <= index < len(names):
+            raise ValueError(f"--index {index}: the sweep has experiments 0 to {len(names) - 1}")
+        names = [names[index]]
+    for name, experiment in experiments.items():
+        _check(experiment, folder / name)
+    for name in names:
+        if _status(folder / name) == "finished":
+            say(f"{name}: already finished")
+            continue
+        say(f"{name}: {folder / name}")
+        error = folder / name / "error.txt"
+        try:
+            done = run(experiments[name], folder / name)["finished"]
+        except Exception as caught:
+            if jax.process_count() > 1:  # the other hosts are still in it
+                raise
+            error.parent.mkdir(parents=True, exist_ok=True)
+            error.write_text("".join(traceback.format_exception(caught)))
+            say(f"{name}: failed: {_first_line(caught)}")
+        else:
+            error.unlink(missing_ok=True)
+            if not done:
+                say(f"stopped in {name}; the same command goes on")
+                return False
+        jax.clear_caches()  # what is compiled for one run is of no use to the next
+    return True
+
+
+def summarize(
+    experiments: dict[str, Experiment], folder: Path, *, axis: str | None = None
+) -> tuple[str, list[str]]:
+    """Writes table and plot of what there is so far.
+
+    Returns: (the table as text, with the errors below it; names of the experiments that failed).
+    """
+    status = {name: _status(folder / name) for name in experiments}
+    finished = [folder / name for name in experiments if status[name] == "finished"]
+    fields = report.differing(finished) if finished else {}
+    rows = []
+    for name in experiments:
+        row: dict[str, Any] = {"run": name, "status": status[name]}
+        if status[name] == "finished":
+            place = [path.name for path in finished].index(name)
+            results = json.loads((folder / name / "results.json").read_text())
+            row |= {field: values[place] for field, values in fields.items()}
+            row |= {
+                f"{encoder}.{key}": value
+                for encoder, numbers in results["evaluation"]["encoders"].items()
+                for key, value in numbers.items()
+            }
+            row["seconds.training"] = results["seconds"]["training"]
+            row["hardware"] = results["hardware"]
+        rows.append(row)
+    text = _text(rows, list(fields), axis)
+    failed = [name for name in experiments if status[name] == "failed"]
+    for name in failed:
+        last = (folder / name / "error.txt").read_text().strip().splitlines()[-1]
+        text += f"\n\n{name} failed: {last}\n  (all of it: {folder / name / 'error.txt'})"
+    keys = list(dict.fromkeys(key for row in rows for key in row))
+    table = io.StringIO()
+    writer = csv.DictWriter(table, keys, lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+    _write(folder / "sweep.txt", text + "\n")
+    _write(folder / "sweep.csv", table.getvalue())
+    _write(folder / "sweep.json", json.dumps(rows, indent=2) + "\n")
+    if finished:
+        report.write_overview(finished, folder / "sweep.png", axis=axis)
+        report.write_comparison(finished, folder / "comparison.html", axis=axis)
+    return text, failed
+
+
+def _text(rows: list[dict[str, Any]], fields: list[str], axis: str | None) -> str:
+    """The table for people: the axis (or the only field), and the numbers of most interest."""
+    shown = [axis] if axis in fields else fields if len(fields) == 1 else []
+    keys = [k for k in _COLUMNS if any(f"trained.{k}" in row for row in rows)]
+    encoders = {
+        row["run"]: {k.removeprefix("trained."): v for k, v in row.items()}
+        for row in rows
+    }  # fmt: skip
+    lines = [["run", *shown, *keys, *(["linear, random"] if "linear_offline" in keys else [])]]
+    for row in rows:
+        cells = [probes.cell(encoders[row["run"]], k) for k in keys]
+        if "linear_offline" in keys:
+            cells.append(probes.cell(row, "random.linear_offline"))
+        name = row["run"] if row["status"] == "finished" else f"{row['run']} ({row['status']})"
+        lines.append([name, *(str(row.get(f, "-")) for f in shown), *cells])
+    return probes.aligned(lines)
+
+
+def _status(folder: Path) -> str:
+    if (folder / "results.json").exists():
+        return "finished"
+    if (folder / "error.txt").exists():
+        return "failed"
+    return "unfinished" if (folder / "config.json").exists() else "not started"
+
+
+def _check(experiment: Experiment, folder: Path) -> None:
+    """Raises ValueError where `folder` belongs to another configuration."""
+    config = folder / "config.json"
+    if not config.exists():
+        return
+    encoded = json.loads(json.dumps(record.encode(experiment)))
+    changed = record.changes(json.loads(config.read_text())["experiment"], encoded)
+    if changed:
+        raise ValueError(
+            f"{folder} belongs to a run of another configuration ({'; '.join(changed[:5])}): use "
+            "another --workdir, or the same configuration to go on"
+        )
+
+
+def _first_line(error: BaseException) -> str:
+    return (str(error) or type(error).__name__).splitlines()[0]
+
+
+def _write(path: Path, text: str) -> None:
+    """Writes the whole file or nothing: jobs of an array may end at the same time."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    fresh = path.with_name(f"{path.name}.{os.getpid()}.tmp")
+    fresh.write_text(text)
+    os.replace(fresh, path)

@@ -1,0 +1,25 @@
+"""Downstream tasks: an input, a network and a kind of target, which make a `Task`.
+
+image classification      Task(inputs=ImageInput(...), encoder=..., target=OneOf(classes=10))
+sequence classification   Task(inputs=SeriesInput(), encoder=LSTM(), target=OneOf(classes=9))
+text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=OneOf(classes=2))
+multi-label               Task(..., target=AnyOf(classes=14))
+regression                Task(..., target=Value())
+"""
+
+from ssljax.tasks.any_of import AnyOf
+from ssljax.tasks.inputs import FeatureInput, ImageInput, SeriesInput, TokenInput
+from ssljax.tasks.one_of import OneOf
+from ssljax.tasks.task import Task
+from ssljax.tasks.value import Value
+
+__all__ = [
+    "AnyOf",
+    "FeatureInput",
+    "ImageInput",
+    "OneOf",
+    "SeriesInput",
+    "Task",
+    "TokenInput",
+    "Value",
+]

@@ -1,0 +1,77 @@
+"""From a batch to what a network takes: as it is for labelling, with noise for training.
+
+Each is called with a batch and a random key, or None for the example as it is.
+"""
+
+from dataclasses import dataclass
+
+import jax
+import jax.numpy as jnp
+
+from ssljax.views import ImageView, view_batch
+
+Batch = dict[str, jax.Array]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageInput:
+    """ "image" uint8 [B, H, W, C] -> a view of it, float [B, size, size, C]."""
+
+    view: ImageView = ImageView()
+    """Drawn at random for training."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> jax.Array:
+        if key is None:
+            return self.view.plain(batch["image"])
+        return view_batch(self.view, key, batch["image"])
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesInput:
+    """ "series" float [B, T, C] and "steps" bool [B, T] -> (series, steps), for an `LSTM`."""
+
+    noise: float = 0.0
+    """Standard deviation of the noise on every number."""
+    scale: float = 0.0
+    """Standard deviation of the factor of every channel, around 1."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        x = batch["series"].astype(jnp.float32)
+        if key is not None:
+            jitter, factor = jax.random.split(key)
+            b, _, c = x.shape
+            x = x * (1 + self.scale * jax.random.normal(factor, (b, 1, c)))
+            x = x + self.noise * jax.random.normal(jitter, x.shape)
+        steps = batch["steps"]
+        return jnp.where(steps[..., None], x, 0.0), steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class FeatureInput:
+    """ "features" float [B, D], each of which is left out at random in training."""
+
+    drop: float = 0.0
+    """Probability of leaving a number out."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> jax.Array:
+        x = batch["features"].astype(jnp.float32)
+        if key is None or not self.drop:
+            return x
+        kept = jax.random.bernoulli(key, 1 - self.drop, x.shape)
+        return jnp.where(kept, x / (1 - self.drop), 0.0)
+
+
+@dataclass(frozen=True, kw_only=True)
+class TokenInput:
+    """ "tokens" and "segments" int [B, L], tokens left out at random in training -> both."""
+
+    drop: float = 0.0
+    """Probability of replacing a token by `unknown`."""
+    unknown: int = 1
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+        tokens, segments = batch["tokens"], batch["segments"]
+        if key is not None and self.drop:
+            hidden = jax.random.bernoulli(key, self.drop, tokens.shape) & (segments > 0)
+            tokens = jnp.where(hidden, self.unknown, tokens)
+        return tokens, segments

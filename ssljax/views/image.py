@@ -1,0 +1,326 @@
+"""Random views of an image: a frozen dataclass of hyperparameters, called with (key, image).
+
+The order is that of the papers: (affine,) crop, flip, jitter, grayscale, blur, solarize, normalise.
+Operations switched off by their hyperparameters are not in the compiled program.
+
+SimCLR: Chen et al. 2020, appendix A. BYOL: Grill et al. 2020, table 6. Multi-crop: Caron et al.
+2020 (SwAV), 2021 (DINO). The presets differ from the papers' code in the blur's border (see
+`apply_blur`) and in that nothing is rounded to 8 bits between operations.
+"""
+
+from dataclasses import dataclass, fields, replace
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+
+from ssljax.views import color, geometry
+
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
+_RATIO = (3 / 4, 4 / 3)
+CIFAR_MEAN, CIFAR_STD = (0.4914, 0.4822, 0.4465), (0.2470, 0.2435, 0.2616)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ImageView:
+    """One random view: (key, image [H, W, C]) -> float32 [size, size, C]; by default SimCLR's.
+
+    size: side of the view in pixels.
+    scale, ratio: area (fraction) and width / height of the crop; scale (1, 1) means no random crop.
+    degrees, translate, zoom: affine warp before the crop, see `sample_affine`; off by default.
+    flip, jitter, grayscale, blur, solarize: probabilities.
+    brightness, contrast, saturation, hue: strengths of the jitter.
+    mean, std: per channel, or one value for all channels.
+    """
+
+    size: int = 224
+    scale: tuple[float, float] = (0.08, 1.0)
+    ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    degrees: float = 0.0
+    translate: float = 0.0
+    zoom: tuple[float, float] = (1.0, 1.0)
+    flip: float = 0.5
+    jitter: float = 0.8
+    brightness: float = 0.8
+    contrast: float = 0.8
+    saturation: float = 0.8
+    hue: float = 0.2
+    grayscale: float = 0.2
+    blur: float = 0.5
+    solarize: float = 0.0
+    mean: tuple[float, ...] = (0.0,)
+    std: tuple[float, ...] = (1.0,)
+
+    def __post_init__(self) -> None:
+        for field in fields(self):  # a view read back from JSON equals the one that was written
+            if isinstance(getattr(self, field.name), list):
+                object.__setattr__(self, field.name, tuple(getattr(self, field.name)))
+        if self.size < 1:
+            raise ValueError(f"size must be at least 1 pixel, got {self.size}")
+        for name in ("flip", "jitter", "grayscale", "blur", "solarize"):
+            if not 0 <= getattr(self, name) <= 1:
+                raise ValueError(f"{name} is a probability, in [0, 1]; got {getattr(self, name)}")
+        for name in ("scale", "ratio", "zoom"):
+            low, high = getattr(self, name)
+            if not 0 < low <= high:
+                raise ValueError(
+                    f"{name} must be (low, high) with 0 < low <= high; got {low, high}"
+                )
+        if self.scale[1] > 1:
+            raise ValueError(
+                f"scale is a fraction of the image's area, at most 1; got {self.scale}"
+            )
+        if min(self.brightness, self.contrast, self.saturation, self.hue) < 0 or self.hue > 0.5:
+            raise ValueError("brightness, contrast, saturation and hue must be >= 0, hue <= 0.5")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> jax.Array:
+        """One random view of uint8 or float [H, W, C] -> float32 [size, size, C]."""
+        if image.ndim != 3 or image.shape[-1] not in (1, 3):
+            raise ValueError(
+                f"a view takes one image [H, W, C] with 1 or 3 channels, got shape {image.shape}; "
+                "for a batch use ssljax.views.view_batch"
+            )
+        keys = jax.random.split(key, 7)
+        if self.degrees or self.translate or self.zoom != (1.0, 1.0):
+            image = geometry.random_affine(
+                keys[0], image, degrees=self.degrees, translate=self.translate, scale=self.zoom
+            )
+        if self.scale == (1.0, 1.0):
+            image = self._central(image, self.ratio)
+        else:
+            image = geometry.random_resized_crop(
+                keys[1], image, size=self.size, scale=self.scale, ratio=self.ratio
+            )
+        image = geometry.random_flip(keys[2], image, p=self.flip)
+        image = color.color_jitter(
+            keys[3],
+            image,
+            brightness=self.brightness,
+            contrast=self.contrast,
+            saturation=self.saturation,
+            hue=self.hue,
+            p=self.jitter,
+        )
+        image = color.random_grayscale(keys[4], image, p=self.grayscale)
+        image = geometry.gaussian_blur(keys[5], image, p=self.blur)
+        image = color.solarize(keys[6], image, p=self.solarize)
+        return color.normalize(image, mean=self.mean, std=self.std)
+
+    def plain(self, image: jax.Array) -> jax.Array:
+        """The view for evaluation, nothing random: [..., H, W, C] -> float32 [..., size, size, C].
+
+        The largest central square, resized (unless it has the size already) and normalised.
+        """
+        return color.normalize(self._central(image, (1.0, 1.0)), mean=self.mean, std=self.std)
+
+    def denormalize(self, images: jax.Array) -> jax.Array:
+        """Undoes the normalisation of views [..., C], for pictures; values in [0, 1]."""
+        mean, std = jnp.asarray(self.mean, jnp.float32), jnp.asarray(self.std, jnp.float32)
+        return jnp.clip(images * std + mean, 0.0, 1.0)
+
+    def _central(self, image: jax.Array, ratio: tuple[float, float]) -> jax.Array:
+        top, left, height, width = geometry.centre_box(image.shape[-3:], ratio=ratio)
+        cut = image[..., top : top + height, left : left + width, :]
+        return geometry.resize(cut, size=self.size)
+
+
+def view_batch(view: Any, key: jax.Array, images: jax.Array) -> Any:
+    """A view of each of [B, H, W, C] -> [B, size, size, C].
+
+    Example i gets fold_in(key, i), so its view depends on (key, i, image) and not on B. A
+    `MultiCrop` gives globals [B, 2, size, size, C] and locals [B, n, s, s, C].
+    """
+
+    def one(index: jax.Array, image: jax.Array) -> Any:
+        return view(jax.random.fold_in(key, index), image)
+
+    return jax.vmap(one)(jnp.arange(images.shape[0]), images)
+
+
+def view_pair(
+    views: tuple[Any, Any], key: jax.Array, images: jax.Array
+) -> tuple[jax.Array, jax.Array]:
+    """One view of each image from each of two distributions: [B, H, W, C] -> two [B, s, s, C]."""
+    k1, k2 = jax.random.split(key)
+    return view_batch(views[0], k1, images), view_batch(views[1], k2, images)
+
+
+def show_pair(views: tuple[Any, Any], key: jax.Array, images: jax.Array) -> dict[str, jax.Array]:
+    """Pictures for the report: {"views": [B, 2, H, W, C]} in [0, 1]."""
+    pair = view_pair(views, key, images)
+    shown = [view.denormalize(x) for view, x in zip(views, pair, strict=True)]
+    return {"views": jnp.stack(shown, axis=1)}
+
+
+def simclr_cifar(*, size: int = 32) -> ImageView:
+    """SimCLR on CIFAR-10 (appendix B.9): jitter of strength 0.5, no blur."""
+    return ImageView(
+        size=size,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.1,
+        blur=0.0,
+        mean=CIFAR_MEAN,
+        std=CIFAR_STD,
+    )
+
+
+def simclr_imagenet(*, size: int = 224) -> ImageView:
+    """SimCLR on ImageNet (appendix A): jitter of strength 1, blur half of the time."""
+    return ImageView(size=size, mean=IMAGENET_MEAN, std=IMAGENET_STD)
+
+
+def wmse_cifar(*, size: int = 32) -> ImageView:
+    """W-MSE on CIFAR-10: crops of a fifth and more, half as much grayscale as SimCLR."""
+    return replace(simclr_cifar(size=size), scale=(0.2, 1.0), grayscale=0.1)
+
+
+def moco_imagenet(*, size: int = 224) -> ImageView:
+    """MoCo v2 and SimSiam on ImageNet: jitter of half the strength, crops of a fifth and more."""
+    return ImageView(
+        size=size,
+        scale=(0.2, 1.0),
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.1,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+
+
+def plain_only(
+    *, size: int, mean: tuple[float, ...] = (0.0,), std: tuple[float, ...] = (1.0,)
+) -> ImageView:
+    """The image itself, nothing random: for methods that draw images rather than compare views."""
+    return ImageView(
+        size=size,
+        scale=(1.0, 1.0),
+        ratio=(1.0, 1.0),
+        flip=0.0,
+        jitter=0.0,
+        grayscale=0.0,
+        blur=0.0,
+        mean=mean,
+        std=std,
+    )
+
+
+def crop_and_flip(
+    *,
+    size: int = 224,
+    scale: tuple[float, float] = (0.2, 1.0),
+    flip: float = 0.5,
+    mean: tuple[float, ...] = IMAGENET_MEAN,
+    std: tuple[float, ...] = IMAGENET_STD,
+) -> ImageView:
+    """A random crop and flip and nothing else, for masked methods."""
+    return replace(plain_only(size=size, mean=mean, std=std), scale=scale, flip=flip, ratio=_RATIO)
+
+
+def byol_views(*, size: int = 224) -> tuple[ImageView, ImageView]:
+    """BYOL's two distributions (table 6): always blurred; rarely blurred and at times solarized."""
+    first = ImageView(
+        size=size,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.2,
+        hue=0.1,
+        blur=1.0,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+    return first, replace(first, blur=0.1, solarize=0.2)
+
+
+@dataclass(frozen=True, kw_only=True)
+class MultiCrop:
+    """Two global views and `local_crops` small ones of an image (see `multi_crop`).
+
+    Without `local` there are only the two, and `local_crops` must be 0.
+    """
+
+    views: tuple[ImageView, ImageView]
+    local: ImageView | None = None
+    local_crops: int = 0
+
+    def __post_init__(self) -> None:
+        if len(self.views) != 2 or self.views[0].size != self.views[1].size:
+            raise ValueError("views must be two global views of one size, for they are stacked")
+        if self.local_crops < 0 or (self.local_crops > 0) != (self.local is not None):
+            raise ValueError(
+                "local_crops must be at least 1 with a local view and 0 without one; got "
+                f"{self.local_crops}"
+            )
+
+    def __call__(self, key: jax.Array, image: jax.Array) -> tuple[jax.Array, jax.Array]:
+        """[H, W, C] -> globals [2, size, size, C] and locals [local_crops, s, s, C]."""
+        keys = jax.random.split(key, 2 + self.local_crops)
+        first, second = (view(k, image) for view, k in zip(self.views, keys[:2], strict=True))
+        if self.local is None:
+            return jnp.stack([first, second]), jnp.zeros((0, *first.shape), first.dtype)
+        return jnp.stack([first, second]), jax.vmap(self.local, (0, None))(keys[2:], image)
+
+    def plain(self, image: jax.Array) -> jax.Array:
+        """The global view for evaluation: [..., H, W, C] -> [..., size, size, C]."""
+        return self.views[0].plain(image)
+
+
+def multi_crop(
+    view: ImageView, *, split: float, local_size: int = 96, local_crops: int = 6
+) -> MultiCrop:
+    """Two global crops of `view` and small local ones; SwAV has a `split` of 0.14.
+
+    Global crops cover `split` to 100 % of the image, local ones 5 % to `split`.
+    """
+    wide = replace(view, scale=(split, 1.0))
+    local = replace(view, size=local_size, scale=(0.05, split))
+    return MultiCrop(views=(wide, wide), local=local, local_crops=local_crops)
+
+
+def dino_crops(
+    *, size: int = 224, local_size: int = 96, local_crops: int = 8, split: float = 0.4
+) -> MultiCrop:
+    """DINO: global crops like BYOL's two views, local ones blurred half of the time.
+
+    split: the smallest global crop and the largest local one, as fractions of the image.
+    """
+    first, second = byol_views(size=size)
+    crops = multi_crop(
+        replace(first, blur=0.5), split=split, local_size=local_size, local_crops=local_crops
+    )
+    views = (replace(first, scale=(split, 1.0)), replace(second, scale=(split, 1.0)))
+    return replace(crops, views=views)
+
+
+def msn_crops(*, size: int = 224, local_size: int = 96, local_crops: int = 10) -> MultiCrop:
+    """MSN: SimCLR's view with half the jitter."""
+    view = ImageView(
+        size=size,
+        brightness=0.4,
+        contrast=0.4,
+        saturation=0.4,
+        hue=0.1,
+        mean=IMAGENET_MEAN,
+        std=IMAGENET_STD,
+    )
+    return multi_crop(view, split=0.3, local_size=local_size, local_crops=local_crops)
+
+
+def lejepa_crops(*, size: int = 224, local_size: int = 96, local_crops: int = 6) -> MultiCrop:
+    """LeJEPA: the jitter of DINO, blur half of the time, solarized at times; all crops alike."""
+    view = replace(byol_views(size=size)[0], blur=0.5, solarize=0.2)
+    return multi_crop(view, split=0.3, local_size=local_size, local_crops=local_crops)
+
+
+def show_crops(crops: MultiCrop, key: jax.Array, images: jax.Array) -> dict[str, jax.Array]:
+    """Pictures for the report: {"views": [B, 2 + n, H, W, C]}, local crops enlarged."""
+    wide, small = view_batch(crops, key, images)
+    shown = [view.denormalize(wide[:, i])[:, None] for i, view in enumerate(crops.views)]
+    if crops.local is not None:
+        size = crops.views[0].size
+        shown.append(geometry.resize(crops.local.denormalize(small), size=size))
+    return {"views": jnp.concatenate(shown, axis=1)}

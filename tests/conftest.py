@@ -1,0 +1,48 @@
+"""Eight fake CPU devices, the compilation cache, and the place of the real data."""
+
+import gc
+import os
+from pathlib import Path
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# Tests compile much and compute little: half the time goes without LLVM's optimisations. On few
+# cores the default schedule of XLA's CPU backend starts collectives of one program in another order
+# on each fake device, and they wait for each other until XLA aborts: hence the last flag.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
+)
+
+import jax
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+jax.config.update("jax_num_cpu_devices", 8)
+jax.config.update(
+    "jax_compilation_cache_dir",
+    os.environ.get("JAX_COMPILATION_CACHE_DIR", str(ROOT / ".jax_cache")),
+)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets; tests that need it skip where it is absent."""
+    folder = Path(os.environ.get("SSLJAX_DATA", ROOT.parent / "shared" / "data"))
+    if not folder.is_dir():
+        pytest.skip(f"no real data at {folder}: set SSLJAX_DATA")
+    return folder
+
+
+@pytest.fixture(autouse=True)
+def few_mappings():
+    """Forgets compiled programs once there are many: each holds memory mappings, and a process that
+    runs out of them (65,530 on Linux) dies of a segmentation fault.
+    """
+    yield
+    maps = Path("/proc/self/maps")
+    if maps.exists() and maps.read_bytes().count(b"\n") > 20_000:
+        jax.clear_caches()
+        gc.collect()

@@ -1,0 +1,49 @@
+"""What a student learns from: targets in place of labels, in an order that (seed, step) decides."""
+
+import itertools
+
+import numpy as np
+import pytest
+
+from ssljax.data import Arrays, Chosen
+
+
+@pytest.fixture
+def data():
+    return Arrays({"x": np.arange(20.0), "label": np.zeros(20, np.int32)})
+
+
+def chosen(data, **options):
+    index = np.array([3, 7, 11, 15, 19])
+    return Chosen(data, index, index * 10, np.linspace(0.1, 0.5, 5), **options)
+
+
+def test_rows_have_targets_and_no_labels(data):
+    rows = next(chosen(data).batches(8, seed=0))
+    assert set(rows) == {"x", "index", "target", "weight"} == set(chosen(data).spec)
+    np.testing.assert_array_equal(rows["target"], rows["x"] * 10)
+    assert len(rows["x"]) == 8  # more than there are
+    np.testing.assert_allclose(rows["weight"], 0.1 * (1 + (rows["index"] - 3) // 4), rtol=1e-6)
+
+
+def test_every_example_comes_equally_often_and_resumed_is_the_same(data):
+    batches = list(itertools.islice(chosen(data).batches(4, seed=1), 10))
+    index = np.concatenate([b["index"] for b in batches])
+    assert set(np.bincount(index, minlength=20)[[3, 7, 11, 15, 19]]) == {8}
+    later = next(chosen(data).batches(4, seed=1, start=6))
+    np.testing.assert_array_equal(later["index"], batches[6]["index"])
+
+
+def test_a_share_of_true_labels(data):
+    given = np.array([True, False, False, False, False])
+    for rows in itertools.islice(chosen(data, given=given, share=0.25).batches(8, seed=0), 5):
+        assert (rows["index"] == 3).sum() == 2
+
+
+def test_bad_input(data):
+    with pytest.raises(ValueError, match="no labelled example"):
+        Chosen(data, np.array([], int), np.array([]), np.array([]))
+    with pytest.raises(ValueError, match="keeps its pool in memory"):
+        Chosen(object(), np.array([0]), np.array([0]), np.array([1.0]))
+    with pytest.raises(ValueError, match="a share of 2"):
+        chosen(data, given=np.arange(5) == 0, share=2)

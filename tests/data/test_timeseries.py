@@ -1,0 +1,55 @@
+"""Time series: the format by hand, the real files, and bad ones."""
+
+import numpy as np
+import pytest
+
+from ssljax.data import TimeSeries
+from ssljax.data.timeseries import read_ts
+
+_HEAD = "# x\n@problemName x\n@timeStamps false\n@classLabel true a b\n@data\n"
+
+
+def test_by_hand(tmp_path):
+    (tmp_path / "X_TRAIN.ts").write_text(_HEAD + "1,2,3:4,5,6:b\n7,8:9,10:a\n")
+    (tmp_path / "X_TEST.ts").write_text(_HEAD + "1:2:a\n")
+    reader = TimeSeries(length=3, standardize=False)
+    data = reader.load(f"ts:{tmp_path}", split="train")
+    rows = data.take(np.arange(2))
+    np.testing.assert_array_equal(rows["series"][0], [[1, 4], [2, 5], [3, 6]])
+    np.testing.assert_array_equal(rows["series"][1], [[7, 9], [8, 10], [0, 0]])
+    np.testing.assert_array_equal(rows["steps"], [[1, 1, 1], [1, 1, 0]])
+    assert rows["label"].tolist() == [1, 0] and data.classes == ("a", "b")
+    assert reader.splits(f"ts:{tmp_path}") == ("train", "test")
+    plain = reader.plain(rows)
+    np.testing.assert_allclose(plain[1], [7.5, 9.5, 0.5, 0.5])
+    # the test split is measured with the spread of the training split
+    x = TimeSeries(length=3).load(f"ts:{tmp_path}", split="test").take(np.array([0]))["series"]
+    steps = np.array([[1, 4], [2, 5], [3, 6], [7, 9], [8, 10]])
+    np.testing.assert_allclose(x[0, 0], ([1, 2] - steps.mean(0)) / steps.std(0), rtol=1e-5)
+
+
+def test_real(shared_data):
+    for name, classes, channels, count in (
+        ("japanesevowels", 9, 12, 270),
+        ("basicmotions", 4, 6, 40),
+    ):
+        data = TimeSeries(length=29).load(f"ts:{shared_data / name}", split="train")
+        assert len(data) == count and len(data.classes) == classes
+        assert data.spec["series"][0] == (29, channels)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (_HEAD + "1,2:3,4:c\n", "line 6: class 'c'"),
+        (_HEAD + "1,2:3:a\n", "line 6: not a series"),
+        (_HEAD + "1:2:a\n1:2:3:a\n", "line 7: 3 channels"),
+        (_HEAD + "?:2:a\n", "not a series"),
+        (_HEAD + "nan:2:a\n", "missing values"),
+        ("hello\n", "holds no series"),
+    ],
+)
+def test_bad_files(tmp_path, text, message):
+    (tmp_path / "x.ts").write_text(text)
+    with pytest.raises(ValueError, match=message):
+        read_ts(tmp_path / "x.ts")

@@ -1,0 +1,206 @@
+"""Files out and in: native safetensors, formats of torch, StableHLO in a process without ssljax."""
+
+import json
+import pickle
+import subprocess
+import sys
+
+import jax
+import numpy as np
+import pytest
+from safetensors import safe_open
+
+from ssljax import nets
+from ssljax.export import FORMATS, export, load
+from ssljax.export.safetensors import atomically
+from ssljax.nets import ResNet, SmallConv, ViT
+
+SMALL = SmallConv(widths=(4, 8))
+RESNET = ResNet(depth=18, width=4)
+VIT = ViT(patch=4, width=24, depth=1, heads=3)
+MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
+
+
+def network(module, channels=3):
+    """(params, stats), all of them random."""
+    image = jax.ShapeDtypeStruct((1, 8, 8, channels), np.float32)
+    shapes = jax.eval_shape(lambda k: nets.init(module, k, image), jax.random.key(0))
+    rng = np.random.default_rng(0)
+    return jax.tree.map(lambda a: rng.uniform(0.1, 0.6, a.shape).astype(np.float32), shapes)
+
+
+def write(module, format, out, channels=3, mean=MEAN, std=STD, arrays=None, image_size=8):
+    params, stats = arrays or network(module, channels)
+    return export(
+        encoder=module,
+        params=params,
+        stats=stats,
+        format=format,
+        out=out,
+        image_size=image_size,
+        mean=mean,
+        std=std,
+        channels=channels,
+    )
+
+
+def assert_equal(a, b):
+    assert jax.tree.structure(a) == jax.tree.structure(b)
+    jax.tree.map(np.testing.assert_array_equal, a, b)
+
+
+@pytest.mark.parametrize(
+    ("module", "format"),
+    [
+        (SMALL, "safetensors"),
+        (RESNET, "safetensors"),
+        (RESNET, "torchvision"),
+        (RESNET, "timm"),
+        (VIT, "safetensors"),
+        (VIT, "torchvision"),
+        (VIT, "timm"),
+        (VIT.clone(positions="sincos"), "timm"),
+        (VIT.clone(any_size=True), "timm"),
+        (VIT.clone(any_size=True), "safetensors"),
+    ],
+)
+@pytest.mark.parametrize("channels", [3, 1])
+def test_what_goes_out_comes_in(module, format, channels, tmp_path):
+    arrays = network(module, channels)
+    path = write(
+        module, format, tmp_path / "e.safetensors", channels, MEAN[:channels], STD[:1], arrays
+    )
+    assert_equal(load(path, module), arrays)
+    path.with_name("e.safetensors.json").unlink()  # files of others have none
+    assert_equal(load(path, module), arrays)
+
+
+def test_names_and_config(tmp_path):
+    path = write(SMALL, "safetensors", tmp_path / "deep" / "er" / "e.safetensors", std=(0.5,))
+    with safe_open(path, "numpy") as file:
+        assert {"encoder/conv1/kernel", "stats/encoder/bn2/var"} <= set(file.keys())
+        assert file.metadata() == {"format": "pt"}
+    config = json.loads(path.with_name("e.safetensors.json").read_text())
+    assert config["encoder"] == {"type": "SmallConv", "widths": [4, 8], "dtype": "float32"}
+    assert (config["image_size"], config["channels"], config["features"]) == (8, 3, 8)
+    assert config["mean"] == list(MEAN)
+    assert config["std"] == [0.5, 0.5, 0.5]
+    assert config["format"] == "safetensors"
+    assert config["version"]
+    with safe_open(write(RESNET, "timm", tmp_path / "t.safetensors"), "numpy") as file:
+        assert "layer1.0.conv1.weight" in file.keys()  # noqa: SIM118
+        assert file.metadata() == {"format": "pt"}
+
+
+def test_torch_reads_the_file(tmp_path):
+    pytest.importorskip("torch")
+    from safetensors.torch import load_file
+    from torch_peers import TorchResNet
+
+    tensors = load_file(write(RESNET, "torchvision", tmp_path / "e.safetensors"))
+    TorchResNet(18, 4).load_state_dict(tensors, strict=True)
+
+
+def test_a_failed_write_leaves_the_old_file(tmp_path):
+    path = tmp_path / "e"
+    path.write_text("old")
+
+    def fail(fresh):
+        fresh.write_text("half")
+        raise OSError("disk full")
+
+    with pytest.raises(OSError, match="disk full"):
+        atomically(path, fail)
+    assert path.read_text() == "old"
+    assert [p.name for p in tmp_path.iterdir()] == ["e"]
+
+
+def test_the_mask_token_stays_at_home(tmp_path):
+    module = VIT.clone(mask_token=True)
+    params, stats = network(module)
+    path = write(module, "timm", tmp_path / "e.safetensors", arrays=(params, stats))
+    del params["mask_token"]
+    assert_equal(load(path, VIT), (params, stats))
+
+
+def test_refused_exports(tmp_path):
+    out = tmp_path / "e.safetensors"
+    for format in ("timm", "torchvision"):
+        with pytest.raises(ValueError, match="safetensors and stablehlo"):
+            write(SMALL, format, out)
+    with pytest.raises(ValueError, match=", ".join(FORMATS)):
+        write(SMALL, "onnx", out)
+    with pytest.raises(ValueError, match="pool='mean'"):
+        write(VIT.clone(pool="mean"), "torchvision", out)
+    with pytest.raises(ValueError, match="one number for each of 3 channels"):
+        write(SMALL, "safetensors", out, mean=(0.5, 0.5))
+    with pytest.raises(ValueError, match="std must be positive"):
+        write(SMALL, "safetensors", out, std=(0.0,))
+    with pytest.raises(ValueError, match="not divisible"):
+        write(VIT, "timm", out, image_size=9, arrays=network(VIT))
+    with pytest.raises(ValueError, match="do not fit ViT"):
+        write(VIT, "timm", out, image_size=16, arrays=network(VIT))
+    assert not list(tmp_path.iterdir())
+
+
+def test_refused_loads(tmp_path):
+    path = write(VIT, "safetensors", tmp_path / "e.safetensors")
+    with pytest.raises(ValueError, match="heads is 3 in the file and 2 here"):
+        load(path, VIT.clone(heads=2))
+    with pytest.raises(ValueError, match="another encoder"):
+        load(path, SMALL)
+    load(path, VIT.clone(pool="mean", dtype="bfloat16"))
+    path.with_name("e.safetensors.json").unlink()
+    with pytest.raises(ValueError, match="missing encoder/blocks_1/attn/proj/bias"):
+        load(path, VIT.clone(depth=2))
+    with pytest.raises(FileNotFoundError, match="there is no file"):
+        load(tmp_path / "none", VIT)
+    names = write(RESNET, "torchvision", tmp_path / "r.safetensors")
+    names.with_name("r.safetensors.json").unlink()
+    with pytest.raises(ValueError, match="ResNet and ViT can be read"):
+        load(names, SMALL)
+    path.write_bytes(path.read_bytes()[:-8])
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load(path, VIT)
+    pickled = tmp_path / "model.pth"
+    pickled.write_bytes(pickle.dumps({"a": 1}))
+    with pytest.raises(ValueError, match="not a safetensors file"):
+        load(pickled, VIT)
+    function = write(SMALL, "stablehlo", tmp_path / "e.stablehlo")
+    with pytest.raises(ValueError, match="deserialize"):
+        load(function, SMALL)
+
+
+READER = """
+import sys
+import jax.export
+import numpy as np
+
+with open(sys.argv[1], "rb") as file:
+    encoder = jax.export.deserialize(bytearray(file.read()))
+assert encoder.platforms == ("cpu", "cuda", "tpu"), encoder.platforms
+x = np.load(sys.argv[2])
+with jax.default_matmul_precision("highest"):
+    np.savez(sys.argv[3], few=encoder.call(x[:2]), many=encoder.call(x))
+assert not any(name.startswith(("ssljax", "flax")) for name in sys.modules)
+"""
+
+
+@pytest.mark.parametrize("module", [RESNET, VIT, SMALL])
+def test_stablehlo_runs_without_ssljax(module, tmp_path):
+    arrays = network(module)
+    path = write(module, "stablehlo", tmp_path / "e.stablehlo", arrays=arrays)
+    x = np.random.default_rng(2).uniform(size=(5, 8, 8, 3)).astype(np.float32)
+    np.save(tmp_path / "x.npy", x)
+    files = [str(path), str(tmp_path / "x.npy"), str(tmp_path / "y.npz")]
+    subprocess.run([sys.executable, "-c", READER, *files], check=True, timeout=300, cwd=tmp_path)
+    with jax.default_matmul_precision("highest"):
+        normal = (x - np.float32(MEAN)) / np.float32(STD)
+        run = jax.jit(lambda p, s, x: nets.apply(module, p, s, x, train=False)[0])
+        expected = np.asarray(run(*arrays, normal))
+    found = np.load(tmp_path / "y.npz")
+    scale = np.abs(expected).max()
+    assert np.abs(found["many"] - expected).max() <= 1e-5 * max(1, scale)
+    assert np.abs(found["few"] - expected[:2]).max() <= 1e-5 * max(1, scale)
+    plain = np.asarray(run(*arrays, x))  # without normalisation the features are others
+    assert np.abs(found["many"] - plain).max() > 1e-3 * scale

@@ -1,0 +1,72 @@
+"""What the laws of tests/methods/test_laws.py need: small cases, one file of them a family.
+
+`tests/methods/cases_FAMILY.py` defines CASES = {name: Case(method, batch)}; the laws find them all.
+"""
+
+import importlib
+import sys
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ssljax.nets import SmallConv
+
+NET = SmallConv(widths=(4, 8))
+
+
+@dataclass(frozen=True)
+class Jitter:
+    """The cheapest random view, with the interface of `ImageView`: random flip and noise, cut to
+    `size`. Real views have tests of their own, and take long to compile.
+    """
+
+    size: int = 8
+    noise: float = 0.3
+    mean: tuple[float, ...] = (0.5,)
+    std: tuple[float, ...] = (0.25,)
+
+    def __call__(self, key, image):
+        flip, noise = jax.random.split(key)
+        x = self.plain(image)
+        x = jnp.where(jax.random.bernoulli(flip), x[:, ::-1], x)
+        return x + self.noise * jax.random.normal(noise, x.shape)
+
+    def plain(self, image):
+        x = image[..., : self.size, : self.size, :].astype(jnp.float32) / 255
+        return (x - self.mean[0]) / self.std[0]
+
+    def denormalize(self, images):
+        return jnp.clip(images * self.std[0] + self.mean[0], 0.0, 1.0)
+
+
+VIEW = Jitter()
+
+
+class Case(NamedTuple):
+    """A tiny configuration of a method, and what feeds it."""
+
+    method: Any
+    batch: Callable[[int], dict[str, np.ndarray]]
+
+
+def images(size: int = 16) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "image": rng.integers(0, 256, (size, 8, 8, 3), dtype=np.uint8),
+        "label": np.arange(size, dtype=np.int32) % 4,
+        "index": np.arange(size, dtype=np.int32),
+    }
+
+
+def all_cases() -> dict[str, Case]:
+    """The cases of all families, by name."""
+    folder = Path(__file__).parent / "methods"
+    if str(folder) not in sys.path:
+        sys.path.insert(0, str(folder))
+    files = sorted(folder.glob("cases_*.py"))
+    return {n: c for file in files for n, c in importlib.import_module(file.stem).CASES.items()}

@@ -1,0 +1,218 @@
+"""The laws that hold for every method: one test, parametrised over all of them."""
+
+import functools
+import json
+import shutil
+from typing import Any, NamedTuple
+
+import chex
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from laws import all_cases
+
+from ssljax import methods
+from ssljax.data import Arrays
+from ssljax.probes import with_online_probe
+from ssljax.sharding import Parallel, batch_sharding, to_global
+from ssljax.train import Cadence, fit
+
+CASES = all_cases()
+KEY = jax.random.key(0)
+TX = optax.sgd(0.05, momentum=0.9)
+
+
+# One worker takes all laws of a method, so that they share what was compiled.
+each_method = pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CASES]
+)
+
+
+@pytest.fixture(autouse=True)
+def full_precision():
+    with jax.default_matmul_precision("highest"):
+        yield
+
+
+def build(name, tx=TX):
+    return CASES[name].method.build(tx, updates=10)
+
+
+class First(NamedTuple):
+    """A method with its first state and its first step."""
+
+    method: Any
+    batch: Any
+    state: Any
+    step: Any
+    after: Any
+    metrics: Any
+
+
+@functools.cache
+def first(name):
+    method, batch = build(name), CASES[name].batch(16)
+    step = jax.jit(method.step)
+    state = jax.jit(method.init)(KEY, batch)
+    if method.refresh is not None:
+        state = method.refresh(state, arrays(batch))
+    return First(method, batch, state, step, *step(state, batch, KEY))
+
+
+def arrays(rows):
+    return Arrays({k: v for k, v in rows.items() if k != "index"})
+
+
+def assert_equal(a, b):
+    chex.assert_trees_all_equal(jax.device_get(a), jax.device_get(b))
+
+
+def assert_close(a, b, *, rtol, atol):
+    """Equal to float32's rounding: atol counts in units of the largest number of a leaf (where that
+    is above 1), since sums of large gradients that nearly cancel are no more exact than those.
+    """
+    a, b = jax.device_get((a, b))
+    chex.assert_trees_all_equal_shapes_and_dtypes(a, b)
+
+    def close(path, x, y):
+        x, y = (np.asarray(v, np.float64) for v in (x, y))
+        scale = max(1.0, float(np.abs(y).max(initial=0.0)))
+        name = jax.tree_util.keystr(path)
+        np.testing.assert_allclose(x, y, rtol=rtol, atol=atol * scale, err_msg=name)
+
+    jax.tree_util.tree_map_with_path(close, a, b)
+
+
+def test_every_method_has_a_case():
+    """Each exported method is under the laws."""
+    assert {type(case.method).__name__ for case in CASES.values()} == set(methods.__all__)
+
+
+@each_method
+def test_step(name):
+    _, batch, state, step, after, metrics = first(name)
+    assert int(state.step) == 0
+    assert int(after.step) == 1
+    chex.assert_trees_all_equal_shapes_and_dtypes(state, after)
+    assert "encoder" in after.params
+    assert metrics.keys() >= {"loss"}
+    for key, value in metrics.items():
+        assert value.shape == (), key
+        assert np.isfinite(value), key
+    # the same seed gives the same numbers, another key others
+    assert_equal(step(state, batch, KEY), (after, metrics))
+    other, _ = step(state, batch, jax.random.key(1))
+    assert not np.array_equal(jax.tree.leaves(other.params)[0], jax.tree.leaves(after.params)[0])
+    # every parameter tree moves, some of it
+    moved = {
+        k: any(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), state.params[k], v)))
+        for k, v in after.params.items()
+    }
+    assert all(moved.values()), moved
+
+
+@each_method
+def test_jit_equals_no_jit(name):
+    method, batch, state, _, after, metrics = first(name)
+    with jax.disable_jit():
+        slow, slow_metrics = method.step(state, batch, KEY)
+    assert_close(metrics, slow_metrics, rtol=1e-4, atol=1e-5)
+    assert_close(after.params, slow.params, rtol=1e-4, atol=1e-5)
+
+
+@each_method
+@pytest.mark.parametrize("parallel", [Parallel(), Parallel(fsdp=True, model=2)], ids=["dp", "fsdp"])
+def test_eight_devices_equal_one(name, parallel):
+    _, batch, state, step, after, metrics = first(name)
+    mesh = parallel.mesh()
+    assert mesh.size == 8
+    shardings = parallel.place(state, mesh)
+    many, many_metrics = step(
+        jax.device_put(state, shardings), to_global(batch, batch_sharding(mesh)), KEY
+    )
+    assert_close(many_metrics, metrics, rtol=1e-5, atol=1e-6)
+    assert_close(many.params, after.params, rtol=1e-4, atol=1e-5)
+    assert_close(many.extra, after.extra, rtol=1e-4, atol=1e-5)
+
+
+@each_method
+def test_embed(name):
+    method, batch, state, *_ = first(name)
+    features = method.embed(state, batch)
+    assert features.ndim == 2
+    assert features.shape[0] == 16
+    # frozen: a row does not depend on the others, as it would with batch statistics
+    alone = method.embed(state, jax.tree.map(lambda x: x[:1], batch))
+    np.testing.assert_allclose(features[:1], alone, rtol=1e-4, atol=1e-5)
+
+
+@each_method
+def test_no_gradient_reaches_extra(name):
+    """The loss gives `extra` no gradient that could be mistaken for training it."""
+    case = CASES[name]
+    if not hasattr(case.method, "loss"):
+        pytest.skip("two optimizers: this method writes its own step")
+    _, batch, state, *_ = first(name)
+    params, extra = state.params, state.extra
+    targets = {k: v for k, v in extra.items() if k != "stats"}
+    if not targets:
+        return
+
+    def loss(targets):
+        return case.method.loss(params, extra | targets, batch, KEY)[0]
+
+    grads = jax.jit(jax.grad(loss, allow_int=True))(targets)
+    for path, leaf in jax.tree_util.tree_leaves_with_path(grads):
+        if leaf.dtype != jax.dtypes.float0:
+            assert not np.any(leaf), jax.tree_util.keystr(path)
+
+
+@each_method
+def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
+    """The 6 steps of a run that lost what came after its checkpoint of step 3 equal those of one
+    that never stopped, with the online probe and momentum on. (fit() stops at any step in
+    tests/test_train.py.)"""
+    rows = CASES[name].batch(40)
+    dataset = arrays(rows)
+    method = build(name)
+    if "label" in rows:
+        method = with_online_probe(method, classes=4)
+    # Refreshed at 0, 2 and 4: what step 4 learns from comes out of the checkpoint of step 3.
+    refresh = 2 if method.refresh is not None else 0
+    cadence = Cadence(log=1, save=3, monitor=0, refresh=refresh)
+    options = {"batch": 16, "seed": 3, "cadence": cadence}
+    straight = fit(method, dataset, steps=6, folder=tmp_path / "a", **options)
+    shutil.copytree(tmp_path / "a", tmp_path / "b")
+    shutil.rmtree(tmp_path / "b" / "checkpoints" / "6")
+    resumed = fit(method, dataset, steps=6, folder=tmp_path / "b", **options)
+    assert_equal(straight, resumed)
+    lines = [
+        [
+            {k: v for k, v in json.loads(line).items() if not k.startswith("machine/")}
+            for line in (tmp_path / run / "metrics.jsonl").read_text().splitlines()
+        ]
+        for run in "ab"
+    ]
+    assert lines[0] == lines[1]
+    assert [row["step"] for row in lines[0]] == [1, 2, 3, 4, 5, 6]
+
+
+@each_method
+def test_accumulation_moves_targets_once_per_update(name):
+    """Two micro-batches make one update; nothing that follows the parameters moves in between."""
+    batch = CASES[name].batch(8)
+    method = build(name, optax.MultiSteps(TX, 2).gradient_transformation())
+    step = jax.jit(method.step)
+    state = jax.jit(method.init)(KEY, batch)
+    half, _ = step(state, batch, KEY)
+    assert_equal(half.params, state.params)
+    if "target" in state.extra:
+        assert_equal(half.extra["target"]["params"], state.extra["target"]["params"])
+        whole, _ = step(half, batch, KEY)
+        assert not np.array_equal(
+            jax.tree.leaves(whole.extra["target"]["params"])[0],
+            jax.tree.leaves(half.extra["target"]["params"])[0],
+        )
+    assert jnp.isfinite(optax.tree.norm(half.params))

@@ -1,0 +1,88 @@
+"""MLP heads against torch.nn in training mode, and the heads of the papers by their parameters."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from ssljax import nets
+from ssljax.nets import MLP
+
+
+def names(**fields):
+    """Paths of parameters of a two-layer head, and which of the layers have statistics."""
+    x = jax.ShapeDtypeStruct((4, 6), jnp.float32)
+    params, stats = jax.eval_shape(
+        lambda key: nets.init(MLP(widths=(5, 3), **fields), key, x), jax.random.key(0)
+    )
+    return {f"{layer}/{leaf}" for layer in params for leaf in params[layer]}, set(stats)
+
+
+HIDDEN = {"linear_0/kernel", "linear_1/kernel", "bn_0/scale", "bn_0/bias"}
+
+
+@pytest.mark.parametrize(
+    ("fields", "expected", "stats"),
+    [
+        ({}, HIDDEN | {"linear_0/bias", "linear_1/bias"}, {"bn_0"}),
+        ({"output_bias": False}, HIDDEN | {"linear_0/bias"}, {"bn_0"}),  # BYOL, VICReg
+        ({"hidden_bias": False}, HIDDEN | {"linear_1/bias"}, {"bn_0"}),  # SimSiam's predictor
+        (  # SimSiam's projector
+            {
+                "hidden_bias": False,
+                "output_bias": False,
+                "output_norm": True,
+                "output_affine": False,
+            },
+            HIDDEN,
+            {"bn_0", "bn_1"},
+        ),
+        (  # SimCLR
+            {"output_bias": False, "output_norm": True},
+            HIDDEN | {"linear_0/bias", "bn_1/scale", "bn_1/bias"},
+            {"bn_0", "bn_1"},
+        ),
+        (  # MoCo v2
+            {"norm": False},
+            {"linear_0/kernel", "linear_0/bias", "linear_1/kernel", "linear_1/bias"},
+            set(),
+        ),
+    ],
+)
+def test_heads_of_the_papers(fields, expected, stats):
+    assert names(**fields) == (expected, stats)
+
+
+def test_training_equals_torch():
+    torch = pytest.importorskip("torch")
+    module = MLP(widths=(7, 5), output_norm=True, output_affine=False, output_bias=False)
+    x = np.random.default_rng(0).normal(1.0, 2.0, size=(16, 6)).astype(np.float32)
+    params, stats = nets.init(module, jax.random.key(0), x)
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), params)
+    layers = [torch.nn.Linear(6, 7), torch.nn.BatchNorm1d(7), torch.nn.ReLU()]
+    layers += [torch.nn.Linear(7, 5, bias=False), torch.nn.BatchNorm1d(5, affine=False)]
+    peer = torch.nn.Sequential(*layers)
+    with torch.no_grad():
+        peer[0].weight[:] = torch.from_numpy(params["linear_0"]["kernel"].T.copy())
+        peer[0].bias[:] = torch.from_numpy(params["linear_0"]["bias"])
+        peer[1].weight[:] = torch.from_numpy(params["bn_0"]["scale"])
+        peer[1].bias[:] = torch.from_numpy(params["bn_0"]["bias"])
+        peer[3].weight[:] = torch.from_numpy(params["linear_1"]["kernel"].T.copy())
+        expected = peer.train()(torch.from_numpy(x)).numpy()
+    with jax.default_matmul_precision("highest"):
+        y, moved = nets.apply(module, params, stats, x, train=True)
+    np.testing.assert_allclose(y, expected, atol=1e-5)
+    for ours, theirs in (("bn_0", peer[1]), ("bn_1", peer[4])):
+        np.testing.assert_allclose(moved[ours]["mean"], theirs.running_mean, rtol=1e-5, atol=1e-5)
+        # torch averages the unbiased variance, Flax the biased one
+        biased = 0.9 + (theirs.running_var.numpy() - 0.9) * 15 / 16
+        np.testing.assert_allclose(moved[ours]["var"], biased, rtol=1e-5)
+
+
+def test_refused():
+    key = jax.random.key(0)
+    with pytest.raises(ValueError, match="at least one layer"):
+        nets.init(MLP(widths=()), key, jnp.zeros((2, 3)))
+    with pytest.raises(ValueError, match=r"\[B, D\]"):
+        nets.init(MLP(widths=(3,)), key, jnp.zeros(3))

@@ -1,0 +1,255 @@
+"""Fine-tuning: it learns, from few labels too, moves what it should and nothing else."""
+
+from dataclasses import asdict
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from laws import Jitter
+
+from ssljax import nets
+from ssljax.data import Arrays
+from ssljax.nets import MLP, ResNet, SmallConv, ViT
+from ssljax.probes import FineTune, describe_finetune, finetune
+from ssljax.probes.finetune import _compiled, _parts, _scaled, layers, weak
+from ssljax.sharding import Parallel, batch_sharding
+from ssljax.views import ImageView
+
+NET = SmallConv(widths=(4, 8))
+NAMES = ("conv1", "conv2")
+VIEW = Jitter(noise=0.1)
+QUICK = FineTune(steps=40, batch=40, learning_rate=1e-2, augment="method")
+
+
+def bars(n=400, seed=0, labelled=True):
+    """Four classes: which rows of a noisy image are bright."""
+    rng = np.random.default_rng(seed)
+    y = rng.permutation(np.arange(n) % 4).astype(np.int32)
+    image = rng.integers(0, 90, (n, 8, 8, 1), dtype=np.uint8)
+    for i, label in enumerate(y):
+        image[i, 2 * label : 2 * label + 2] += 140
+    return Arrays({"image": image} | ({"label": y} if labelled else {}))
+
+
+@pytest.fixture(scope="module")
+def start():
+    return nets.init(NET, jax.random.key(0), jnp.zeros((1, 8, 8, 1)))
+
+
+@pytest.fixture(scope="module")
+def learned(start):
+    return finetune(NET, *start, bars(), bars(200, seed=1), view=VIEW, protocol=QUICK)
+
+
+def test_it_learns_and_repeats_itself(start, learned):
+    assert learned.keys() == {"accuracy", "train_accuracy", "labels"}
+    assert learned["labels"] == 400
+    assert learned["accuracy"] > 0.9
+    again = finetune(NET, *start, bars(), bars(200, seed=1), view=VIEW, protocol=QUICK)
+    assert again == learned
+    before = jax.tree.map(np.asarray, start)
+    np.testing.assert_array_equal(before[0]["conv1"]["kernel"], start[0]["conv1"]["kernel"])
+
+
+def test_test_labels_only_score(start, learned):
+    data = bars(200, seed=1)
+    wrong = Arrays({"image": data._rows["image"], "label": (data.labels() + 1) % 4})
+    found = finetune(NET, *start, bars(), wrong, view=VIEW, protocol=QUICK)
+    assert found["train_accuracy"] == learned["train_accuracy"]
+    assert found["accuracy"] < 0.1
+
+
+def test_several_devices_give_the_same(start, learned):
+    sharding = batch_sharding(Parallel().mesh())
+    options = {"view": VIEW, "protocol": QUICK}
+    found = finetune(NET, *start, bars(), bars(200, seed=1), sharding=sharding, **options)
+    assert found["accuracy"] == pytest.approx(learned["accuracy"], abs=0.02)
+    # Four labels do not spread over eight devices: one does the work.
+    few = FineTune(steps=1, batch=40, augment="method", per_class=1)
+    options = {"view": VIEW, "protocol": few, "sharding": sharding}
+    assert finetune(NET, *start, bars(), bars(200, seed=1), **options)["labels"] == 4
+
+
+def test_frozen_moves_the_classifier_only(start):
+    rows = next(bars().batches(40, seed=0))
+    for frozen in (True, False):
+        protocol = FineTune(steps=40, batch=40, frozen=frozen, augment="none")
+        run = _compiled(NET, VIEW, protocol, 4)
+        net = first = run.start(*start, rows)
+        opt = run.tx.init(run.trained(net))
+        for i in range(4):
+            net, opt = run.step(net, opt, rows, jax.random.key(i))
+        moved = jax.tree.map(
+            lambda a, b: bool((a != b).any()), (net.params, net.stats), (first.params, first.stats)
+        )
+        assert moved[0]["kernel"] and moved[0]["bias"]
+        assert set(jax.tree.leaves((moved[0]["encoder"], moved[1]))) == {not frozen}
+        np.testing.assert_array_equal(net.scale, first.scale)
+
+
+def test_features_are_standardised_once(start):
+    """By the first batch, in the mode that training uses; a dead dimension counts for nothing."""
+    params, stats = start
+    dead = params | {
+        "bn2": {k: v.at[0].set(-1e3 * (k == "bias")) for k, v in params["bn2"].items()}
+    }
+    rows = next(bars().batches(40, seed=0))
+    run = _compiled(NET, VIEW, FineTune(augment="none", frozen=True), 4)
+    mean, factor = run.start(dead, stats, rows).scale
+    h = nets.apply(NET, dead, stats, VIEW.plain(rows["image"]), train=False)[0]
+    z = (h - mean) * factor
+    np.testing.assert_allclose(z.mean(0), 0, atol=1e-5)
+    np.testing.assert_allclose(z.std(0), [0] + [1] * 7, rtol=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("net", "expected", "top"),
+    [
+        (
+            ViT(patch=4, width=8, depth=2, heads=2),
+            {"cls_token": 0, "pos_embed": 0, "patch_embed": 0, "blocks_0": 1, "blocks_1": 2}
+            | {"norm": 3},
+            3,
+        ),
+        (
+            ResNet(depth=18, stem="cifar", width=4),
+            {"conv1": 0, "bn1": 0}
+            | {f"layer{s}_{i}": s for s in (1, 2, 3, 4) for i in (0, 1)},
+            5,
+        ),
+        (
+            SmallConv(widths=(4, 4, 4)),
+            {f"{name}{i}": i - 1 for name in ("conv", "bn") for i in (1, 2, 3)},
+            3,
+        ),
+    ],
+    ids=["vit", "resnet", "conv"],
+)  # fmt: skip
+def test_layers(net, expected, top):
+    """As in BEiT and MAE: a ViT of n blocks has layers 0 to n, its last norm and head are n + 1."""
+    x = jnp.zeros((1, 8, 8, 3))
+    params = jax.eval_shape(lambda key: nets.init(net, key, x)[0], jax.random.key(0))
+    order, highest = layers(params)
+    assert highest == top
+    assert {name: set(jax.tree.leaves(part)) for name, part in order.items()} == {
+        name: {layer} for name, layer in expected.items()
+    }
+
+
+def test_layer_decay_scales_what_moves():
+    """The whole update, weight decay included: layer i of n by decay^(n - i), the head by 1."""
+    params = {"conv1": {"kernel": jnp.ones((2, 2))}, "conv2": {"kernel": jnp.ones((2, 2))}}
+    updates = {"encoder": params, "kernel": jnp.ones(3), "bias": jnp.ones(1)}
+    scaled, _ = _scaled(0.5).update(updates, _scaled(0.5).init(updates))
+    assert float(scaled["encoder"]["conv1"]["kernel"][0, 0]) == 0.25
+    assert float(scaled["encoder"]["conv2"]["kernel"][0, 0]) == 0.5
+    assert float(scaled["kernel"][0]) == 1
+    alone = {"kernel": jnp.ones(3), "bias": jnp.ones(1)}
+    assert _scaled(0.5).update(alone, None)[0] is alone
+
+
+def test_layer_decay_in_a_step(start):
+    """Several steps, because the classifier starts at zero and sends no gradient down at first."""
+    rows = next(bars().batches(40, seed=0))
+    moved = []
+    for decay in (1.0, 0.5):
+        protocol = FineTune(steps=40, batch=40, layer_decay=decay, augment="none", weight_decay=0)
+        run = _compiled(NET, VIEW, protocol, 4)
+        net = first = run.start(*start, rows)
+        opt = run.tx.init(run.trained(net))
+        for i in range(3):
+            before = net
+            net, opt = run.step(net, opt, rows, jax.random.key(i))
+            if i < 2 and decay < 1:
+                assert before.params["kernel"].shape == first.params["kernel"].shape
+        part = lambda n, name: n.params["encoder"][name]["kernel"]  # noqa: E731
+        moved.append(
+            {n: float(jnp.abs(part(net, n) - part(first, n)).max()) for n in ("conv1", "conv2")}
+        )
+    for name, share in (("conv1", 0.25), ("conv2", 0.5)):
+        assert moved[1][name] == pytest.approx(share * moved[0][name], rel=0.1)
+
+
+def test_a_network_without_known_layers_is_refused():
+    net = MLP(widths=(4, 4))
+    params, stats = nets.init(net, jax.random.key(0), jnp.zeros((1, 8)))
+    options = {"view": VIEW, "protocol": FineTune(layer_decay=0.7)}
+    with pytest.raises(ValueError, match="does not know the order of bn_0"):
+        finetune(net, params, stats, bars(), None, **options)
+
+
+@pytest.mark.parametrize(
+    ("protocol", "counts"),
+    [
+        (FineTune(fraction=0.1), [10, 10, 10, 10]),
+        (FineTune(fraction=0.001), [1, 1, 1, 1]),
+        (FineTune(per_class=3), [3, 3, 3, 3]),
+        (FineTune(), [100, 100, 100, 100]),
+    ],
+)
+def test_labels_that_are_used(protocol, counts):
+    data = bars()
+    labelled, test = _parts(data, data, protocol, seed=0)
+    assert test is data
+    assert np.bincount(labelled.labels()).tolist() == counts
+    whole = {(image.tobytes(), y) for image, y in zip(data._rows["image"], data.labels())}
+    got = {(image.tobytes(), y) for image, y in zip(labelled._rows["image"], labelled.labels())}
+    assert got <= whole and len(got) == sum(counts)
+    if sum(counts) < 400:
+        other, _ = _parts(data, data, protocol, seed=1)
+        assert not np.array_equal(other._rows["image"], labelled._rows["image"])
+
+
+def test_without_a_test_split_a_part_is_held_out():
+    labelled, test = _parts(bars(), None, FineTune(fraction=0.5, test_fraction=0.25), seed=0)
+    assert np.bincount(test.labels()).tolist() == [25] * 4
+    assert np.bincount(labelled.labels()).tolist() == [38] * 4
+    seen = {image.tobytes() for image in labelled._rows["image"]}
+    assert not any(image.tobytes() in seen for image in test._rows["image"])
+
+
+def test_several_seeds(start):
+    protocol = FineTune(steps=10, batch=20, seeds=2, per_class=5, augment="method")
+    found = finetune(NET, *start, bars(), bars(200, seed=1), view=VIEW, protocol=protocol)
+    assert found["labels"] == 20
+    numbers = {"accuracy", "train_accuracy"}
+    assert found.keys() == numbers | {f"{name}_std" for name in numbers} | {"labels"}
+    text = " ".join(describe_finetune({"protocol": asdict(protocol), "encoders": {"a": found}}))
+    assert "20 labels (5 of each class)" in text and "over 2 seeds" in text
+
+
+def test_top5_is_among_the_best_five():
+    """Against NumPy, with more than five classes and padded rows."""
+    rng = np.random.default_rng(0)
+    data = Arrays({"image": rng.integers(0, 255, (30, 8, 8, 1), dtype=np.uint8),
+                   "label": np.arange(30, dtype=np.int32) % 10})  # fmt: skip
+    params, stats = nets.init(NET, jax.random.key(1), jnp.zeros((1, 8, 8, 1)))
+    run = _compiled(NET, VIEW, FineTune(augment="none", frozen=True), 10)
+    rows = next(data.once(30)) | {"mask": np.arange(30) < 25}
+    net = run.start(params, stats, rows)
+    kernel = rng.normal(size=(8, 10)).astype(np.float32)
+    net = net._replace(params=net.params | {"kernel": jnp.asarray(kernel)})
+    h = nets.apply(NET, params, stats, VIEW.plain(rows["image"]), train=False)[0]
+    order = np.argsort(-np.asarray((h - net.scale[0]) * net.scale[1] @ kernel), axis=1)[:25]
+    hits = order == rows["label"][:25, None]
+    assert run.score(net, rows).tolist() == [hits[:, 0].sum(), hits[:, :5].sum(), 25]
+
+
+def test_weak_views_keep_shape_and_colour():
+    view = ImageView(size=8, flip=0.3, scale=(0.08, 1.0), degrees=10, solarize=0.2, mean=(0.5,))
+    plain = weak(view)
+    assert (plain.flip, plain.degrees, plain.mean, plain.size) == (0.3, 10, (0.5,), 8)
+    assert plain.scale == (0.5, 1.0)
+    assert (plain.jitter, plain.grayscale, plain.blur, plain.solarize) == (0, 0, 0, 0)
+    assert weak(ImageView(scale=(0.2, 0.3))).scale == (0.3, 0.3)
+    assert weak(ImageView(scale=(1.0, 1.0))).scale == (1.0, 1.0)
+
+
+def test_bad_input(start):
+    for wrong in ({"fraction": 0}, {"fraction": 1.2}, {"layer_decay": 0}, {"steps": 0},
+                  {"per_class": 0}, {"augment": "strong"}, {"test_fraction": 1}):  # fmt: skip
+        with pytest.raises(ValueError):
+            FineTune(**wrong)
+    with pytest.raises(ValueError, match="needs labels"):
+        finetune(NET, *start, bars(labelled=False), None, view=VIEW)

@@ -1,0 +1,80 @@
+"""Majority votes and the label model, against loops and against rules of known accuracy."""
+
+import numpy as np
+import pytest
+
+from ssljax.pseudolabels.rules import label_model, majority
+
+
+def simulated(n=3000, k=4, accuracies=(0.9, 0.7, 0.5, 0.8), cast=0.6, seed=0):
+    rng = np.random.default_rng(seed)
+    truth = rng.integers(0, k, n)
+    votes = []
+    for a in accuracies:
+        wrong = (truth + rng.integers(1, k, n)) % k
+        vote = np.where(rng.random(n) < a, truth, wrong)
+        votes.append(np.where(rng.random(n) < cast, vote, -1))
+    return truth, np.stack(votes, axis=1)
+
+
+def test_majority():
+    p = majority(np.array([[0, 0, 1], [2, -1, -1], [-1, -1, -1]]), classes=3)
+    np.testing.assert_allclose(p, [[2 / 3, 1 / 3, 0], [0, 0, 1], [0, 0, 0]])
+
+
+def test_label_model_is_a_loop():
+    _, votes = simulated(n=60, k=3)
+    n, r, k = *votes.shape, 3
+    p = [[0.0] * k for _ in range(n)]
+    for i in range(n):
+        said = [v for v in votes[i] if v >= 0]
+        for v in said:
+            p[i][v] += 1 / len(said)
+    for _ in range(5):
+        accuracy, some = [], [i for i in range(n) if any(v >= 0 for v in votes[i])]
+        for j in range(r):
+            who = [i for i in range(n) if votes[i, j] >= 0]
+            accuracy.append((sum(p[i][votes[i, j]] for i in who) + 7) / (len(who) + 10))
+        prior = [np.mean([p[i][c] for i in some]) for c in range(k)]
+        for i in some:
+            likely = []
+            for c in range(k):
+                value = prior[c]
+                for j in range(r):
+                    if votes[i, j] == c:
+                        value *= accuracy[j]
+                    elif votes[i, j] >= 0:
+                        value *= (1 - accuracy[j]) / (k - 1)
+                likely.append(value)
+            p[i] = [v / sum(likely) for v in likely]
+    found, rates = label_model(votes, classes=k, iterations=5, tol=0)
+    np.testing.assert_allclose(found, p, atol=1e-10)
+    np.testing.assert_allclose(rates, accuracy, atol=1e-10)
+
+
+def test_label_model_finds_accuracies_and_beats_the_majority():
+    accuracies = (0.9, 0.7, 0.5, 0.8)
+    truth, votes = simulated(n=20_000, accuracies=accuracies)
+    p, found = label_model(votes, classes=4)
+    np.testing.assert_allclose(found, accuracies, atol=0.03)
+    some = (votes >= 0).any(1)
+    right = [(q.argmax(1) == truth)[some].mean() for q in (p, majority(votes, classes=4))]
+    assert right[0] > right[1] + 0.02
+    np.testing.assert_array_equal(p[~some], 0)
+    np.testing.assert_allclose(p[some].sum(1), 1)
+
+
+def test_bad_votes():
+    with pytest.raises(ValueError, match="-1 to abstain"):
+        majority(np.array([[5]]), classes=3)
+    with pytest.raises(ValueError, match="votes are integers"):
+        majority(np.array([0.5]), classes=3)
+    with pytest.raises(ValueError, match="two classes"):
+        label_model(np.zeros((3, 3), int), classes=1)
+    with pytest.raises(ValueError, match="2 rules do not tell"):
+        label_model(np.zeros((3, 2), int), classes=2)
+
+
+def test_all_abstain_is_no_nan():
+    p, rates = label_model(np.full((4, 3), -1), classes=3)
+    assert not p.any() and np.isfinite(rates).all()

@@ -1,0 +1,213 @@
+"""The benchmarks' sides do the same work, and the tables say what was measured. No times here."""
+
+import importlib.util
+import itertools
+import json
+import sys
+from pathlib import Path
+from types import SimpleNamespace
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+
+from ssljax.losses.contrastive import nt_xent
+from ssljax.method import from_loss
+from ssljax.nets import ResNet, vit
+from ssljax.train import Cadence
+from ssljax.views import simclr_imagenet
+
+FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "benchmarks"
+sys.path.insert(0, str(FOLDER))  # as when one of them is run as a program
+
+
+def load(name, file=None):
+    spec = importlib.util.spec_from_file_location(name, FOLDER / f"{file or name}.py")
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+    return module
+
+
+bench = load("train_step")
+
+
+def test_ssljax_side_learns_and_reports():
+    case = bench.tiny(bench.cases()["cpu_digits"])
+    found = bench.run_ssljax(case, seconds=0.05, scan=2)
+    assert found["loss_last"] < found["loss_first"] < 4
+    assert min(found["step"], found["step_scanned"], found["views"]) > 0
+
+
+def test_torch_side_learns_and_is_the_same_network():
+    pytest.importorskip("torch")
+    case = bench.tiny(bench.cases()["cpu_digits"])
+    found = bench.run_torch(case, seconds=0.05, mode="eager")
+    assert found["loss_last"] < found["loss_first"] < 4
+    params, _ = jax.eval_shape(
+        case.method.init, jax.random.key(0), {"image": jnp.zeros((8, 8, 8, 1), jnp.uint8)}
+    )
+    assert found["parameters"] == sum(p.size for p in jax.tree.leaves(params))
+
+
+@pytest.mark.parametrize("name", ["resnet18_32", "resnet50_224", "vit_s16_224"])
+def test_parameters_of_the_real_sizes_agree(name):
+    torch = pytest.importorskip("torch")
+    peer, case = load("torch_peer"), bench.cases()[name]
+    image = jax.ShapeDtypeStruct((2, case.source, case.source, 3), jnp.uint8)
+    params, _ = jax.eval_shape(case.method.init, jax.random.key(0), {"image": image})
+    with torch.device("meta"):
+        model = peer.SimCLR(case.method, channels=3, dtype=torch.bfloat16)
+    count = sum(p.numel() for p in model.parameters())
+    assert count == sum(p.size for p in jax.tree.leaves(params))
+
+
+def test_bfloat16_step_of_the_peer_on_tiny_accelerator_cases():
+    torch = pytest.importorskip("torch")
+    peer = load("torch_peer")
+    for name in bench.GROUPS["accelerator"]:
+        case = bench.tiny(bench.cases()[name])
+        trainer = peer.Trainer(case.method, case.optimizer, channels=3, device="cpu", mode="eager")
+        images = torch.from_numpy(bench.pictures(case))
+        assert all(torch.isfinite(trainer.step(images)) for _ in range(2))
+
+
+def test_a_loss_that_does_not_fall_is_refused():
+    for losses in ([1.0] * 20 + [1.1] * 20, [2.0] * 20 + [float("nan")] * 20):
+        with pytest.raises(RuntimeError, match="do not time it"):
+            bench._checked(losses, "x")
+
+
+def test_nt_xent_of_the_peer_is_ours():
+    torch = pytest.importorskip("torch")
+    z1, z2 = np.random.default_rng(0).normal(size=(2, 6, 5)).astype(np.float32)
+    peer = load("torch_peer").nt_xent(torch.tensor(z1), torch.tensor(z2), temperature=0.2)
+    np.testing.assert_allclose(float(nt_xent(z1, z2, temperature=0.2)), float(peer), rtol=1e-5)
+
+
+def test_flops_are_the_published_ones():
+    # 4.09 and 0.56 billion multiply-adds; ViT-S/16 4.6. The projector adds little.
+    cases = bench.cases()
+    for name, macs in (("resnet50_224", 4.09e9), ("resnet18_32", 0.556e9), ("vit_s16_224", 4.6e9)):
+        assert abs(bench.forward_flops(cases[name]) / (2 * macs) - 1) < 0.01, name
+
+
+@pytest.mark.parametrize("compiling", [False, True])
+def test_views_of_the_peer(compiling, monkeypatch):
+    torch = pytest.importorskip("torch")
+    peer = load("torch_peer")
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: compiling)
+    torch.manual_seed(0)
+    images = torch.randint(0, 256, (64, 40, 40, 3), dtype=torch.uint8)
+    view = simclr_imagenet(size=32)
+    x = peer.views(view, images)
+    mean, std = (torch.tensor(v).view(3, 1, 1) for v in (view.mean, view.std))
+    pixels = x * std + mean
+    assert x.shape == (64, 3, 32, 32) and x.dtype == torch.float32
+    assert pixels.min() > -1e-5 and pixels.max() < 1 + 1e-5
+    assert len(torch.unique(x[:, 0, 0, 0])) > 32  # each image has a view of its own
+    # The distribution is that of ssljax: mean and spread over many views.
+    keys = jax.random.split(jax.random.key(0), 64)
+    ours = jax.jit(jax.vmap(view))(keys, jnp.asarray(images.numpy()))
+    np.testing.assert_allclose(float(x.mean()), float(ours.mean()), atol=0.25)
+    np.testing.assert_allclose(float(x.std()), float(ours.std()), rtol=0.15)
+
+
+def test_resampling_and_blur_of_the_peer_are_ours():
+    torch = pytest.importorskip("torch")
+    from ssljax.views import apply_blur, crop_and_resize
+
+    peer = load("torch_peer")
+    image = np.random.default_rng(0).uniform(size=(24, 24, 3)).astype(np.float32)
+    planes = torch.tensor(image).permute(2, 0, 1)[None]
+    top, left, h, w = (torch.tensor([float(v)]) for v in (3, 2, 20, 9))
+    rows, columns = peer._resampling(top, h, 24, 12), peer._resampling(left, w, 24, 12)
+    theirs = peer._separable(planes, rows, columns)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(crop_and_resize(image, (3, 2, 20, 9), size=12), theirs, atol=1e-5)
+    band = peer._blurring(torch.tensor([1.3]), 24)
+    theirs = peer._separable(planes, band, band)[0].permute(1, 2, 0).numpy()
+    np.testing.assert_allclose(apply_blur(image, 1.3), theirs, atol=1e-5)
+
+
+def test_the_peer_refuses_what_it_does_not_have():
+    pytest.importorskip("torch")
+    peer = load("torch_peer")
+    with pytest.raises(ValueError, match="class token"):
+        peer.encoder(vit("tiny", pool="mean"), size=32, channels=3)
+    with pytest.raises(ValueError, match="no PyTorch peer"):
+        peer.encoder(object(), size=32, channels=3)
+    assert peer.encoder(ResNet(depth=50), size=32, channels=3)[1] == 2048
+
+
+def test_knn_sides_agree_and_give_a_ratio(tmp_path):
+    sizes = ["--bank", "400", "--queries", "50", "--dimensions", "64", "--k", "20"]
+    found = load("knn").main([*sizes, "--rounds", "2", "--json", str(tmp_path / "out.json")])
+    assert found["agreement"] == 1.0
+    assert [len(v) for v in found["seconds"].values()] == [2, 2]
+    assert json.loads((tmp_path / "out.json").read_text())["ratios"] == found["ratios"]
+
+
+def test_a_ratio_pairs_the_rounds():
+    row = load("machine").ratio("x", "y", [10.0, 30.0, 20.0], [10.0, 10.0, 20.0], against="z")
+    assert (row["ratio"], row["lowest"], row["highest"]) == (1.0, 1.0, 3.0)
+    assert (row["ssljax"], row["peer"]) == (20.0, 10.0)
+
+
+class Slope:
+    """A method small enough to compile at once: it learns the mean of the images."""
+
+    def build(self, tx, *, updates):
+        del updates
+        return from_loss(
+            tx,
+            init=lambda key, batch: ({"encoder": jnp.zeros(batch["image"].shape[1:])}, {}),
+            loss=lambda p, extra, batch, key: (
+                jnp.mean((p["encoder"] - batch["image"]) ** 2),
+                (extra, {}),
+            ),
+            embed=lambda state, batch: batch["image"].reshape(len(batch["image"]), -1) * 1.0,
+        )
+
+
+def test_overhead_interleaves_fit_and_the_bare_loop(tmp_path, monkeypatch):
+    overhead = load("overhead")
+    clock = itertools.count()
+    monkeypatch.setattr(overhead, "CLOCK", lambda: next(clock))
+    optimizer = SimpleNamespace(
+        build=lambda **_: optax.sgd(1e-6), rate=lambda **_: optax.constant_schedule(0.1)
+    )
+    case = bench.Case(method=Slope(), optimizer=optimizer, batch=8, source=4, channels=1)
+    cadence = Cadence(log=2, monitor=4, save=4)
+    found = overhead.pairs(case, cadence, block=4, rounds=2, folder=tmp_path)
+    # One tick for each side of each block; the two blocks that compile are left out.
+    assert found == [(0.25, 0.25)] * 2
+    assert (tmp_path / "metrics.jsonl").exists() and (tmp_path / "checkpoints").is_dir()
+
+
+def test_rare_parts_cost_a_step_less():
+    # A block of 10 steps: 1 s for the loop, then 1 s each for metrics, monitor and checkpoint.
+    names = ("loop", "metrics", "monitors", "checkpoints")
+    found = {name: [(5.0, 5.0 + 0.1 * (i + 1))] * 3 for i, name in enumerate(names)}
+    usual = load("overhead").at_the_defaults(found, block=10, log=1)
+    assert usual == pytest.approx(0.1 + 1 / 50 + 1 / 500 + 1 / 1000)
+
+
+def test_all_programs_end_in_one_table(tmp_path, monkeypatch, capsys):
+    everything = load("all_benchmarks", "__main__")
+    row = everything.machine.ratio("a thing", "things/s", [2.0], [1.0], against="a peer")
+    started = []
+
+    def run(command, check):
+        started.append(command)
+        Path(command[-1]).write_text(json.dumps({"ratios": [row]}))
+
+    monkeypatch.setattr(everything.machine, "child", lambda *_: ["cpu", "cpu", 1])
+    monkeypatch.setattr(everything.subprocess, "run", run)
+    report = everything.main(["--quick", "--json", str(tmp_path / "out.json")])
+    assert len(started) == len(report["ratios"]) == len(everything.PROGRAMS)
+    assert all(Path(command[1]).is_file() for command in started)
+    printed = capsys.readouterr().out.splitlines()
+    assert sum("a thing" in line and "2.00" in line for line in printed) == len(started)
+    assert json.loads((tmp_path / "out.json").read_text())["environment"]["date"]

@@ -1,0 +1,56 @@
+"""Every experiment file loads, says how it is run, and (slow) its training step can be traced."""
+
+import ast
+
+import jax
+import numpy as np
+import pytest
+from conftest import ROOT
+
+from ssljax import record
+from ssljax.compile import Examples, lower_step
+from ssljax.experiment import Experiment
+
+FOLDER = ROOT / "experiments"
+FILES = sorted(p for p in FOLDER.glob("*.py") if "EXPERIMENT = " in p.read_text())
+SWEEPS = sorted(p for p in FOLDER.glob("**/*.py") if "\nSWEEP = " in p.read_text())
+# What is trained on, where the file's name does not say it.
+SIZES = {"imagenet": (256, 3), "mnist": (28, 1), "digits": (8, 1), "style": (28, 1)}
+# They begin from another run.
+CHAINED = ("scan_cifar10", "self_label_cifar10", "scan_mnist", "self_label_mnist")
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda p: p.stem)
+def test_a_file_says_how_it_is_run(path):
+    experiment = record.load_file(path).EXPERIMENT
+    assert isinstance(experiment, Experiment)
+    experiment.optimizer.build(steps=experiment.steps, batch=experiment.batch)
+    experiment.cadence.check(experiment.steps)
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert f"ssljax train experiments/{path.name}" in said
+
+
+@pytest.mark.parametrize("path", SWEEPS, ids=lambda p: p.stem)
+def test_a_sweep_says_how_it_is_run(path):
+    sweep = record.load_file(path).SWEEP
+    for experiment in sweep.values():
+        experiment.optimizer.build(steps=experiment.steps, batch=experiment.batch)
+        experiment.cadence.check(experiment.steps)
+    assert len({repr(experiment) for experiment in sweep.values()}) == len(sweep)
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert f"ssljax sweep {path.relative_to(ROOT)}" in said
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("path", [p for p in FILES if p.stem not in CHAINED], ids=lambda p: p.stem)
+def test_the_step_of_an_experiment_is_traced(path):
+    """With its real networks and batch, without compiling: shapes and dtypes fit together."""
+    experiment = record.load_file(path).EXPERIMENT
+    size, channels = next((v for k, v in SIZES.items() if k in path.stem), (32, 3))
+    integer = ((), np.dtype(np.int32))
+    image = ((size, size, channels), np.dtype(np.uint8))
+    classes = tuple(map(str, range(10)))
+    rows = Examples({"image": image, "label": integer, "index": integer}, True, classes)
+    mesh = experiment.parallel.mesh(jax.devices()[:1])
+    _, memory = lower_step(experiment, rows, mesh)
+    assert memory["parameters"] > 0

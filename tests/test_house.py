@@ -1,0 +1,113 @@
+"""Who may import whom: the rule of the house, read from the source."""
+
+import ast
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent / "ssljax"
+# Rooms of ssljax and outside packages that each room may import. "*" is anything.
+ALLOWED = {
+    "losses": {"jax", "chex", "losses"},
+    "views": {"jax", "chex", "views"},
+    "nets": {"jax", "flax", "nets"},
+    "data": {
+        *{"numpy", "grain", "tensorflow_datasets", "pyarrow", "PIL", "sklearn", "absl"},
+        *{"tokenizers", "data"},
+    },
+    "method": {"jax", "optax"},
+    "tasks": {"jax", "chex", "optax", "nets", "losses", "views", "tasks"},
+    "pseudolabels": {
+        *{"jax", "numpy", "chex", "scipy", "pyarrow", "sklearn"},
+        *{"method", "clustering", "pseudolabels"},
+    },
+    "methods": {
+        *{"jax", "numpy", "optax", "chex", "method", "schedules"},
+        *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
+    },
+    "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},
+    "optimizers": {"jax", "optax"},
+    "schedules": {"jax"},
+    "sharding": {"jax", "numpy"},
+    "checkpoint": {"jax", "numpy", "orbax", "etils", "method"},
+    "metrics": {"jax", "numpy", "rich", "tensorboardX"},
+    "clock": {"jax", "numpy"},
+    "cluster": set(),
+    "distributed": {"jax", "cluster"},
+    "steps": {"jax", "numpy", "method", "checkpoint"},
+    "train": {
+        *{"jax", "numpy", "method", "sharding", "checkpoint", "metrics"},
+        *{"clock", "distributed", "steps"},
+    },
+    "chips": {"jax"},
+    "hlo": set(),
+    "compile": {"jax", "numpy", "data", "checkpoint", "sharding", "steps", "hlo", "chips"},
+    "profile": {"jax", "sharding", "steps"},
+    "probes": {
+        *{"numpy", "jax", "optax", "sklearn", "scipy", "method", "metrics", "probes"},
+        *{"nets", "views", "data", "optimizers", "clustering"},
+    },
+    "export": {"numpy", "jax", "safetensors", "method", "nets", "export"},
+    "record": set(),
+    "sample": {"jax", "numpy", "nets"},
+    "report": {"numpy", "matplotlib", "sklearn", "threadpoolctl", "report"},
+    "experiment": {"*"},
+    "learners": {"*"},
+    "selftrain": {"*"},
+    "sweep": {"*"},
+    "cli": {"*"},
+}
+STANDARD = __import__("sys").stdlib_module_names
+
+
+def imports(path: Path) -> set[str]:
+    """Rooms of ssljax and names of outside packages that a file imports."""
+    found = set()
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            modules = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            modules = [node.module or ""]
+            if node.module == "ssljax":
+                modules = [f"ssljax.{alias.name}" for alias in node.names]
+        else:
+            continue
+        for module in modules:
+            parts = module.split(".")
+            found.add(parts[1] if parts[0] == "ssljax" and len(parts) > 1 else parts[0])
+    return found - STANDARD
+
+
+def files() -> list[Path]:
+    return sorted(p for p in ROOT.rglob("*.py") if p != ROOT / "__init__.py")
+
+
+@pytest.mark.parametrize("path", files(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_who_imports_whom(path):
+    room = path.relative_to(ROOT).parts[0].removesuffix(".py")
+    assert room in ALLOWED, (
+        f"{room} is not a room of the house: add it to the rule or move the file"
+    )
+    if "*" not in ALLOWED[room]:
+        assert imports(path) <= ALLOWED[room]
+
+
+def test_methods_do_not_import_siblings():
+    for path in (ROOT / "methods").glob("*.py"):
+        if path.name == "__init__.py":
+            continue
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.ImportFrom):
+                assert not (node.module or "").startswith("ssljax.methods"), path
+
+
+def test_the_runner_stays_short():
+    assert len((ROOT / "train.py").read_text().splitlines()) < 300
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "methods").glob("*.py")), ids=lambda p: p.name)
+def test_methods_stay_short(path):
+    assert len(path.read_text().splitlines()) <= 160
+    for word in ("jax.lax.p", "shard_map", "Mesh", "PartitionSpec", "axis_name"):
+        assert word not in path.read_text(), f"{path.name} mentions a device or a collective"

@@ -1,0 +1,301 @@
+"""Self-training of networks from the command line: resumption, labels, report, bad input."""
+
+import dataclasses
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from conftest import ROOT
+from sklearn.datasets import load_digits
+
+from ssljax import cli
+from ssljax.data import Arrays
+from ssljax.learners import Network
+from ssljax.nets import MLP, SmallConv
+from ssljax.optimizers import Optimizer
+from ssljax.pseudolabels.generate import Model
+from ssljax.pseudolabels.labels import Labels, read
+from ssljax.pseudolabels.rounds import Rounds, self_train
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftrain import SelfTraining, run_self_training, scores, summary
+from ssljax.tasks import AnyOf, FeatureInput, OneOf, Task, Value
+from ssljax.views import plain_only
+
+from ssljax.tasks import ImageInput  # isort: skip
+
+_FILE = """
+from ssljax.learners import Network
+from ssljax.nets import SmallConv
+from ssljax.optimizers import Optimizer
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftrain import SelfTraining
+from ssljax.tasks import ImageInput, OneOf, Task
+from ssljax.views import plain_only
+
+SELFTRAIN = SelfTraining(
+    learner=Network(
+        task=Task(
+            inputs=ImageInput(view=plain_only(size=8, mean=(0.3,), std=(0.4,))),
+            encoder=SmallConv(widths=(8, 16)),
+            target=OneOf(classes=10),
+        ),
+        optimizer=Optimizer(learning_rate=1e-2, per_batch=None),
+        steps=80,
+        batch=32,
+        share=0.5,
+    ),
+    few=4,
+    rounds=Rounds(count=2, select=Greedy(per_class=20, growing=True)),
+    seeds=(0,),
+)
+"""
+
+
+@pytest.fixture(scope="module")
+def finished(tmp_path_factory):
+    """(experiment file, finished run folder)."""
+    base = tmp_path_factory.mktemp("selftrain")
+    (base / "mine.py").write_text(_FILE)
+    cli.main(["selftrain", str(base / "mine.py"), "--workdir", str(base / "run")])
+    return base / "mine.py", base / "run"
+
+
+def test_results_and_report(finished):
+    results = json.loads((finished[1] / "results.json").read_text())
+    assert 0.15 < results["supervised"]["mean"] < results["full"]["mean"] <= 1
+    rounds = results["seeds"][0]["rounds"]
+    assert [r["round"] for r in rounds] == [0, 1, 2]
+    assert sum(rounds[2]["selected"]) <= 400 and max(rounds[2]["selected"]) <= 40
+    page = (finished[1] / "report.html").read_text()
+    for words in ("supervised on the few labels", "Most confident mistakes", "Reliability", "ECE"):
+        assert words in page
+    assert not re.search(r'(src|href)="(?!data:|#)', page)  # opens offline
+    assert "<script" not in page
+
+
+def test_resumed_it_changes_nothing(finished, capsys):
+    file, run = finished
+    before = {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")}
+    results = (run / "results.json").read_text()
+    (run / "seed0" / "rounds" / "02" / "round.json").unlink()
+    cli.main(["selftrain", str(file), "--workdir", str(run)])
+    assert (run / "results.json").read_text() == results
+    assert {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")} == before
+    assert "fully supervised" in capsys.readouterr().out
+
+
+@pytest.mark.slow
+def test_killed_at_random_moments(finished, tmp_path):
+    """A process that is killed again and again ends with the numbers of one that never was."""
+    file, run = finished
+    rng, folder = np.random.default_rng(0), tmp_path / "killed"
+    call = "import sys; from ssljax.cli import main; main(sys.argv[1:])"
+    command = [sys.executable, "-c", call, "selftrain", str(file), "--workdir", str(folder)]
+    # The fixture ran in this process, on its eight devices.
+    many = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
+    environment = os.environ | {"PYTHONPATH": str(ROOT), "XLA_FLAGS": many}
+    kills = 0
+    for turn in range(30):
+        process = subprocess.Popen(command, env=environment, stdout=subprocess.DEVNULL)
+        # Longer and longer, so that a slow machine gets somewhere too.
+        until = time.monotonic() + rng.uniform(3, 9) * (1 + turn / 4)
+        while process.poll() is None and time.monotonic() < until:
+            time.sleep(0.05)
+        if process.poll() is None:
+            process.send_signal(signal.SIGKILL)
+            kills += 1
+        if process.wait() == 0:
+            break
+    assert kills and (folder / "results.json").is_file()
+    one, other = (json.loads((f / "results.json").read_text()) for f in (run, folder))
+    assert one["seeds"] == other["seeds"]
+
+
+def test_another_configuration_is_refused(finished, capsys):
+    file, run = finished
+    with pytest.raises(SystemExit):
+        cli.main(["selftrain", str(file), "--workdir", str(run), "--few", "5"])
+    assert "another configuration (few: 4 -> 5)" in capsys.readouterr().err
+
+
+def test_label_command(finished, tmp_path, capsys):
+    out = tmp_path / "labels.parquet"
+    cli.main(["label", str(finished[1]), "--data", "digits", "--out", str(out)])
+    labels = read(out, examples=1797, classes=10)
+    assert len(labels) == 1797 and set(labels.provenance) == {"run"} and set(labels.round) == {2}
+    assert "wrote 1,797 labels" in capsys.readouterr().out
+    assert pq.read_table(out).column_names == [
+        "index", "target", "confidence", "weight", "provenance", "round"
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("columns", "message"),
+    [
+        ({"index": [5000], "target": [0]}, "other examples"),
+        ({"index": [0, 1], "target": [0, 1]}, "no labelled example of 8 of 10 classes"),
+    ],
+)
+def test_bad_files_of_labels(finished, tmp_path, capsys, columns, message):
+    pq.write_table(pa.table(columns), tmp_path / "bad.parquet")
+    flags = ["--labels", str(tmp_path / "bad.parquet"), "--workdir", str(tmp_path / "run")]
+    with pytest.raises(SystemExit):
+        cli.main(["selftrain", str(finished[0]), *flags])
+    assert message in capsys.readouterr().err
+
+
+def test_a_file_without_selftrain(tmp_path, capsys):
+    (tmp_path / "x.py").write_text("A = 1\n")
+    with pytest.raises(SystemExit):
+        cli.main(["selftrain", str(tmp_path / "x.py")])
+    assert "does not define SELFTRAIN" in capsys.readouterr().err
+
+
+def features(task, **options):
+    return Network(
+        task=task, optimizer=Optimizer(learning_rate=3e-2, per_batch=None), steps=60, batch=32,
+        **options,
+    )  # fmt: skip
+
+
+def rounds(tmp_path, learner, pool, target, *, plan, classes=None):
+    hidden = Arrays({"features": pool})
+    given = Labels.given(np.arange(0, len(pool), 5), target[::5])
+
+    def train(labels, r, place, teacher):
+        return learner.train(hidden, labels, place, seed=0, start=teacher)
+
+    def score(teacher):
+        return scores(target, teacher.guess(hidden), classes)
+
+    return self_train(
+        tmp_path, plan, pool=hidden, given=given, classes=classes, train=train, score=score,
+        truth=target,
+    )[0]  # fmt: skip
+
+
+@pytest.mark.parametrize("members", [1, 2])
+def test_values_are_labelled_too(tmp_path, members):
+    """Regression: the surest values first, alone and as an ensemble, from warm weights."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 3)).astype(np.float32)
+    y = (5 + 2 * x[:, 0] - x[:, 1] + 0.1 * rng.normal(size=200)).astype(np.float32)
+    task = Task(
+        inputs=FeatureInput(), encoder=MLP(widths=(16,), norm=False), target=Value(mean=5, std=2.2)
+    )
+    plan = Rounds(count=1, select=Greedy(budget=80), restart="warm")
+    found = rounds(tmp_path, features(task, members=members), x, y, plan=plan)
+    assert found[1]["quality"]["r2"] > 0.9 and found[1]["test"]["score"] > 0.9
+    assert found[1]["coverage"] == 0.5
+
+
+def test_sets_are_labelled_too(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 4)).astype(np.float32)
+    y = (x[:, :3] > 0).astype(np.float32)
+    task = Task(
+        inputs=FeatureInput(), encoder=MLP(widths=(16,), norm=False), target=AnyOf(classes=3)
+    )
+    plan = Rounds(count=1, select=Greedy(budget=80))
+    found = rounds(tmp_path, features(task, ema=0.9), x, y, plan=plan)
+    assert found[1]["quality"]["f1"] > 0.9 and found[1]["test"]["score"] > 0.7
+
+
+def test_views_average_and_warm_starts_keep_weights(tmp_path):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(60, 20)).astype(np.float32)
+    y = (x[:, 0] > 0).astype(np.int32)
+    data = Arrays({"features": x, "label": y})
+    task = Task(
+        inputs=FeatureInput(drop=0.5), encoder=MLP(widths=(8,), norm=False),
+        target=OneOf(classes=2),
+    )  # fmt: skip
+    learner = features(task)
+    labels = Labels.given(np.arange(40), y[:40])
+    teacher = learner.train(data, labels, tmp_path / "a", seed=0)
+    plain, few, many = (teacher.guess(data, views=v).p for v in (0, 2, 64))
+    assert np.abs(many - plain).mean() < np.abs(few - plain).mean()
+    np.testing.assert_allclose(many.sum(1), 1, rtol=1e-4)
+    still = dataclasses.replace(
+        learner, steps=1, optimizer=Optimizer(learning_rate=0.0, per_batch=None)
+    )
+    student = still.train(data, labels, tmp_path / "b", seed=5, start=teacher)
+    np.testing.assert_allclose(student.guess(data).p, plain, rtol=1e-5)
+    np.testing.assert_array_equal(teacher.guess(data).p, plain)  # it can teach once more
+    fresh = still.train(data, labels, tmp_path / "c", seed=5)
+    assert np.abs(fresh.guess(data).p - plain).max() > 0.1
+
+
+def test_summary_of_seeds():
+    def seed(first, last, full):
+        rows = [{"round": 0, "test": {"score": first}}]
+        quality = {"accuracy": 0.5}
+        rows.append({"round": 1, "test": {"score": last}, "coverage": 0.2, "quality": quality})
+        return {"seed": 0, "rounds": rows, "full": {"score": full}}
+
+    found = summary([seed(0.6, 0.7, 0.8), seed(0.7, 0.8, 0.9)])
+    assert found["gap_closed"] == pytest.approx(0.5)
+    assert found["supervised"]["std"] == pytest.approx(np.std([0.6, 0.7], ddof=1))
+    assert found["quality_by_round"][0]["labels"]["mean"] == 0.5
+
+
+def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
+    """An autoencoder comes first; every network starts from its encoder."""
+    from ssljax.experiment import Experiment
+    from ssljax.methods import Autoencoder
+    from ssljax.nets import ConvDecoder
+    from ssljax.probes import Evaluation
+    from ssljax.train import Cadence
+
+    view, net = plain_only(size=8), SmallConv(widths=(8, 16))
+    config = SelfTraining(
+        learner=Network(
+            task=Task(inputs=ImageInput(view=view), encoder=net, target=OneOf(classes=10)),
+            optimizer=Optimizer(learning_rate=0.0, per_batch=None),
+            steps=1,
+            batch=16,
+        ),
+        rounds=Rounds(count=0, generate=Model()),
+        seeds=(0,),
+        full=False,
+        pretrain=Experiment(
+            method=Autoencoder(
+                encoder=net, decoder=ConvDecoder(grid=16, widths=(8, 8), size=8), view=view
+            ),
+            steps=2,
+            batch=16,
+            cadence=Cadence(save=2, monitor=0),
+            evaluation=Evaluation(
+                knn=(), linear=False, shots=(), clustering=False, retrieval=False, lidar_views=0
+            ),
+        ),
+    )
+    run_self_training(config, tmp_path)
+    from ssljax.experiment import load_run
+    from ssljax.selftrain import load_teacher
+
+    # Its features and a few labels label the rest, without any classifier.
+    truth, out = load_digits().target, tmp_path / "spread.parquet"
+    index = np.arange(0, len(truth), 20)
+    Labels.given(index, truth[index]).write(tmp_path / "few.parquet")
+    pretrained = str(tmp_path / "pretrained")
+    with pytest.raises(SystemExit):
+        cli.main(["label", pretrained, "--out", str(out)])
+    assert "name a file of a few labels" in capsys.readouterr().err
+    few = ["--given", str(tmp_path / "few.parquet"), "--by", "vote"]
+    cli.main(["label", pretrained, "--out", str(out), *few])
+    labels = read(out, examples=len(truth), classes=10)
+    assert (labels.target == truth[labels.index]).mean() > 0.3
+    _, method, state, _, _ = load_run(tmp_path / "pretrained")
+    _, teacher, _ = load_teacher(tmp_path)
+    mine = teacher.states[0].params["encoder"]["conv1"]["kernel"]
+    np.testing.assert_array_equal(mine, method.backbone(state)[0]["conv1"]["kernel"])
