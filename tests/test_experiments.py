@@ -48,9 +48,11 @@ def test_the_step_of_an_experiment_is_traced(path):
     experiment = record.load_file(path).EXPERIMENT
     size, channels = next((v for k, v in SIZES.items() if k in path.stem), (32, 3))
     integer = ((), np.dtype(np.int32))
-    image = ((size, size, channels), np.dtype(np.uint8))
-    classes = tuple(map(str, range(10)))
-    rows = Examples({"image": image, "label": integer, "index": integer}, True, classes)
+    image = {"image": ((size, size, channels), np.dtype(np.uint8))}
+    spec = (experiment.reader.shapes() or image) | {"label": integer, "index": integer}
+    if experiment.few is not None:
+        spec = experiment.few.spec(spec)
+    rows = Examples(spec, True, tuple(map(str, range(10))))
     mesh = experiment.parallel.mesh(jax.devices()[:1])
     _, memory = lower_step(experiment, rows, mesh)
     assert memory["parameters"] > 0
