@@ -149,6 +149,43 @@ def test_knn_sides_agree_and_give_a_ratio(tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["ratios"] == found["ratios"]
 
 
+def test_language_sides_are_the_same_network_and_learn():
+    torch = pytest.importorskip("torch")
+    language = load("language_step")
+    case = language.tiny(language.cases()["cpu_shakespeare"])
+    x = language.tokens(case)[:, :-1]
+    inputs = {"tokens": x, "segments": np.ones_like(x)}
+    params = case.net.init(jax.random.key(0), inputs)["params"]
+    peer = language.torch_network(case.net)
+    numbers = {
+        ".".join(str(k.key) for k in path): np.asarray(leaf)
+        for path, leaf in jax.tree_util.tree_leaves_with_path(params)
+    }
+    kinds = {"kernel": "weight", "scale": "weight", "embedding": "weight"}
+    state = {}
+    for path, value in numbers.items():
+        *names, last = path.split(".")
+        name = ".".join([*(n.replace("h_", "h.") for n in names), kinds.get(last, last)])
+        state[name] = torch.tensor(value)
+    peer.load_state_dict(state)
+    ours = case.net.apply({"params": params}, inputs, method="logits")
+    theirs = peer(torch.tensor(x).long()).detach().numpy()
+    np.testing.assert_allclose(ours, theirs, atol=1e-5)
+    for found in (
+        language.run_ssljax(case, seconds=0.05, scan=2),
+        language.run_torch(case, seconds=0.05, mode="eager"),
+    ):
+        assert found["parameters"] == sum(v.size for v in numbers.values())
+        assert found["loss_last"] < found["loss_first"] < 4
+
+
+def test_flops_of_gpt2_are_the_published_ones():
+    # PaLM's formula for 124M parameters and 1,024 tokens: 0.74 GFLOP for matrices, 0.11 attention
+    language = load("language_step")
+    found = language.flops_of_a_token(language.cases()["gpt2_124m"], 124_475_904)
+    assert abs(found / 855e6 - 1) < 0.01
+
+
 def test_a_ratio_pairs_the_rounds():
     row = load("machine").ratio("x", "y", [10.0, 30.0, 20.0], [10.0, 10.0, 20.0], against="z")
     assert (row["ratio"], row["lowest"], row["highest"]) == (1.0, 1.0, 3.0)

@@ -21,7 +21,7 @@ from typing import Any
 import machine
 
 FOLDER = Path(__file__).resolve().parent
-PROGRAMS = ("train_step", "views", "knn", "loader", "overhead")
+PROGRAMS = ("train_step", "views", "language_step", "knn", "loader", "overhead")
 
 
 def programs(backend: str, *, quick: bool, busy: bool) -> dict[str, list[str]]:
@@ -33,6 +33,7 @@ def programs(backend: str, *, quick: bool, busy: bool) -> dict[str, list[str]]:
     todo = {
         "train_step": ["train_step.py", *steps, *cpu],
         "views": ["train_step.py", *views, *cpu],
+        "language_step": ["language_step.py", "--seconds", "5"],
         "knn": ["knn.py", "--rounds", "2"],
         "loader": ["loader.py", "--seconds", "2", "--repeats", "3"],
         "overhead": ["overhead.py", *cpu],
@@ -41,6 +42,7 @@ def programs(backend: str, *, quick: bool, busy: bool) -> dict[str, list[str]]:
         once = ["--tiny", "--seconds", "0.05", "--rounds", "1", "--torch-modes", "eager"]
         todo["train_step"] += [*once, "--case", "cpu_digits"]
         todo["views"] += once
+        todo["language_step"] += [*once, "--scan", "2"]
         todo["knn"] += ["--bank", "2000", "--queries", "100", "--k", "20"]
         todo["loader"] += ["--examples", "512", "--streamed", "64", "--batch", "8"]
         todo["loader"] += ["--workers", "0", "--seconds", "0.05"]
