@@ -403,7 +403,14 @@ def finetune(
     test: Any | None,
     protocol: probes.FineTune,
 ) -> dict[str, Any]:
-    """The encoder fine-tuned, and the same network under the same budget from random weights."""
+    """The encoder fine-tuned, and the same network under the same budget from random weights.
+
+    Raises: ValueError for a method that says neither `plain_view` (images) nor `inputs` (others).
+    """
+    view = getattr(experiment.method, "plain_view", getattr(experiment.method, "inputs", None))
+    if view is None:
+        name = type(experiment.method).__name__
+        raise ValueError(f"fine-tuning needs to know what {name} shows its encoder: give it inputs")
     starts = {"pretrained": state, "random": untrained(experiment, method, train)}
     rows = {
         name: probes.finetune(
@@ -411,7 +418,7 @@ def finetune(
             *method.backbone(start),
             train,
             test,
-            view=experiment.method.plain_view,
+            view=view,
             protocol=protocol,
             sharding=batch_sharding(experiment.parallel.mesh()),
         )

@@ -150,6 +150,8 @@ class BERT:
     def _pair(self) -> MLP:
         return MLP(widths=(2,), norm=False, dtype=self.encoder.dtype)
 
+    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
+
     def embed(self, state: State, batch: Batch) -> jax.Array:
         return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
 

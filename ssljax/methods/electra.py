@@ -140,6 +140,8 @@ class ELECTRA:
     def _guess(self) -> TokenHead:
         return TokenHead(vocab=self.encoder.vocab, eps=self.encoder.eps, dtype=self.encoder.dtype)
 
+    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
+
     def embed(self, state: State, batch: Batch) -> jax.Array:
         return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
 

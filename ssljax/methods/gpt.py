@@ -29,7 +29,7 @@ class GPT:
     encoder: GPT2 = gpt2("small")
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init(self.encoder, key, self._inputs(batch))
+        params, stats = nets.init(self.encoder, key, self._context(batch))
         counts = jnp.zeros(self.encoder.vocab)
         return {"encoder": params}, {"stats": {"encoder": stats}, "counts": counts}
 
@@ -61,7 +61,7 @@ class GPT:
             found["bits_per_byte"] = (loss / jnp.log(2.0), batch["bytes"].astype(jnp.float32))
         return found
 
-    def _inputs(self, batch: Batch) -> dict[str, jax.Array]:
+    def _context(self, batch: Batch) -> dict[str, jax.Array]:
         """All but the last token of each row."""
         return {k: batch[k][:, :-1] for k in ("tokens", "segments")}
 
@@ -69,7 +69,7 @@ class GPT:
         self, params: Any, batch: Batch, key: jax.Array | None
     ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """(nats, targets, weights [B, L - 1], logits [B, L - 1, V]); without a key no dropout."""
-        x, training = self._inputs(batch), key is not None
+        x, training = self._context(batch), key is not None
         rngs = {"dropout": key} if training else None
         logits, _ = nets.apply(
             self.encoder, params, {}, x, train=training, rngs=rngs, method="logits"
@@ -77,9 +77,12 @@ class GPT:
         target, after = batch["tokens"][:, 1:], batch["segments"][:, 1:]
         return token_nll(logits, target), target, (after > 0) & (after == x["segments"]), logits
 
+    def inputs(self, batch: Batch) -> dict[str, jax.Array]:
+        """What the encoder reads of a batch: all that it has positions for."""
+        return {k: batch[k][:, : self.encoder.length] for k in ("tokens", "segments")}
+
     def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = {k: batch[k][:, : self.encoder.length] for k in ("tokens", "segments")}
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
+        return nets.apply(self.encoder, *backbone(state), self.inputs(batch), train=False)[0]
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         del updates  # nothing in GPT depends on the length of the run

@@ -61,6 +61,8 @@ class SimCSE:
     def _head(self) -> Pooler:
         return Pooler(dtype=self.encoder.dtype)
 
+    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
+
     def embed(self, state: State, batch: Batch) -> jax.Array:
         return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
 

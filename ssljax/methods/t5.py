@@ -93,6 +93,8 @@ class T5:
         names = ("depth", "heads", "head_width", "hidden", "eps", "dropout", "dtype")
         return T5Decoder(**{name: getattr(self.encoder, name) for name in names})
 
+    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
+
     def embed(self, state: State, batch: Batch) -> jax.Array:
         return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
 

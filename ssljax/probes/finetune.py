@@ -13,6 +13,7 @@ suits every start; the classifier starts at zero. Everything is a function of th
 
 import dataclasses
 import re
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache, partial
 from itertools import islice
@@ -31,6 +32,9 @@ from ssljax.views import ImageView, view_batch
 
 _LARGEST = 8 * 2**30  # bytes of a labelled part that is copied into memory
 _SCORED = 10_000  # training examples that train_accuracy is of, at most
+
+
+Prepare = Callable[[dict[str, jax.Array]], Any]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +94,7 @@ def finetune(
     train: Any,
     test: Any | None,
     *,
-    view: ImageView,
+    view: ImageView | Prepare,
     protocol: FineTune | None = None,
     sharding: jax.sharding.NamedSharding | None = None,
 ) -> dict[str, float]:
@@ -99,7 +103,8 @@ def finetune(
     Args:
       encoder: the network. params, stats: where it starts, as `nets.init` or a method gives them.
       train: labelled data as in `ssljax.data`. test: data to score on, or None to hold out a part.
-      view: its `plain` prepares test images, and it is what `protocol.augment` is made of.
+      view: its `plain` prepares test images, and it is what `protocol.augment` is made of. For
+        other data, a function from a batch to what the network takes; nothing is augmented then.
       sharding: of a batch [B, ...], for several devices; they must divide the batch.
     Returns: accuracy and train_accuracy in [0, 1], with _std over several seeds; top5 where there
       are more than five classes; and labels, the number of those used.
@@ -199,7 +204,7 @@ def _one(
     stats: Any,
     train: Any,
     test: Any | None,
-    view: ImageView,
+    view: ImageView | Prepare,
     protocol: FineTune,
     sharding: jax.sharding.NamedSharding | None,
     seed: int,
@@ -214,7 +219,6 @@ def _one(
     def put(rows: dict[str, np.ndarray]) -> dict[str, Any]:
         """Every host has all rows, and gives its devices their share of them."""
         rows = {"mask": np.ones(size, bool)} | rows
-        rows = {k: v for k, v in rows.items() if k in ("image", "label", "mask")}
         if sharding is None:
             return rows
         return jax.tree.map(
@@ -257,7 +261,7 @@ class _Run(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _compiled(encoder: Any, view: ImageView, protocol: FineTune, classes: int) -> _Run:
+def _compiled(encoder: Any, view: ImageView | Prepare, protocol: FineTune, classes: int) -> _Run:
     changed = {"weak": weak, "method": lambda v: v, "none": None}[protocol.augment]
     training = not protocol.frozen
     optimizer = Optimizer(
@@ -269,13 +273,19 @@ def _compiled(encoder: Any, view: ImageView, protocol: FineTune, classes: int) -
     ).build(steps=protocol.steps, batch=protocol.batch)
     tx = optax.chain(optimizer, _scaled(protocol.layer_decay))
 
-    def augmented(key: jax.Array, images: jax.Array) -> jax.Array:
-        if changed is None:
-            return view.plain(images)
-        return view_batch(changed(view), key, images)
+    def plain(rows: dict[str, jax.Array]) -> Any:
+        return view.plain(rows["image"]) if hasattr(view, "plain") else view(rows)
 
-    def features(params: Any, stats: Any, x: jax.Array, *, train: bool) -> tuple[jax.Array, Any]:
-        h, stats = nets.apply(encoder, params, stats, x, train=train)
+    def augmented(key: jax.Array, rows: dict[str, jax.Array]) -> Any:
+        if changed is None or not hasattr(view, "plain"):
+            return plain(rows)
+        return view_batch(changed(view), key, rows["image"])
+
+    def features(
+        params: Any, stats: Any, x: Any, *, train: bool, key: jax.Array | None = None
+    ) -> tuple[jax.Array, Any]:
+        rngs = None if key is None else {"dropout": key}
+        h, stats = nets.apply(encoder, params, stats, x, train=train, rngs=rngs)
         return h.astype(jnp.float32), stats
 
     def logits(net: _Net, h: jax.Array) -> jax.Array:
@@ -284,7 +294,8 @@ def _compiled(encoder: Any, view: ImageView, protocol: FineTune, classes: int) -
 
     @jax.jit
     def start(params: Any, stats: Any, rows: dict[str, jax.Array]) -> _Net:
-        h, _ = features(params, stats, view.plain(rows["image"]), train=training)
+        key = jax.random.key(0)
+        h, _ = features(params, stats, plain(rows), train=training, key=key)
         mean, std = h.mean(0), h.std(0)
         alive = std > 1e-6 * jnp.maximum(jnp.abs(mean), std.max())
         factor = jnp.where(alive, 1 / jnp.where(alive, std, 1), 0)
@@ -296,11 +307,11 @@ def _compiled(encoder: Any, view: ImageView, protocol: FineTune, classes: int) -
 
     @partial(jax.jit, donate_argnums=1)
     def step(net: _Net, opt: Any, rows: dict[str, jax.Array], key: jax.Array) -> tuple[_Net, Any]:
-        x = augmented(key, rows["image"])
+        x, dropout = augmented(key, rows), jax.random.fold_in(key, 1)
 
         def loss(moving: Any) -> tuple[jax.Array, Any]:
             params = net.params | moving
-            h, stats = features(params["encoder"], net.stats, x, train=training)
+            h, stats = features(params["encoder"], net.stats, x, train=training, key=dropout)
             out = logits(net._replace(params=params), h)
             value = optax.softmax_cross_entropy_with_integer_labels(out, rows["label"])
             return value.mean(), stats
@@ -314,8 +325,8 @@ def _compiled(encoder: Any, view: ImageView, protocol: FineTune, classes: int) -
     @jax.jit
     def score(net: _Net, rows: dict[str, jax.Array]) -> jax.Array:
         """[right, right among the best five, all] of a batch."""
-        x = view.plain(rows["image"])
-        out = logits(net, features(net.params["encoder"], net.stats, x, train=False)[0])
+        h, _ = features(net.params["encoder"], net.stats, plain(rows), train=False)
+        out = logits(net, h)
         of_label = jnp.take_along_axis(out, rows["label"][:, None], axis=1)
         better = (out > of_label).sum(axis=1)
         # A network that gives NaN is right about nothing.

@@ -253,3 +253,17 @@ def test_bad_input(start):
             FineTune(**wrong)
     with pytest.raises(ValueError, match="needs labels"):
         finetune(NET, *start, bars(labelled=False), None, view=VIEW)
+
+
+def test_text():
+    """A network of text, with dropout: which of two tokens is more frequent."""
+    rng = np.random.default_rng(0)
+    y = (np.arange(200) % 2).astype(np.int32)
+    tokens = np.where(rng.random((200, 12)) < 0.7, 3 + y[:, None], 4 - y[:, None]).astype(np.int32)
+    data = Arrays({"tokens": tokens, "segments": np.ones_like(tokens), "label": y})
+    net = nets.Bert(vocab=8, width=16, depth=1, heads=2, hidden=32, length=12, dropout=0.1)
+    x = nets.text_inputs({"tokens": tokens[:2], "segments": np.ones_like(tokens[:2])})
+    params, stats = nets.init(net, jax.random.key(0), x)
+    protocol = FineTune(steps=60, batch=32, learning_rate=3e-3)
+    found = finetune(net, params, stats, data, data, view=nets.text_inputs, protocol=protocol)
+    assert found["accuracy"] > 0.85
