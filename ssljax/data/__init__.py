@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays
@@ -18,6 +19,8 @@ Dataset = Arrays | Stream | Windows
 
 __all__ = [
     "Arrays",
+    "Captioned",
+    "Captions",
     "Chosen",
     "CorruptExample",
     "Dataset",
