@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ssljax.data.audio import Audio
 from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
 from ssljax.data.corrupt import CorruptExample
@@ -19,6 +20,7 @@ Dataset = Arrays | Stream | Windows
 
 __all__ = [
     "Arrays",
+    "Audio",
     "Captioned",
     "Captions",
     "Chosen",
@@ -52,7 +54,8 @@ def load(
     """The data set that `spec` names, in memory where it fits.
 
     Args:
-      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH.
+      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH; or what the reader of
+        another modality reads, such as audio:PATH.
       split: train, validation or test; a split in `spec` counts more.
       images: how records become examples: `Images`, or the reader of another modality.
       in_memory_bytes: largest decoded size that is kept in memory.
