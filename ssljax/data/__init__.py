@@ -9,6 +9,7 @@ from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays
 from ssljax.data.few import Few, FewLabels
 from ssljax.data.images import Images
+from ssljax.data.matched import Matched, Pairs
 from ssljax.data.neighbors import Neighbors
 from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
@@ -29,7 +30,9 @@ __all__ = [
     "Few",
     "FewLabels",
     "Images",
+    "Matched",
     "Neighbors",
+    "Pairs",
     "Reader",
     "Source",
     "Stream",

@@ -63,6 +63,7 @@ from ssljax.views.masks import (
 )
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
+from ssljax.views.sound import LogMel
 from ssljax.views.style import Duotone, Grey
 from ssljax.views.tokens import (
     Masked,
@@ -84,6 +85,7 @@ __all__ = [
     "Grey",
     "GreyView",
     "ImageView",
+    "LogMel",
     "Masked",
     "MultiCrop",
     "RandAugment",
