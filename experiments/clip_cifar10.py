@@ -2,7 +2,7 @@
 
     ssljax train experiments/clip_cifar10.py --data parquet:PATH/cifar10
 
-A small ResNet and a text Transformer of two blocks; eight templates, so 80 different captions. The
+Three convolutions and a text Transformer of two blocks; eight templates, so 80 different captions. The
 captions tell the labels: this is supervised learning through text, and what the results call
 zero-shot asks, by name, for classes that were seen. It shows that the whole path works. Captions of
 the same class repel each other within a batch, so the loss ends near ln(batch / 10), not near 0.
@@ -11,7 +11,7 @@ the same class repel each other within a batch, so the loss ends near ln(batch /
 from ssljax.data import Captions, Images, Text
 from ssljax.experiment import Experiment
 from ssljax.methods import CLIP
-from ssljax.nets import MLP, ResNet, TextTower
+from ssljax.nets import MLP, SmallConv, TextTower
 from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
 from ssljax.train import Cadence
@@ -30,7 +30,7 @@ TEMPLATES = (
 
 EXPERIMENT = Experiment(
     method=CLIP(
-        encoder=ResNet(depth=18, stem="cifar", width=16),
+        encoder=SmallConv(widths=(32, 64, 128)),
         partner=TextTower(vocabulary=256, length=16, width=64, depth=2, heads=4, hidden=128, eot=3),
         projector=MLP(widths=(64,), norm=False, output_bias=False),
         partner_projector=MLP(widths=(64,), norm=False, output_bias=False),
@@ -43,9 +43,9 @@ EXPERIMENT = Experiment(
     optimizer=Optimizer(
         name="adamw", learning_rate=2e-3, per_batch=None, warmup=100, weight_decay=0.1, clip=1.0
     ),
-    steps=1500,
+    steps=1200,
     batch=128,
-    cadence=Cadence(log=50, evaluate=500, save=500, monitor=0),
+    cadence=Cadence(log=50, evaluate=600, save=600, monitor=0),
     evaluation=Evaluation(
         shots=(10,), draws=3, lidar_views=0, max_examples=10_000, clustering=False, retrieval=False
     ),

@@ -5,6 +5,7 @@ The peers are those of the transformers library, with their weights copied here.
 
 import dataclasses
 import functools
+import json
 
 import jax
 import jax.numpy as jnp
@@ -13,11 +14,16 @@ import optax
 import pytest
 from cases_pairs import CASES, END, HEAD, SIG_IMAGE, SIG_TEXT, TEXT, VOCAB, captioned
 
+from ssljax.data import Captions, Text
+from ssljax.experiment import Experiment, run
 from ssljax.method import started
 from ssljax.methods import CLIP, SigLIP
 from ssljax.nets import MLP, ImageTower
+from ssljax.optimizers import Optimizer
+from ssljax.probes import Evaluation, table
 from ssljax.sharding import Parallel, batch_sharding, to_global
 from ssljax.steps import compiled_step
+from ssljax.train import Cadence
 from ssljax.views import plain_only
 
 KEY = jax.random.key(0)
@@ -225,3 +231,47 @@ def test_data_without_pairs_is_refused():
         small().init(KEY, {"image": batch["image"]})
     with pytest.raises(ValueError, match="two different leaves"):
         small(partner_reads=("image",)).init(KEY, batch)
+
+
+def test_a_run_reports_zero_shot_and_retrieval(tmp_path):
+    """Three colours named by captions, learned in 40 steps, through the runner to the page."""
+    pytest.importorskip("tokenizers")
+    rng, arrays = np.random.default_rng(0), {}
+    for split, size in (("train", 96), ("test", 48)):
+        label = np.arange(size) % 3
+        colour = 150 * np.eye(3, dtype=int)[label][:, None, None]
+        image = rng.integers(0, 60, (size, 8, 8, 3)) + colour
+        arrays |= {f"x_{split}": image.astype(np.uint8), f"y_{split}": label}
+    np.savez(tmp_path / "colours.npz", **arrays)
+    head = MLP(widths=(8,), norm=False, output_bias=False)
+    experiment = Experiment(
+        method=small(
+            partner=TEXT.clone(vocabulary=64, length=10),
+            projector=head,
+            partner_projector=head,
+        ),
+        data=f"npz:{tmp_path}/colours.npz",
+        reader=Captions(
+            text=Text(length=10, vocab=64),
+            names=("red", "green", "blue"),
+            templates=("a {} thing", "{}"),
+        ),
+        optimizer=Optimizer(learning_rate=0.01, per_batch=None),
+        steps=40,
+        batch=24,
+        cadence=Cadence(log=20, save=40, monitor=0),
+        evaluation=Evaluation(
+            knn=(), linear=False, shots=(), lidar_views=0, clustering=False, retrieval=False
+        ),
+    )
+    with pytest.raises(ValueError, match="more than the network knows"):
+        dataclasses.replace(experiment, method=small()).build(None)
+    run(experiment, tmp_path / "run")
+    found = json.loads((tmp_path / "run" / "results.json").read_text())["evaluation"]
+    trained, random = (found["encoders"][name] for name in ("trained", "random"))
+    assert trained["zero_shot"] > 0.9 > random["zero_shot"]
+    assert trained["image_to_text_class_r@1"] > 0.9 and trained["items_text"] == 6
+    assert trained["text_to_image_class_r@5"] > 0.9 and trained["items_image"] == 48
+    assert "zero_shot" in table(found) and "6 text" in " ".join(found["notes"])
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "zero_shot" in page and "text_to_image_class_r@10" in page
