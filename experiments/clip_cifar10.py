@@ -2,8 +2,8 @@
 
     ssljax train experiments/clip_cifar10.py --data parquet:PATH/cifar10
 
-Three convolutions and a text Transformer of two blocks; eight templates, so 80 different captions. The
-captions tell the labels: this is supervised learning through text, and what the results call
+Three convolutions and a text Transformer of two blocks; eight templates, so 80 different captions.
+The captions tell the labels: this is supervised learning through text, and what the results call
 zero-shot asks, by name, for classes that were seen. It shows that the whole path works. Captions of
 the same class repel each other within a batch, so the loss ends near ln(batch / 10), not near 0.
 """
