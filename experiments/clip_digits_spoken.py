@@ -21,7 +21,7 @@ from ssljax.views import ImageView, LogMel
 EXPERIMENT = Experiment(
     method=CLIP(
         encoder=SmallConv(widths=(16, 32, 64)),
-        partner=SmallConv(widths=(16, 32, 64, 128)),
+        partner=SmallConv(widths=(16, 32, 64)),
         projector=MLP(widths=(64,), norm=False, output_bias=False),
         partner_projector=MLP(widths=(64,), norm=False, output_bias=False),
         view=ImageView(
@@ -34,21 +34,21 @@ EXPERIMENT = Experiment(
             mean=(0.1307,),
             std=(0.3081,),
         ),
-        partner_view=LogMel(rate=8000),
+        partner_view=LogMel(rate=8000, hop=0.02),
         partner_reads=("audio",),
     ),
     data="parquet:mnist",
     reader=Matched(
         first=Images(size=28, channels=1),
-        second=Audio(rate=8000, seconds=1.0, label=r"^(\d)_", test=r"_[0-4]\.wav$"),
+        second=Audio(rate=8000, seconds=0.8, label=r"^(\d)_", test=r"_[0-4]\.wav$"),
         beside="audio:fsdd.zip",
     ),
     optimizer=Optimizer(
         name="adamw", learning_rate=2e-3, per_batch=None, warmup=50, weight_decay=0.1, clip=1.0
     ),
-    steps=1000,
-    batch=128,
-    cadence=Cadence(log=50, evaluate=500, save=500, monitor=0),
+    steps=800,
+    batch=64,
+    cadence=Cadence(log=50, evaluate=400, save=400, monitor=0),
     evaluation=Evaluation(
         shots=(1, 10), draws=3, lidar_views=0, max_examples=10_000, clustering=False
     ),

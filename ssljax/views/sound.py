@@ -1,7 +1,7 @@
 """Sound as a picture: the logarithm of the power in bands of the mel scale, computed on the device.
 
-The bands are those of `ssljax.data.audio.log_mel` (Hann windows of 25 ms every 10 ms, triangles on
-the HTK mel scale from 20 Hz up), less their mean and over their deviation in each recording, so
+The bands are those of `ssljax.data.audio.log_mel` (Hann windows of 25 ms, triangles on the HTK mel
+scale from 20 Hz up), less their mean and over their deviation in each recording, so
 that loudness does not matter.
 """
 
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import jax
 import jax.numpy as jnp
 
-_WINDOW, _HOP, _LOW = 0.025, 0.01, 20.0
+_WINDOW, _LOW = 0.025, 20.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -21,6 +21,8 @@ class LogMel:
     rate: int = 16_000
     """Samples a second."""
     bands: int = 40
+    hop: float = 0.01
+    """Seconds from frame to frame."""
     shift: float = 0.1
     """Largest random shift in seconds, around the ends of the row."""
     noise: float = 0.003
@@ -42,7 +44,7 @@ class LogMel:
 
     def power(self, audio: jax.Array) -> jax.Array:
         """Logarithms of the power in the bands, [..., frames, bands]."""
-        window, hop = round(_WINDOW * self.rate), max(1, round(_HOP * self.rate))
+        window, hop = round(_WINDOW * self.rate), max(1, round(self.hop * self.rate))
         if audio.shape[-1] < window:
             raise ValueError(f"{audio.shape[-1]} samples are fewer than a window of {window}")
         n = 2 ** math.ceil(math.log2(window))
