@@ -111,11 +111,14 @@ class Experiment:
     def build(self, dataset: Any) -> Method:
         """The method as pure functions, with its optimizer and maybe the online probe."""
         vocab = getattr(self.reader, "vocab", 0)
-        if vocab > getattr(getattr(self.method, "encoder", None), "vocab", vocab):
-            raise ValueError(
-                f"reader.vocab {vocab} is more than the network knows: set "
-                f"--method.encoder.vocab {vocab}"
-            )
+        for tower in ("encoder", "partner"):
+            net = getattr(self.method, tower, None)
+            field = next((f for f in ("vocab", "vocabulary") if hasattr(net, f)), None)
+            if field is not None and vocab > getattr(net, field):
+                raise ValueError(
+                    f"reader.vocab {vocab} is more than the network knows: set "
+                    f"--method.{tower}.{field} {vocab}"
+                )
         tx = self.optimizer.build(steps=self.steps, batch=self.batch)
         method = self.method.build(tx, updates=max(1, self.steps // self.optimizer.accumulate))
         if self.online_probe:
@@ -302,11 +305,10 @@ def classifiers(experiment: Experiment, method: Method, state: State) -> dict[st
 
 
 def _on_all_devices(experiment: Experiment, function: Any, state: State) -> probes.Embed:
-    mesh = experiment.parallel.mesh()
-    compiled = jax.jit(function, out_shardings=replicated(mesh))
+    run = _tree_on_all_devices(experiment, function, state)
 
     def rows_to_array(rows: dict[str, np.ndarray]) -> np.ndarray:
-        return np.asarray(jax.device_get(compiled(state, _spread(rows, mesh))), np.float32)
+        return np.asarray(run(rows), np.float32)
 
     return rows_to_array
 
@@ -348,15 +350,41 @@ def views_embedders(
     return {name: partial(features, run) for name, run in found.items()}
 
 
-def scorer(experiment: Experiment, method: Method, state: State) -> probes.Score | None:
-    """batch of NumPy arrays -> sums and weights, computed on all devices; None without `score`."""
-    if method.score is None:
-        return None
-    mesh = experiment.parallel.mesh()
-    score = jax.jit(method.score, out_shardings=replicated(mesh))
+def own_numbers(
+    experiment: Experiment,
+    method: Method,
+    state: State,
+    train: Any,
+    test: Any | None,
+    *,
+    limit: int | None = None,
+) -> dict[str, float]:
+    """What the method's own `score` and `pair` say of the test split; {} without any of them."""
+    if test is None:
+        return {}
+    found = {}
+    if method.score is not None:
+        score = _tree_on_all_devices(experiment, method.score, state)
+        found |= probes.heldout(score, test, batch=experiment.batch, limit=limit)
+    if method.pair is not None:
+        found |= probes.paired(
+            _tree_on_all_devices(experiment, method.pair, state),
+            test,
+            batch=experiment.batch,
+            limit=limit or experiment.evaluation.max_examples,
+            compared=experiment.evaluation.compared,
+            prompts=getattr(train, "prompts", None),
+        )
+    return found
 
-    def numbers(rows: dict[str, np.ndarray]) -> dict[str, tuple[np.ndarray, np.ndarray]]:
-        return jax.device_get(score(state, _spread(rows, mesh)))
+
+def _tree_on_all_devices(experiment: Experiment, function: Any, state: State) -> Any:
+    """batch of NumPy arrays -> what function(state, batch) gives, computed on all devices."""
+    mesh = experiment.parallel.mesh()
+    compiled = jax.jit(function, out_shardings=replicated(mesh))
+
+    def numbers(rows: dict[str, np.ndarray]) -> Any:
+        return jax.device_get(compiled(state, _spread(rows, mesh)))
 
     return numbers
 
@@ -380,10 +408,8 @@ def evaluate(
         classifiers={"trained": classifiers(experiment, method, state)},
     )
     for name, one in {"trained": state, "random": fresh}.items():
-        score = scorer(experiment, method, one)
-        if score is not None and test is not None:
-            numbers = probes.heldout(score, test, batch=experiment.batch)
-            results["encoders"][name] = numbers | results["encoders"][name]
+        numbers = own_numbers(experiment, method, one, train, test)
+        results["encoders"][name] = numbers | results["encoders"][name]
     return results | {"notes": probes.describe(results)}
 
 
@@ -441,9 +467,8 @@ def _quick(experiment: Experiment, method: Method, train: Any, test: Any | None)
     def numbers(state: State) -> dict[str, float]:
         embed = embedder(experiment, method, state)
         found = probes.quick(embed, train, test, batch=experiment.batch)
-        score = scorer(experiment, method, state)
-        if score is not None and test is not None:
-            found |= probes.heldout(score, test, batch=experiment.batch, limit=_SCORED)
+        numbers = own_numbers(experiment, method, state, train, test, limit=_SCORED)
+        found |= {k: v for k, v in numbers.items() if not k.startswith("items_")}
         own = classifiers(experiment, method, state)
         return found | probes.accuracies(own, test, batch=experiment.batch)
 

@@ -99,6 +99,9 @@ class Method(NamedTuple):
       nats.
     predict(state, batch) -> logits [B, K] over the classes of the data, of methods that learn them,
       by the network that the paper evaluates
+    pair(state, batch) -> {leaf: [B, D]}, optional, of methods that bring two kinds of input into
+      one space: for each side whose input is in the batch, its place there, under the name of the
+      leaf that it reads first
     """
 
     init: Callable[[jax.Array, Batch], State]
@@ -108,6 +111,7 @@ class Method(NamedTuple):
     backbone: Callable[[State], tuple[PyTree, PyTree]] = backbone
     score: Callable[[State, Batch], dict[str, tuple[jax.Array, jax.Array]]] | None = None
     predict: Callable[[State, Batch], jax.Array] | None = None
+    pair: Callable[[State, Batch], dict[str, jax.Array]] | None = None
 
 
 def from_loss(
@@ -121,6 +125,8 @@ def from_loss(
     backbone: Callable[[State], tuple[PyTree, PyTree]] = backbone,
     score: Callable[[State, Batch], dict[str, tuple[jax.Array, jax.Array]]] | None = None,
     predict: Callable[[State, Batch], jax.Array] | None = None,
+    pair: Callable[[State, Batch], dict[str, jax.Array]] | None = None,
+    project: Callable[[PyTree], PyTree] | None = None,
 ) -> Method:
     """Turns a loss with one optimizer into a `Method`.
 
@@ -133,7 +139,8 @@ def from_loss(
         place for EMA targets. Under gradient accumulation (`optax.MultiSteps`) it runs once an
         update, not once a step, so a target network moves as fast as without. A loss that depends
         on time (a temperature, a phase) reads what `after` has put into `extra` for the next step.
-      refresh, backbone, score, predict: see `Method`.
+      refresh, backbone, score, predict, pair: see `Method`.
+      project: params -> params, run after each update: brings parameters back to where they may be.
     """
 
     def init_state(key: jax.Array, batch: Batch) -> State:
@@ -146,6 +153,8 @@ def from_loss(
         )
         updates, opt = tx.update(grads, state.opt, state.params)
         params = optax.apply_updates(state.params, updates)
+        if project is not None:
+            params = project(params)
         if after is not None:
             if isinstance(opt, optax.MultiStepsState):
                 moved = after(params, extra, state.opt.gradient_step)
@@ -156,7 +165,16 @@ def from_loss(
         metrics = {"loss": value, "grad_norm": optax.tree.norm(grads), **metrics}
         return State(state.step + 1, params, opt, extra), metrics
 
-    return Method(init_state, step, embed, refresh, backbone, score, predict)
+    return Method(init_state, step, embed, refresh, backbone, score, predict, pair)
+
+
+def locked(tx: optax.GradientTransformation, *names: str) -> optax.GradientTransformation:
+    """`tx` that leaves these networks as they are: no update, no decay, no moments."""
+
+    def parts(params: PyTree) -> PyTree:
+        return {name: "locked" if name in names else "free" for name in params}
+
+    return optax.partition({"free": tx, "locked": optax.set_to_zero()}, parts) if names else tx
 
 
 def updates_done(opt: PyTree, step: jax.Array) -> jax.Array:

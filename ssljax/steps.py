@@ -32,12 +32,15 @@ def compiled_step(
 
     `bad` counts steps whose loss or gradients were not finite. Such a step leaves everything but
     the step counter as it was; beyond `max_bad_steps` the state is frozen, so that the last good
-    one can be saved.
+    one can be saved. The mesh of `shardings` is the context in which the method is traced, so that
+    a loss whose rows travel from device to device finds it.
     """
+    mesh = jax.tree.leaves(shardings)[0].mesh.abstract_mesh
 
     def one(carry: tuple[State, jax.Array], rows: dict) -> tuple[tuple[State, jax.Array], dict]:
         state, bad = carry
-        new, values = method.step(state, rows, jax.random.fold_in(root, state.step))
+        with jax.sharding.use_abstract_mesh(mesh):
+            new, values = method.step(state, rows, jax.random.fold_in(root, state.step))
         fine = jnp.all(jnp.stack([jnp.all(jnp.isfinite(v)) for v in jax.tree.leaves(values)]))
         frozen = bad > max_bad_steps
         bad = jnp.where(frozen, bad, bad + ~fine)

@@ -2,11 +2,14 @@
 
 import numpy as np
 
+from ssljax.data.audio import Audio
+from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays
 from ssljax.data.few import Few, FewLabels
 from ssljax.data.images import Images
+from ssljax.data.matched import Matched, Pairs
 from ssljax.data.neighbors import Neighbors
 from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
@@ -18,13 +21,18 @@ Dataset = Arrays | Stream | Windows
 
 __all__ = [
     "Arrays",
+    "Audio",
+    "Captioned",
+    "Captions",
     "Chosen",
     "CorruptExample",
     "Dataset",
     "Few",
     "FewLabels",
     "Images",
+    "Matched",
     "Neighbors",
+    "Pairs",
     "Reader",
     "Source",
     "Stream",
@@ -49,7 +57,8 @@ def load(
     """The data set that `spec` names, in memory where it fits.
 
     Args:
-      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH.
+      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH; or what the reader of
+        another modality reads, such as audio:PATH.
       split: train, validation or test; a split in `spec` counts more.
       images: how records become examples: `Images`, or the reader of another modality.
       in_memory_bytes: largest decoded size that is kept in memory.

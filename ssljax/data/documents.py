@@ -79,6 +79,18 @@ def read_documents(
     return Documents(texts)
 
 
+def read_cells(spec: str, *, split: str) -> list[tuple[Path, list[list[str]]]]:
+    """The tables of a split as they are: (file, cells of each row that is not empty).
+
+    Raises: ValueError or FileNotFoundError that say what was found.
+    """
+    kind, place, named = _parse(spec)
+    offered, split = _offered(kind, place), named or normal(split)
+    if kind == "text" or split not in offered:
+        raise ValueError(f"{spec} has no table {split!r}: it has {', '.join(offered)}")
+    return [(file, _cells(kind, file)) for file in offered[split]]
+
+
 def _parse(spec: str) -> tuple[str, Path, str | None]:
     """(kind, place, split or None) of "kind:place[:split]"; a place may hold colons itself."""
     kind, _, place = spec.partition(":")
@@ -162,12 +174,7 @@ def _table(kind: str, offered: dict[str, list[Path]], split: str) -> Documents:
 
 def _rows(kind: str, file: Path) -> list[tuple[str, str | None]]:
     """(text, label or None) of each row."""
-    lines = _read(file).splitlines(keepends=True)
-    if kind == "tsv":  # quotes mean nothing there
-        table = [line.rstrip("\r\n").split("\t") for line in lines]
-    else:
-        table = list(csv.reader(lines))
-    table = [row for row in table if any(cell.strip() for cell in row)]
+    table = _cells(kind, file)
     text, label = 0, 1
     if table and {cell.strip().lower() for cell in table[0]} & {*_TEXT, *_LABEL}:
         head = [cell.strip().lower() for cell in table.pop(0)]
@@ -181,3 +188,13 @@ def _rows(kind: str, file: Path) -> list[tuple[str, str | None]]:
         if len(row) <= text:
             raise ValueError(f"{file}: row {i + 1} has {len(row)} columns, and no text")
     return [(row[text], row[label].strip() if len(row) > label else None) for row in table]
+
+
+def _cells(kind: str, file: Path) -> list[list[str]]:
+    """Cells of the rows of a table that are not empty."""
+    lines = _read(file).splitlines(keepends=True)
+    if kind == "tsv":  # quotes mean nothing there
+        table = [line.rstrip("\r\n").split("\t") for line in lines]
+    else:
+        table = list(csv.reader(lines))
+    return [row for row in table if any(cell.strip() for cell in row)]

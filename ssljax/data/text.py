@@ -9,7 +9,7 @@ Three layouts:
     windows     one long text; training windows start anywhere, a pass over it covers every token
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -58,13 +58,16 @@ class Text:
 
     def prepared(self, spec: str, folder: Path | None = None) -> "TokenText":
         """The reader with its tokenizer: that of the run in `folder`, or one trained on `spec`."""
+        return self.tokenized(lambda: self._read(spec, "train").texts, folder)
+
+    def tokenized(self, texts: Callable[[], list[str]], folder: Path | None) -> "TokenText":
+        """The reader with the tokenizer of the run in `folder`, or one trained on `texts()`."""
         file = None if folder is None else Path(folder) / tok.FILE
         if file is not None and file.is_file():
             return TokenText(self, tok.load_tokenizer(file))
         if self.tokenizer in tok.KINDS:
             options = {"specials": self.specials, "lowercase": self.lowercase}
-            texts = self._read(spec, "train").texts
-            made = tok.train_tokenizer(self.tokenizer, texts, vocab=self.vocab, **options)
+            made = tok.train_tokenizer(self.tokenizer, texts(), vocab=self.vocab, **options)
         else:
             made = tok.load_tokenizer(Path(self.tokenizer))
         if file is not None:
@@ -130,14 +133,19 @@ class TokenText:
         if self.text.layout == "windows":
             stream = np.concatenate([self._stream(t) for t in found.texts])
             return Windows(stream, self.text.length, sizes=tok.token_bytes(self.tokenizer))
-        pieces = [self._encoded(text) for text in _chunks(found.texts, 1000)]
-        pairs = [pair for part in pieces for pair in part]
         if self.text.layout == "packed":
-            return Arrays(self._pack(pairs))
-        rows = self._rows([[pair] for pair in pairs])
+            return Arrays(self._pack(self._pieces(found.texts)))
+        rows = self.rows(found.texts)
         if found.labels is not None:
             rows["label"] = found.labels
         return Arrays(rows, classes=found.classes)
+
+    def rows(self, texts: list[str]) -> Rows:
+        """One row a text, [CLS] text [SEP], without labels."""
+        return self._rows([[pair] for pair in self._pieces(texts)])
+
+    def _pieces(self, texts: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
+        return [pair for part in _chunks(texts, 1000) for pair in self._encoded(part)]
 
     def encode(self, text: str) -> np.ndarray:
         """Token numbers of a text, int32 [N], without [CLS] and [SEP]."""

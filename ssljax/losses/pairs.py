@@ -13,6 +13,7 @@ chunked form holds [chunk, B] of it, on one device. The ring form is for arrays 
 a mesh axis of P devices: each device keeps its rows of x, the rows of y travel around the ring, and
 a device holds [chunk, B / P] of s at a time. Memory beyond s grows with the embeddings of a
 device alone: backward passes compute s anew, and let gradients travel with the rows of y.
+`clip_blocks` and `siglip_blocks` choose between these two by the mesh that they are traced in.
 """
 
 from collections.abc import Callable
@@ -22,13 +23,14 @@ from typing import Any
 import chex
 import jax
 import jax.numpy as jnp
-from jax.sharding import Mesh
+from jax.sharding import AbstractMesh, Mesh
 from jax.sharding import PartitionSpec as P
 
 from ssljax.losses.normalize import l2_normalize
 
 MAX_LOG_SCALE = 4.605170185988092
 """ln 100: CLIP clips t to [0, ln 100] after every update of the optimizer."""
+_RANKED = 1024  # rows that `rank_accuracy` compares, whatever the batch
 
 
 def clip(x: jax.Array, y: jax.Array, log_scale: jax.Array) -> jax.Array:
@@ -69,6 +71,13 @@ def clip_ring(
     return _clip_blocks(x, y, log_scale, chunk, mesh, axis)
 
 
+def clip_blocks(x: jax.Array, y: jax.Array, log_scale: jax.Array, *, chunk: int) -> jax.Array:
+    """`clip_ring` where the context's mesh splits batches over several devices, else
+    `clip_chunked`.
+    """
+    return _clip_blocks(x, y, log_scale, chunk, *_context())
+
+
 def siglip(x: jax.Array, y: jax.Array, log_scale: jax.Array, bias: jax.Array) -> jax.Array:
     """SigLIP's loss over the whole batch, holding all similarities [B, B].
 
@@ -105,10 +114,28 @@ def siglip_ring(
     return _siglip_blocks(x, y, log_scale, bias, chunk, mesh, axis)
 
 
-def rank_accuracy(x: jax.Array, y: jax.Array) -> jax.Array:
-    """Share of the rows of x [B, D] whose nearest row of y by cosine is their own; a metric."""
-    x, y = jax.lax.stop_gradient(_unit(x, y))
-    return jnp.mean(jnp.argmax(_products(x, y), axis=1) == jnp.arange(len(x)))
+def siglip_blocks(
+    x: jax.Array, y: jax.Array, log_scale: jax.Array, bias: jax.Array, *, chunk: int
+) -> jax.Array:
+    """`siglip_ring` or `siglip_chunked`, as `clip_blocks`."""
+    return _siglip_blocks(x, y, log_scale, bias, chunk, *_context())
+
+
+def rank_accuracy(x: jax.Array, y: jax.Array, group: jax.Array | None = None) -> jax.Array:
+    """Share of the rows of x [B, D] whose nearest row of y by cosine is their own; a metric.
+
+    Only the first 1,024 rows meet. group: int [B], rows of y that are as good as one's own, such as
+    captions of the same class; None: every row is a group of its own.
+    """
+    x, y = jax.lax.stop_gradient(_unit(x[:_RANKED], y[:_RANKED]))
+    group = jnp.arange(len(x)) if group is None else group[:_RANKED]
+    return jnp.mean(group[jnp.argmax(_products(x, y), axis=1)] == group)
+
+
+def _context() -> tuple[AbstractMesh | None, str | None]:
+    """(mesh, axis) over which batches are split in this context; (None, None) on one device."""
+    mesh = jax.sharding.get_abstract_mesh()
+    return (mesh, "data") if mesh.shape.get("data", 1) > 1 else (None, None)
 
 
 def _unit(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:

@@ -6,6 +6,7 @@ from ssljax.methods.autoencoder import Autoencoder
 from ssljax.methods.barlow_twins import BarlowTwins
 from ssljax.methods.bert import BERT
 from ssljax.methods.byol import BYOL
+from ssljax.methods.clip import CLIP
 from ssljax.methods.colorization import Colorization
 from ssljax.methods.context_encoder import ContextEncoder
 from ssljax.methods.data2vec import Data2Vec
@@ -33,6 +34,7 @@ from ssljax.methods.pseudo_label import PseudoLabel
 from ssljax.methods.relative_patch import RelativePatch
 from ssljax.methods.rotation import Rotation
 from ssljax.methods.scan import SCAN, SelfLabel
+from ssljax.methods.siglip import SigLIP
 from ssljax.methods.simclr import SimCLR
 from ssljax.methods.simcse import SimCSE
 from ssljax.methods.simmim import SimMIM
@@ -52,6 +54,7 @@ from ssljax.methods.wmse import WMSE
 __all__ = [
     "BERT",
     "BYOL",
+    "CLIP",
     "DCL",
     "DINO",
     "ELECTRA",
@@ -88,6 +91,7 @@ __all__ = [
     "RelativePatch",
     "Rotation",
     "SelfLabel",
+    "SigLIP",
     "SimCLR",
     "SimCSE",
     "SimMIM",

@@ -34,6 +34,7 @@ from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
+from ssljax.nets.towers import Tower, encode, init_towers, run_towers, two_towers
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
 from ssljax.nets.wide_resnet import WideResNet
 
@@ -61,6 +62,7 @@ __all__ = [
     "T5Encoder",
     "TextTower",
     "TokenHead",
+    "Tower",
     "VariationalEncoder",
     "ViT",
     "WideResNet",
@@ -73,14 +75,17 @@ __all__ = [
     "bert",
     "blend",
     "draw",
+    "encode",
     "gpt2",
     "hold",
     "init",
     "init_chain",
     "init_discriminator",
+    "init_towers",
     "mean_tokens",
     "resize_positions",
     "roberta",
+    "run_towers",
     "score",
     "segments_of",
     "shared_table",
@@ -90,6 +95,7 @@ __all__ = [
     "t5",
     "text_inputs",
     "tied_logits",
+    "two_towers",
     "unit_rows",
     "vit",
     "word_table",

@@ -20,6 +20,7 @@ from ssljax.probes.knn import PROTOCOLS, knn
 from ssljax.probes.least_squares import least_squares
 from ssljax.probes.linear import few_shot, linear
 from ssljax.probes.online import online_predict, with_online_probe
+from ssljax.probes.paired import Pair, paired
 from ssljax.probes.rank import feature_std, lidar, rankme
 from ssljax.probes.retrieval import retrieval
 from ssljax.probes.splits import stratified
@@ -30,6 +31,7 @@ __all__ = [
     "EmbedViews",
     "Evaluation",
     "FineTune",
+    "Pair",
     "Score",
     "accuracies",
     "aligned",
@@ -48,6 +50,7 @@ __all__ = [
     "lidar",
     "linear",
     "online_predict",
+    "paired",
     "quick",
     "rankme",
     "retrieval",

@@ -6,7 +6,7 @@ standard deviation are reported. The name of every number says its protocol; `de
 out.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -18,7 +18,7 @@ from ssljax.probes.least_squares import least_squares
 from ssljax.probes.linear import L2, VALIDATION, few_shot, linear
 from ssljax.probes.rank import feature_std, lidar, rankme
 from ssljax.probes.retrieval import retrieval
-from ssljax.probes.splits import check, stratified
+from ssljax.probes.splits import check, some, stratified
 
 Embed = Callable[[dict[str, np.ndarray]], Any]
 """Batch of NumPy arrays -> features [B, D]."""
@@ -227,7 +227,7 @@ def _structure(part: Any, protocol: Evaluation, classes: int, seed: int) -> dict
 def _lidar(views: EmbedViews, train: Any, batch: int, count: int) -> dict[str, float]:
     """{"lidar": ...} of at most 1000 training images, or {} where their views do not differ."""
     parts: list[np.ndarray] = []
-    for rows in _shuffled(train, batch, _LIDAR):
+    for rows in some(train, batch, _LIDAR):
         mask = rows.get("mask", np.ones(len(rows["index"]), bool))
         parts.append(np.asarray(views(rows, count), np.float32)[mask])
         if sum(map(len, parts)) >= _LIDAR:
@@ -284,18 +284,8 @@ def _sample(
 ) -> tuple[np.ndarray, np.ndarray | None]:
     """Features of all examples, or of a random `limit` of them: data on disk is often sorted."""
     full = len(dataset) if len(dataset) <= limit else len(dataset) // batch * batch
-    rows = _shuffled(dataset, batch, limit)
+    rows = some(dataset, batch, limit)
     return _collect(embed, rows, min(limit, full), labelled=dataset.labelled)
-
-
-def _shuffled(dataset: Any, batch: int, limit: int) -> Iterator[dict[str, np.ndarray]]:
-    """All examples in order, where they are not more than `limit`, else endless random batches."""
-    if len(dataset) <= limit:
-        return dataset.once(batch)
-    # The shuffled order repeats no example within an epoch, and only full batches are in it.
-    if len(dataset) < batch:
-        raise ValueError(f"the batch of {batch} is larger than the {len(dataset)} examples")
-    return dataset.batches(batch, seed=0)
 
 
 def _same_classes(train: tuple[str, ...], test: tuple[str, ...]) -> None:
@@ -328,6 +318,7 @@ def describe(results: dict[str, Any]) -> list[str]:
             "heldout: what the method itself predicts, over the whole test split, each token (or "
             "part of an input) counted alike; loss in nats, perplexity its exponential"
         )
+    ranks += _describe_pairs(results)
     if p["classes"] is None:
         unlabelled = "not labelled (or not in both splits), so there are no accuracies"
         return [f"data: {facts[0]}, {unlabelled}", *ranks]
@@ -381,11 +372,36 @@ def describe(results: dict[str, Any]) -> list[str]:
     return lines + ranks
 
 
+def _describe_pairs(results: dict[str, Any]) -> list[str]:
+    rows = results["encoders"].values()
+    sizes = {k: v for row in rows for k, v in row.items() if k.startswith("items_")}
+    if not sizes:
+        return []
+    items = " and ".join(f"{v:,.0f} {k.removeprefix('items_')}" for k, v in sizes.items())
+    lines = [
+        f"A_to_B_r@k: of all different inputs A, those that have a right one among the first k "
+        f"different B by cosine, ties counted as wrong; {items}, right are "
+        + (
+            "all of the same class (class_r@k), not the one partner"
+            if any("_class_r@" in k for row in rows for k in row)
+            else "the partners"
+        )
+    ]
+    if any("zero_shot" in row for row in rows):
+        lines.append(
+            "zero_shot: nearest class by cosine with the mean of all that stands for it, such as "
+            "its name in all templates; training saw the same classes where its pairs were made of "
+            "their labels"
+        )
+    return lines
+
+
 _HIDDEN = ("_std", "_train", "_l2", "_used_k")
 _NUMBERS = {
     **{"rankme": 1, "lidar": 1, "feature_std": 4, "dimensions": 0, "labels": 0},
     **{"heldout_loss": 4, "heldout_perplexity": 2, "heldout_bits_per_byte": 4},
     **{"heldout_unigram_loss": 4},
+    **{"items_image": 0, "items_text": 0, "items_audio": 0},
 }
 """What is no share, with its decimals."""
 

@@ -83,6 +83,10 @@ def with_online_probe(method: Method, *, classes: int, learning_rate: float = 0.
         assert method.predict is not None
         return method.predict(_without(state), batch)
 
+    def pair(state: State, batch: Batch) -> dict[str, jax.Array]:
+        assert method.pair is not None
+        return method.pair(_without(state), batch)
+
     return Method(
         init,
         step,
@@ -91,6 +95,7 @@ def with_online_probe(method: Method, *, classes: int, learning_rate: float = 0.
         backbone,
         None if method.score is None else score,
         None if method.predict is None else predict,
+        None if method.pair is None else pair,
     )
 
 

@@ -1,5 +1,8 @@
 """Random parts of labelled data: of every class the same share or number, decided by a seed."""
 
+from collections.abc import Iterator
+from typing import Any
+
 import numpy as np
 
 
@@ -41,3 +44,13 @@ def check(x: np.ndarray, y: np.ndarray, classes: int, name: str) -> None:
         raise ValueError(f"{name}: features [N, D] and labels [N], not {x.shape} and {y.shape}")
     if y.min() < 0 or y.max() >= classes:
         raise ValueError(f"{name}: labels {y.min()} to {y.max()}, but there are {classes} classes")
+
+
+def some(dataset: Any, batch: int, limit: int) -> Iterator[dict[str, np.ndarray]]:
+    """All examples in order, where they are not more than `limit`, else endless random batches."""
+    if len(dataset) <= limit:
+        return dataset.once(batch)
+    # The shuffled order repeats no example within an epoch, and only full batches are in it.
+    if len(dataset) < batch:
+        raise ValueError(f"the batch of {batch} is larger than the {len(dataset)} examples")
+    return dataset.batches(batch, seed=0)

@@ -37,6 +37,7 @@ from ssljax.views.image import (
     ImageView,
     MultiCrop,
     byol_views,
+    clip_crop,
     crop_and_flip,
     dino_crops,
     lejepa_crops,
@@ -62,6 +63,7 @@ from ssljax.views.masks import (
 )
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
+from ssljax.views.sound import LogMel
 from ssljax.views.style import Duotone, Grey
 from ssljax.views.tokens import (
     Masked,
@@ -83,6 +85,7 @@ __all__ = [
     "Grey",
     "GreyView",
     "ImageView",
+    "LogMel",
     "Masked",
     "MultiCrop",
     "RandAugment",
@@ -100,6 +103,7 @@ __all__ = [
     "block_sizes",
     "byol_views",
     "centre_box",
+    "clip_crop",
     "color_jitter",
     "corrupt_spans",
     "crop_and_flip",

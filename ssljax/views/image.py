@@ -209,6 +209,15 @@ def plain_only(
     )
 
 
+def clip_crop(*, size: int = 224) -> ImageView:
+    """CLIP's only augmentation, a random square crop, with its mean and deviation of each channel.
+
+    The paper does not say how small a crop may be; here it keeps 90% of the area or more.
+    """
+    mean, std = (0.48145466, 0.4578275, 0.40821073), (0.26862954, 0.26130258, 0.27577711)
+    return replace(plain_only(size=size, mean=mean, std=std), scale=(0.9, 1.0))
+
+
 def crop_and_flip(
     *,
     size: int = 224,

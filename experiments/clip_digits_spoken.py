@@ -1,0 +1,60 @@
+"""Written digits and spoken digits in one space, by CLIP's loss, on two CPU cores.
+
+    ssljax train experiments/clip_digits_spoken.py --data parquet:PATH/mnist \
+        --reader.beside audio:PATH/fsdd.zip
+
+MNIST and the Free Spoken Digit Dataset (8 kHz, six speakers; takes 0 to 4 are for testing). Nothing
+pairs the two but their labels: which recording goes with which image is supervised matching, no
+self-supervision, and both towers learn from labels through it. Zero-shot asks for the class whose
+training recordings are nearest.
+"""
+
+from ssljax.data import Audio, Images, Matched
+from ssljax.experiment import Experiment
+from ssljax.methods import CLIP
+from ssljax.nets import MLP, SmallConv
+from ssljax.optimizers import Optimizer
+from ssljax.probes import Evaluation
+from ssljax.train import Cadence
+from ssljax.views import ImageView, LogMel
+
+EXPERIMENT = Experiment(
+    method=CLIP(
+        encoder=SmallConv(widths=(16, 32, 64)),
+        partner=SmallConv(widths=(16, 32, 64)),
+        projector=MLP(widths=(64,), norm=False, output_bias=False),
+        partner_projector=MLP(widths=(64,), norm=False, output_bias=False),
+        view=ImageView(
+            size=28,
+            scale=(0.7, 1.0),
+            flip=0.0,
+            jitter=0.0,
+            grayscale=0.0,
+            blur=0.0,
+            mean=(0.1307,),
+            std=(0.3081,),
+        ),
+        partner_view=LogMel(rate=8000, hop=0.02),
+        partner_reads=("audio",),
+    ),
+    data="parquet:mnist",
+    reader=Matched(
+        first=Images(size=28, channels=1),
+        second=Audio(rate=8000, seconds=0.8, label=r"^(\d)_", test=r"_[0-4]\.wav$"),
+        beside="audio:fsdd.zip",
+    ),
+    optimizer=Optimizer(
+        name="adamw", learning_rate=2e-3, per_batch=None, warmup=50, weight_decay=0.1, clip=1.0
+    ),
+    steps=800,
+    batch=64,
+    cadence=Cadence(log=50, evaluate=400, save=400, monitor=0),
+    evaluation=Evaluation(
+        shots=(1, 10), draws=3, lidar_views=0, max_examples=10_000, clustering=False
+    ),
+)
+
+if __name__ == "__main__":
+    from ssljax.cli import train
+
+    train(EXPERIMENT)
