@@ -29,7 +29,16 @@ from tyro.constructors import (
 from ssljax import distributed, methods, nets, probes, record, report
 from ssljax import export as exporting
 from ssljax.compile import compile_report, render
-from ssljax.experiment import Experiment, add_finetuned, evaluate, finetune, load_run, run
+from ssljax.experiment import (
+    Experiment,
+    add_finetuned,
+    evaluate,
+    finetune,
+    load_run,
+    networks_of,
+    run,
+)
+from ssljax.method import Method, State
 from ssljax.profile import profile
 from ssljax.sample import sample
 from ssljax.selftrain import BY, SelfTraining, label, run_self_training, table
@@ -248,9 +257,16 @@ def _export(arguments: list[str]) -> None:
     parser.add_argument(
         "--format", required=True, choices=list(exporting.FORMATS), help="what to write"
     )
-    parser.add_argument("--out", required=True, help="file to write")
+    parser.add_argument(
+        "--out", required=True, help="file to write; for transformers a folder, new or empty"
+    )
     args = parser.parse_args(arguments)
     experiment, method, state, train_set, _ = load_run(Path(args.run), file=args.experiment)
+    if args.format == "transformers":
+        print(f"wrote {_export_folder(Path(args.run), experiment, method, state, Path(args.out))}")
+        return
+    if not hasattr(experiment.method, "plain_view"):
+        raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
     view = experiment.method.plain_view
     params, stats = method.backbone(state)
     path = exporting.export(
@@ -265,6 +281,64 @@ def _export(arguments: list[str]) -> None:
         std=view.std,
     )
     print(f"wrote {path}")
+
+
+def _export_folder(
+    run: Path, experiment: Experiment, method: Method, state: State, out: Path
+) -> Path:
+    """Writes the networks of a run for transformers; see `export.export_transformers`."""
+    networks, reader = networks_of(experiment), experiment.reader
+    # Numbers beside the networks, such as the scale of logits, belong to the model.
+    params = {k: v for k, v in state.params.items() if k in networks or not isinstance(v, dict)}
+    params |= {"encoder": method.backbone(state)[0]}
+    tokenizer, view = run / "tokenizer.json", getattr(experiment.method, "plain_view", None)
+    return exporting.export_transformers(
+        out,
+        networks=networks,
+        params=params,
+        method=experiment.method,
+        image_size=getattr(view, "size", None),
+        mean=getattr(view, "mean", None),
+        std=getattr(view, "std", None),
+        tokenizer=tokenizer if tokenizer.is_file() else None,
+        length=getattr(reader, "length", 0),
+        ends=getattr(reader, "layout", "windows") != "windows",
+    )
+
+
+def _import(arguments: list[str]) -> None:
+    parser = _parser(
+        "import",
+        "Reads published weights and writes them as a file that training can begin from, with "
+        "ssljax train FILE --begin OUT, and that ssljax.export.load reads. No pickle is read.",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="folder with config.json and model.safetensors, as transformers writes them "
+        f"({', '.join(exporting.FAMILIES)}), or the safetensors file with config.json beside it",
+    )
+    parser.add_argument("--out", required=True, help="file to write, such as weights.safetensors")
+    args = parser.parse_args(arguments)
+    networks, family = exporting.import_transformers(Path(args.model), Path(args.out))
+    print(f"wrote {args.out}: {family} with {', '.join(networks)}")
+    flags = [f"--begin {args.out}"]
+    for name, network in networks.items():
+        if name == "encoder" or isinstance(network, nets.Decoder | nets.TextTower):
+            flags += _flags(f"--method.{name}", network)
+    if (Path(args.model) / "tokenizer.json").is_file():
+        flags.append(f"--reader.tokenizer {Path(args.model) / 'tokenizer.json'}")
+    print("a method with such networks begins from it by:\n  " + " ".join(flags))
+
+
+def _flags(prefix: str, network: object) -> list[str]:
+    """The fields of a network as flags, those apart that only say how it is run."""
+    fields = {
+        name.replace("_", "-"): value
+        for name, value in record.fields_of(network).items()
+        if name not in ("dtype", "pool", "any_size", "mask_token", "causal") and value is not None
+    }
+    return [f"{prefix}.{name} {value}" for name, value in fields.items()]
 
 
 def _sample(arguments: list[str]) -> None:
@@ -435,6 +509,7 @@ COMMANDS: dict[str, tuple[Callable[[list[str]], None], str]] = {
     "selftrain": (_selftrain, "self-training: few labels, and rounds of pseudo-labels"),
     "label": (_label, "label data with the teacher of a self-training run"),
     "export": (_export, "write the encoder of a run for other libraries"),
+    "import": (_import, "read published weights that training can begin from"),
     "sample": (_sample, "write text with the language model of a run"),
     "compile": (_compile, "check that an experiment fits a TPU slice, without one"),
     "profile": (_profile, "write a trace of a few training steps"),

@@ -35,7 +35,8 @@ from jax.sharding import Mesh
 from ssljax import nets, probes, record, report
 from ssljax.checkpoint import Checkpoints, abstract
 from ssljax.data import FewLabels, Images
-from ssljax.method import Method, State, live
+from ssljax.export import load_start
+from ssljax.method import Method, State, live, started
 from ssljax.optimizers import Optimizer
 from ssljax.sharding import Parallel, batch_sharding, replicated
 from ssljax.steps import initial
@@ -63,6 +64,9 @@ class Experiment:
     """Which labels training may see, for methods that learn from few labels and a pool without; the
     evaluation sees all of them. None: whatever the data has."""
     optimizer: Optimizer = Optimizer()
+    begin: str | None = None
+    """File of pretrained networks, as `ssljax import` or `ssljax export --format safetensors` write
+    it (or timm, torchvision): training begins with them in place of random ones."""
     steps: int = 1000
     """Steps of training."""
     batch: int = 256
@@ -145,7 +149,7 @@ def _run(experiment: Experiment, folder: Path) -> dict[str, Any]:
     began = time.perf_counter()
     train, test = experiment.load(folder)
     feed = experiment.feed(train)
-    method = experiment.build(feed)
+    method, cadence = begun(experiment, experiment.build(feed))
     opt = experiment.optimizer
     state = fit(
         method,
@@ -154,7 +158,7 @@ def _run(experiment: Experiment, folder: Path) -> dict[str, Any]:
         batch=experiment.batch,
         seed=experiment.seed,
         parallel=experiment.parallel,
-        cadence=experiment.cadence,
+        cadence=cadence,
         folder=folder,
         store=experiment.store,
         evaluate=_quick(experiment, method, train, test),
@@ -178,6 +182,26 @@ def _run(experiment: Experiment, folder: Path) -> dict[str, Any]:
         np.savez_compressed(folder / "report.npz", **shown)
         report.write_report(folder)
     return results
+
+
+def networks_of(experiment: Experiment) -> dict[str, Any]:
+    """The networks of a method that others know too, by the names of their parameters."""
+    method = experiment.method
+    return getattr(method, "networks", None) or {"encoder": method.encoder}
+
+
+def begun(experiment: Experiment, method: Method) -> tuple[Method, Cadence]:
+    """The method, beginning with the networks of `experiment.begin`, and when it does what.
+
+    Raises: FileNotFoundError, or ValueError where the file does not fit the networks.
+    """
+    cadence = experiment.cadence
+    if experiment.begin is None:
+        return method, cadence
+    if method.refresh is None:  # then `refresh` is only what brings them in, before step 1
+        cadence = dataclasses.replace(cadence, refresh=experiment.steps)
+    params, stats = load_start(Path(experiment.begin), networks_of(experiment))
+    return started(method, params, stats), cadence
 
 
 def prepare(experiment: Experiment, folder: Path) -> None:

@@ -201,7 +201,7 @@ def started(method: Method, params: PyTree, stats: PyTree) -> Method:
     """`method` that begins training with pretrained networks in place of random ones.
 
     They come in by `refresh` at step 0, so that `init` still gives the random network to compare
-    with; cadence.refresh must not be 0.
+    with; cadence.refresh must not be 0. A target network begins as the same.
 
     Args:
       params, stats: by network, such as {"encoder": ...}; the other networks start as ever.
@@ -216,7 +216,20 @@ def started(method: Method, params: PyTree, stats: PyTree) -> Method:
                     if jax.tree.map(jnp.shape, tree) != jax.tree.map(jnp.shape, mine.get(name)):
                         raise ValueError(f"the pretrained {name!r} does not fit that of the method")
             extra = {**state.extra, "stats": {**old[1], **stats}}
+            if "target" in extra:
+                extra["target"] = _replaced(extra["target"], {"params": params, "stats": stats})
             state = State(state.step, {**old[0], **params}, state.opt, extra)
         return state if method.refresh is None else method.refresh(state, data)
 
     return method._replace(refresh=refresh)
+
+
+def _replaced(target: PyTree, given: dict[str, PyTree]) -> PyTree:
+    """A target whose networks are copies of the given ones: two arrays may not share memory that
+    training donates."""
+    return target | {
+        part: target[part]
+        | {n: jax.tree.map(jnp.array, tree) for n, tree in trees.items() if n in target[part]}
+        for part, trees in given.items()
+        if part in target
+    }

@@ -1,6 +1,5 @@
 """Taking an encoder out of ssljax, and bringing one in."""
 
-import dataclasses
 import importlib.metadata
 from pathlib import Path
 from typing import Any, Literal
@@ -10,6 +9,8 @@ import numpy as np
 
 from ssljax import nets
 from ssljax.export import safetensors
+from ssljax.export.networks import KIND, check_same, describe, load_networks, save_networks
+from ssljax.export.pretrained import export_transformers, import_transformers
 from ssljax.export.stablehlo import export_stablehlo
 from ssljax.export.torch_names import (
     resnet_from_torch,
@@ -19,15 +20,24 @@ from ssljax.export.torch_names import (
     vit_to_timm,
     vit_to_torchvision,
 )
+from ssljax.export.transformers import FAMILIES, from_transformers, to_transformers
 from ssljax.nets import ResNet, ViT
 
 __all__ = [
+    "FAMILIES",
     "FORMATS",
     "export",
     "export_stablehlo",
+    "export_transformers",
+    "from_transformers",
+    "import_transformers",
     "load",
+    "load_networks",
+    "load_start",
     "resnet_from_torch",
     "resnet_to_torch",
+    "save_networks",
+    "to_transformers",
     "vit_from_timm",
     "vit_from_torchvision",
     "vit_to_timm",
@@ -39,10 +49,9 @@ FORMATS = {
     "safetensors": "the arrays under ssljax's own names; any encoder",
     "torchvision": "a state dict for torchvision as safetensors; ResNet, ViT with pool='cls'",
     "timm": "a state dict for timm as safetensors; ResNet, ViT",
+    "transformers": "a folder for Hugging Face transformers: " + ", ".join(FAMILIES),
     "stablehlo": "the encoder as a function that runs with JAX alone; any encoder",
 }
-# Fields that say how an encoder is computed or started, not what its parameters mean.
-_FREE = ("dtype", "pool", "any_size", "zero_init_residual")
 
 
 def export(
@@ -62,7 +71,7 @@ def export(
     Args:
       encoder: a module of `ssljax.nets`.
       params, stats: its parameters and running statistics.
-      format: one of `FORMATS`.
+      format: one of `FORMATS` but "transformers", which `export_transformers` writes.
       out: the file to write.
       image_size: side of the images in pixels.
       mean, std: of the normalisation it was trained with, one number a channel, or one for all.
@@ -75,6 +84,8 @@ def export(
     out = Path(out)
     if format not in FORMATS:
         raise ValueError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
+    if format == "transformers":
+        raise ValueError("transformers reads a folder: export_transformers writes one")
     if not {len(mean), len(std)} <= {1, channels} or min(std) <= 0:
         raise ValueError(
             f"mean {mean} and std {std} must hold one number for each of {channels} channels, or "
@@ -107,7 +118,7 @@ def export(
         {
             "format": format,
             "version": importlib.metadata.version("ssljax"),
-            "encoder": _describe(encoder),
+            "encoder": describe(encoder),
             "image_size": image_size,
             "channels": channels,
             "mean": mean,
@@ -120,7 +131,8 @@ def export(
 
 
 def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
-    """(params, stats) for `encoder` from a safetensors file of ours, of torchvision or of timm.
+    """(params, stats) for `encoder` from a safetensors file of ours (one encoder, or the networks
+    of `ssljax import`), of torchvision or of timm.
 
     Which of them it is shows in the names. A classifier in the file is ignored.
     Raises: FileNotFoundError, or ValueError where the file does not fit `encoder`, listing every
@@ -132,8 +144,10 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
         raise ValueError(
             f"{path} holds a function and no parameters: run it with jax.export.deserialize"
         )
+    if config.get("format") == KIND:
+        return load_networks(path, {"encoder": encoder})["encoder"], {}
     tensors = safetensors.read(path)
-    _same_encoder(path, config.get("encoder", {}), _describe(encoder))
+    check_same(path, config.get("encoder", {}), encoder, name="encoder")
     if any(name.startswith("encoder/") for name in tensors):
         return safetensors.from_native_names(encoder, tensors)
     if isinstance(encoder, ResNet):
@@ -145,6 +159,19 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
         f"{path} has names of torch, which {type(encoder).__name__} has no counterpart for: "
         "ResNet and ViT can be read from it"
     )
+
+
+def load_start(path: Path | str, networks: dict[str, Any]) -> tuple[PyTree, PyTree]:
+    """(params, stats) by network, for `method.started`: what a file holds of `networks`.
+
+    The file is one of `ssljax import`, with one network or several, or any that `load` reads, for
+    the encoder alone. Raises: as `load` and `load_networks`.
+    """
+    path = Path(path)
+    if (safetensors.read_config(path) or {}).get("format") == KIND:
+        return load_networks(path, networks), {}
+    params, stats = load(path, networks["encoder"])
+    return {"encoder": params}, {"encoder": stats}
 
 
 def _features(encoder: Any, arrays: tuple[PyTree, PyTree], x: jax.Array) -> jax.Array:
@@ -164,22 +191,3 @@ def _torch_tensors(
         f"{type(encoder).__name__} has no counterpart in {format}: "
         "the formats that work are safetensors and stablehlo"
     )
-
-
-def _describe(encoder: Any) -> dict[str, Any]:
-    """Type and fields of a module; Flax adds "parent" and "name", which say where it sits."""
-    names = [f.name for f in dataclasses.fields(encoder) if f.name not in ("parent", "name")]
-    values = {name: getattr(encoder, name) for name in names}
-    lists = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
-    return {"type": type(encoder).__name__} | lists
-
-
-def _same_encoder(path: Path, before: dict[str, Any], now: dict[str, Any]) -> None:
-    """Catches what shapes do not show, such as another number of heads."""
-    wrong = [
-        f"{name} is {before[name]!r} in the file and {now.get(name)!r} here"
-        for name in before
-        if name not in _FREE and before[name] != now.get(name)
-    ]
-    if wrong:
-        raise ValueError(f"{path} holds another encoder: " + "; ".join(wrong))

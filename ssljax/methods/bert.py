@@ -52,11 +52,10 @@ class BERT:
         keys = jax.random.split(key, 4)
         encoder, stats = nets.init(self.encoder, keys[0], text_inputs(batch))
         states = jnp.zeros((1, 1, self.encoder.width))
-        head, _ = nets.init(self._head, keys[1], states, table=word_table(encoder)[:1])
+        head, _ = nets.init(self.networks["head"], keys[1], states, table=word_table(encoder)[:1])
         params = {"encoder": encoder, "head": head}
         if self.pairs != "none":
-            chain = {"pooler": self._pooler, "pair": self._pair}
-            params |= nets.init_chain(chain, keys[2], states)[0]
+            params |= nets.init_chain(self._pair, keys[2], states)[0]
         counts = jnp.zeros(self.encoder.vocab)
         return params, {"stats": {"encoder": stats}, "counts": counts}
 
@@ -77,9 +76,8 @@ class BERT:
             "unigram_accuracy": weighted_mean(common, weight),
         }
         if self.pairs != "none":
-            chain = {"pooler": self._pooler, "pair": self._pair}
             empty = {"pooler": {}, "pair": {}}
-            guess, _ = nets.apply_chain(chain, params, empty, states, train=True)
+            guess, _ = nets.apply_chain(self._pair, params, empty, states, train=True)
             pair, metrics["pair_accuracy"] = classification(guess, label)
             value = value + pair
         real = self._maskable(rows)
@@ -133,22 +131,25 @@ class BERT:
         )
         chosen = jnp.take_along_axis(states, hidden.positions[..., None], axis=1)
         table = word_table(params["encoder"])
-        logits, _ = nets.apply(self._head, params["head"], {}, chosen, train=training, table=table)
+        head = self.networks["head"]
+        logits, _ = nets.apply(head, params["head"], {}, chosen, train=training, table=table)
         target = jnp.take_along_axis(rows["tokens"], hidden.positions, axis=1)
         return logits, target, hidden.weight, states
 
     @property
-    def _head(self) -> TokenHead:
+    def networks(self) -> dict[str, Any]:
+        """All networks, by the names of their parameters."""
         net = self.encoder
-        return TokenHead(vocab=net.vocab, eps=net.eps, dtype=net.dtype)
+        shared = {"activation": net.activation, "eps": net.eps, "dtype": net.dtype}
+        found = {"encoder": net, "head": TokenHead(vocab=net.vocab, **shared)}
+        if self.pairs != "none":
+            found["pooler"] = Pooler(dtype=net.dtype)
+            found["pair"] = MLP(widths=(2,), norm=False, dtype=net.dtype)
+        return found
 
     @property
-    def _pooler(self) -> Pooler:
-        return Pooler(dtype=self.encoder.dtype)
-
-    @property
-    def _pair(self) -> MLP:
-        return MLP(widths=(2,), norm=False, dtype=self.encoder.dtype)
+    def _pair(self) -> dict[str, Any]:
+        return {name: self.networks[name] for name in ("pooler", "pair")}
 
     inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
 

@@ -128,6 +128,13 @@ class ELECTRA:
         return nets.apply(net, params, {}, x, train=training, rngs=rngs, method="tokens")[0]
 
     @property
+    def networks(self) -> dict[str, Any]:
+        """All networks, by the names of their parameters; the generator lacks its embeddings."""
+        real = RealHead(dtype=self.encoder.dtype)
+        guess = {"generator": self._generator, "guess": self._guess}
+        return {"encoder": self.encoder, **guess, "real": real}
+
+    @property
     def _generator(self) -> Bert:
         net, share = self.encoder, self.generator
         heads = max(1, round(net.heads * share))

@@ -89,7 +89,13 @@ class MAE:
 
     def _head(self, x: jax.Array) -> MLP:
         pixels = self.encoder.patch**2 * x.shape[-1]
-        return MLP(widths=(pixels,), norm=False, dtype=self.decoder.dtype)
+        return self.networks["head"].clone(widths=(pixels,))
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """All networks, by the names of their parameters; the head is that for colour images."""
+        head = MLP(widths=(3 * self.encoder.patch**2,), norm=False, dtype=self.decoder.dtype)
+        return {"encoder": self.encoder, "decoder": self.decoder, "head": head}
 
     def embed(self, state: State, batch: Batch) -> jax.Array:
         x = self.view.plain(batch["image"])

@@ -89,6 +89,11 @@ class T5:
         return logits, rows.target, weight & (sizes > 1)[:, None]
 
     @property
+    def networks(self) -> dict[str, Any]:
+        """Both networks, by the names of their parameters."""
+        return {"encoder": self.encoder, "decoder": self._decoder}
+
+    @property
     def _decoder(self) -> T5Decoder:
         names = ("depth", "heads", "head_width", "hidden", "eps", "dropout", "dtype")
         return T5Decoder(**{name: getattr(self.encoder, name) for name in names})

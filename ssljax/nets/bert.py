@@ -13,6 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.attention import attend
+from ssljax.nets.vit import ACTIVATIONS, Activation, check_activation
 
 NORMAL = nn.initializers.normal(0.02)
 _SIZES = {
@@ -142,16 +143,18 @@ class _AttentionPart(nn.Module):
 
 class _Intermediate(nn.Module):
     hidden: int
+    activation: str
     dtype: str
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        return jax.nn.gelu(_dense(self.hidden, self.dtype, "dense")(x), approximate=False)
+        return ACTIVATIONS[self.activation](_dense(self.hidden, self.dtype, "dense")(x))
 
 
 class _Layer(nn.Module):
     heads: int
     hidden: int
+    activation: str
     eps: float
     dropout: float
     attention_dropout: float
@@ -167,7 +170,7 @@ class _Layer(nn.Module):
             self.dtype,
             name="attention",
         )(x, segments, train)
-        y = _Intermediate(self.hidden, self.dtype, name="intermediate")(x)
+        y = _Intermediate(self.hidden, self.activation, self.dtype, name="intermediate")(x)
         return _Output(self.eps, self.dropout, self.dtype, name="output")(y, x, train)
 
 
@@ -211,6 +214,8 @@ class Bert(nn.Module):
     """Width of the embeddings, if not that of a token: 128 in ELECTRA-Small."""
     eps: float = 1e-12
     """Of the norms: 1e-12 in BERT, 1e-5 in RoBERTa."""
+    activation: Activation = "gelu"
+    """Of the feedforward parts; "gelu" is the exact one."""
     dropout: float = 0.1
     """Rate behind embeddings and linear layers."""
     attention_dropout: float = 0.1
@@ -241,6 +246,7 @@ class Bert(nn.Module):
         check_tokens(x, length=self.length, network="Bert")
         if self.width % self.heads:
             raise ValueError(f"the width {self.width} is not divisible by {self.heads} heads")
+        check_activation(self.activation)
         segments = segments_of(x)
         narrow = self.embedding_width or self.width
         h = _Embeddings(
@@ -263,6 +269,7 @@ class Bert(nn.Module):
         layer = {
             "heads": self.heads,
             "hidden": self.hidden,
+            "activation": self.activation,
             "eps": self.eps,
             "dropout": self.dropout,
             "attention_dropout": self.attention_dropout,
@@ -282,13 +289,15 @@ class TokenHead(nn.Module):
     """Size of the vocabulary, V."""
     eps: float = 1e-12
     """Of the norm."""
+    activation: Activation = "gelu"
+    """Before the norm."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute dtype; parameters are float32."""
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False, *, table: jax.Array) -> jax.Array:
         del train
-        y = jax.nn.gelu(_dense(table.shape[1], self.dtype, "dense")(x), approximate=False)
+        y = ACTIVATIONS[self.activation](_dense(table.shape[1], self.dtype, "dense")(x))
         y = _norm(self.eps, self.dtype)(y)
         bias = self.param("bias", nn.initializers.zeros, (self.vocab,))
         return tied_logits(y, table, self.dtype) + bias

@@ -25,9 +25,15 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
-from ssljax.nets.vit import ACTIVATIONS, NORMAL, Feedforward, TransformerBlock, dense, layer_norm
-
-Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu"]
+from ssljax.nets.vit import (
+    NORMAL,
+    Activation,
+    Feedforward,
+    TransformerBlock,
+    check_activation,
+    dense,
+    layer_norm,
+)
 
 
 class ImageTower(nn.Module):
@@ -253,10 +259,7 @@ def _blocks(
 def _check_fields(tower: ImageTower | TextTower) -> None:
     if tower.width % tower.heads:
         raise ValueError(f"the width {tower.width} is not divisible by {tower.heads} heads")
-    if tower.activation not in ACTIVATIONS:
-        raise ValueError(
-            f"no activation {tower.activation!r}: choose one of {', '.join(ACTIVATIONS)}"
-        )
+    check_activation(tower.activation)
 
 
 def siglip_image(patch: int = 16, **fields: int | str) -> ImageTower:

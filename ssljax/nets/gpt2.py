@@ -21,6 +21,7 @@ from ssljax.nets.bert import (
     segments_of,
     tied_logits,
 )
+from ssljax.nets.vit import ACTIVATIONS, Activation, check_activation
 
 _SIZES = {
     "small": (768, 12, 12),
@@ -69,6 +70,7 @@ class _Attention(nn.Module):
 
 class _MLP(nn.Module):
     hidden: int
+    activation: str
     dropout: float
     out_std: float
     dtype: str
@@ -79,7 +81,7 @@ class _MLP(nn.Module):
         y = nn.Dense(self.hidden, kernel_init=NORMAL, dtype=dtype, name="c_fc")(x)
         start = nn.initializers.normal(self.out_std)
         y = nn.Dense(x.shape[-1], kernel_init=start, dtype=dtype, name="c_proj")(
-            jax.nn.gelu(y, approximate=True)
+            ACTIVATIONS[self.activation](y)
         )
         return nn.Dropout(self.dropout, deterministic=not train)(y)
 
@@ -87,6 +89,7 @@ class _MLP(nn.Module):
 class _Block(nn.Module):
     heads: int
     hidden: int
+    activation: str
     dropout: float
     attention_dropout: float
     eps: float
@@ -107,9 +110,8 @@ class _Block(nn.Module):
         )(_norm(self.eps, self.dtype, "ln_1")(x), segments, train, cache)
         x = x + y
         y = _norm(self.eps, self.dtype, "ln_2")(x)
-        return x + _MLP(self.hidden, self.dropout, self.out_std, self.dtype, name="mlp")(
-            y, train
-        ), cache
+        fields = (self.hidden, self.activation, self.dropout, self.out_std, self.dtype)
+        return x + _MLP(*fields, name="mlp")(y, train), cache
 
 
 def _norm(eps: float, dtype: str, name: str) -> nn.LayerNorm:
@@ -134,6 +136,10 @@ class GPT2(nn.Module):
     """Attention heads; the width must be divisible by it."""
     length: int = 1024
     """Positions: the longest row, and how far back a token sees."""
+    hidden: int | None = None
+    """Hidden width of the feedforward parts, if not four times the width."""
+    activation: Activation = "gelu_tanh"
+    """Of the feedforward parts."""
     eps: float = 1e-5
     """Of the norms."""
     dropout: float = 0.1
@@ -187,6 +193,7 @@ class GPT2(nn.Module):
         check_tokens(x, length=self.length, network="GPT2")
         if self.width % self.heads:
             raise ValueError(f"the width {self.width} is not divisible by {self.heads} heads")
+        check_activation(self.activation)
         tokens, segments = x["tokens"], x.get("segments")
         if cache is None:
             places = places_of(segments_of(x))
@@ -203,7 +210,8 @@ class GPT2(nn.Module):
             one = None if cache is None else {k: cache[k][i] for k in "kv"} | {"at": cache["at"]}
             h, one = _Block(
                 heads=self.heads,
-                hidden=4 * self.width,
+                hidden=self.hidden or 4 * self.width,
+                activation=self.activation,
                 dropout=self.dropout,
                 attention_dropout=self.attention_dropout,
                 eps=self.eps,

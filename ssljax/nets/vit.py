@@ -86,6 +86,13 @@ ACTIVATIONS = {
     "quick_gelu": lambda x: x * jax.nn.sigmoid(1.702 * x),
     "relu": jax.nn.relu,
 }
+Activation = Literal["gelu", "gelu_tanh", "quick_gelu", "relu"]
+
+
+def check_activation(name: str) -> None:
+    """Raises ValueError unless `name` is one of `ACTIVATIONS`."""
+    if name not in ACTIVATIONS:
+        raise ValueError(f"no activation {name!r}: choose one of {', '.join(ACTIVATIONS)}")
 
 
 class Attention(nn.Module):
