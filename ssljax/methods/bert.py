@@ -118,12 +118,10 @@ class BERT:
         """(logits [B, P, V], targets, weights [B, P], states [B, L, D]); no key, no dropout."""
         fields = {"ratio": self.ratio, "split": self.split, "mask": self.mask}
         hide = partial(mask_tokens, vocab=self.encoder.vocab, **fields)
-        if self.whole_words:
-            hidden = jax.vmap(lambda k, t, m, w: hide(k, t, m, words=w))(
-                keys, rows["tokens"], self._maskable(rows), rows["words"]
-            )
-        else:
-            hidden = jax.vmap(hide)(keys, rows["tokens"], self._maskable(rows))
+        words = rows["words"] if self.whole_words else None
+        hidden = jax.vmap(lambda k, t, m, w: hide(k, t, m, words=w))(
+            keys, rows["tokens"], self._maskable(rows), words
+        )
         x, training = text_inputs(rows) | {"tokens": hidden.tokens}, key is not None
         rngs = {"dropout": key} if training else None
         states, _ = nets.apply(
