@@ -1,5 +1,15 @@
 """Random on-device augmentation: pure functions of (key, example)."""
 
+from ssljax.views.audio import (
+    SpecAugment,
+    WaveView,
+    add_noise,
+    flip_sign,
+    most_hidden,
+    random_gain,
+    random_window,
+    span_mask,
+)
 from ssljax.views.blocks import Blocks, block_sizes, hide, jepa_blocks, square_masks
 from ssljax.views.color import (
     adjust_brightness,
@@ -60,6 +70,7 @@ from ssljax.views.masks import (
     random_keep,
     spread_counts,
 )
+from ssljax.views.mel import LogMel, cepstra, mfcc, slopes
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
 from ssljax.views.style import Duotone, Grey
@@ -83,12 +94,16 @@ __all__ = [
     "Grey",
     "GreyView",
     "ImageView",
+    "LogMel",
     "Masked",
     "MultiCrop",
     "RandAugment",
     "ShiftFlip",
     "Spans",
+    "SpecAugment",
+    "WaveView",
     "ab_bins",
+    "add_noise",
     "adjust_brightness",
     "adjust_contrast",
     "adjust_hue",
@@ -100,11 +115,13 @@ __all__ = [
     "block_sizes",
     "byol_views",
     "centre_box",
+    "cepstra",
     "color_jitter",
     "corrupt_spans",
     "crop_and_flip",
     "crop_and_resize",
     "dino_crops",
+    "flip_sign",
     "gaussian_blur",
     "hidden_first",
     "hide",
@@ -113,7 +130,9 @@ __all__ = [
     "labelled_weak_strong",
     "lejepa_crops",
     "mask_tokens",
+    "mfcc",
     "moco_imagenet",
+    "most_hidden",
     "msn_crops",
     "multi_crop",
     "normalize",
@@ -123,9 +142,11 @@ __all__ = [
     "pool_views",
     "random_affine",
     "random_flip",
+    "random_gain",
     "random_grayscale",
     "random_keep",
     "random_resized_crop",
+    "random_window",
     "resize",
     "rgb_to_lab",
     "sample_affine",
@@ -136,7 +157,9 @@ __all__ = [
     "show_pair",
     "simclr_cifar",
     "simclr_imagenet",
+    "slopes",
     "solarize",
+    "span_mask",
     "span_sizes",
     "spread_counts",
     "square_masks",
