@@ -30,11 +30,19 @@ from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
 from ssljax.nets.prototypes import DINOHead, hold, unit_rows
+from ssljax.nets.quantizer import Quantizer
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
+from ssljax.nets.wav2vec2 import (
+    Wav2Vec2,
+    audio_inputs,
+    mean_frames,
+    scale_gradient,
+    wav2vec2,
+)
 from ssljax.nets.wide_resnet import WideResNet
 
 __all__ = [
@@ -52,6 +60,7 @@ __all__ = [
     "ImageTower",
     "PixelHead",
     "Pooler",
+    "Quantizer",
     "RealHead",
     "ResNet",
     "SmallConv",
@@ -63,6 +72,7 @@ __all__ = [
     "TokenHead",
     "VariationalEncoder",
     "ViT",
+    "Wav2Vec2",
     "WideResNet",
     "apply",
     "apply_chain",
@@ -70,6 +80,7 @@ __all__ = [
     "apply_each",
     "apply_few",
     "apply_groups",
+    "audio_inputs",
     "bert",
     "blend",
     "draw",
@@ -78,9 +89,11 @@ __all__ = [
     "init",
     "init_chain",
     "init_discriminator",
+    "mean_frames",
     "mean_tokens",
     "resize_positions",
     "roberta",
+    "scale_gradient",
     "score",
     "segments_of",
     "shared_table",
@@ -92,6 +105,7 @@ __all__ = [
     "tied_logits",
     "unit_rows",
     "vit",
+    "wav2vec2",
     "word_table",
     "xavier",
 ]
