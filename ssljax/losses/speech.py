@@ -29,18 +29,16 @@ _EXACT = jax.lax.Precision.HIGHEST
 
 
 def draw_negatives(key: jax.Array, weight: jax.Array, count: int) -> jax.Array:
-    """Places of other hidden frames of the same recording, drawn evenly with replacement.
+    """Places of other hidden frames of one recording, drawn evenly with replacement.
 
     Args:
-      weight: [B, P], 1 for the hidden frames, which come first.
-    Returns: int32 [B, P, count] in 0 to n - 1 for the n hidden frames of a row, never the place
-      itself; without meaning for rows with fewer than two.
+      weight: [P], 1 for the n hidden frames, which come first.
+    Returns: int32 [P, count] in 0 to n - 1, never the place itself; without meaning where n < 2.
     """
-    chex.assert_rank(weight, 2)
-    b, p = weight.shape
-    others = jnp.sum(weight > 0, axis=1).astype(jnp.int32)[:, None, None] - 1
-    drawn = jax.random.randint(key, (b, p, count), 0, jnp.maximum(others, 1))
-    return drawn + (drawn >= jnp.arange(p)[:, None])
+    chex.assert_rank(weight, 1)
+    others = jnp.sum(weight > 0).astype(jnp.int32) - 1
+    drawn = jax.random.randint(key, (len(weight), count), 0, jnp.maximum(others, 1))
+    return drawn + (drawn >= jnp.arange(len(weight))[:, None])
 
 
 def contrastive(
@@ -56,7 +54,7 @@ def contrastive(
 
     Args:
       c, q: contexts and quantised targets [B, P, D]. codes: int [B, P, G], which entries q is of.
-      weight: [B, P]. negatives: int [B, P, N], of `draw_negatives`.
+      weight: [B, P]. negatives: int [B, P, N], of `draw_negatives` for each row.
     Returns: the weight is 0 also in rows with one hidden frame, where there is nothing to tell
       apart. "right" is 0 where all codes are the same.
     """

@@ -19,6 +19,7 @@ from ssljax.methods.flexmatch import FlexMatch
 from ssljax.methods.freematch import FreeMatch
 from ssljax.methods.gan import GAN
 from ssljax.methods.gpt import GPT
+from ssljax.methods.hubert import HuBERT
 from ssljax.methods.ibot import IBOT
 from ssljax.methods.ijepa import IJEPA
 from ssljax.methods.jigsaw import Jigsaw
@@ -47,6 +48,7 @@ from ssljax.methods.tico import TiCo
 from ssljax.methods.uda import UDA
 from ssljax.methods.vae import VAE
 from ssljax.methods.vicreg import VICReg
+from ssljax.methods.wav2vec2 import Wav2Vec2
 from ssljax.methods.wmse import WMSE
 
 __all__ = [
@@ -79,6 +81,7 @@ __all__ = [
     "FixMatch",
     "FlexMatch",
     "FreeMatch",
+    "HuBERT",
     "Jigsaw",
     "LeJEPA",
     "MeanTeacher",
@@ -99,4 +102,5 @@ __all__ = [
     "SwAV",
     "TiCo",
     "VICReg",
+    "Wav2Vec2",
 ]

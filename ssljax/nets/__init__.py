@@ -37,8 +37,10 @@ from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
 from ssljax.nets.wav2vec2 import (
-    Wav2Vec2,
+    Heard,
+    Wav2Vec2Encoder,
     audio_inputs,
+    hear,
     mean_frames,
     scale_gradient,
     wav2vec2,
@@ -57,6 +59,7 @@ __all__ = [
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "Generator",
+    "Heard",
     "ImageTower",
     "PixelHead",
     "Pooler",
@@ -72,7 +75,7 @@ __all__ = [
     "TokenHead",
     "VariationalEncoder",
     "ViT",
-    "Wav2Vec2",
+    "Wav2Vec2Encoder",
     "WideResNet",
     "apply",
     "apply_chain",
@@ -85,6 +88,7 @@ __all__ = [
     "blend",
     "draw",
     "gpt2",
+    "hear",
     "hold",
     "init",
     "init_chain",

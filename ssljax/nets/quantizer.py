@@ -16,7 +16,8 @@ class Quantizer(nn.Module):
 
     Each of G groups picks one of V vectors: the likeliest, or in training one drawn by the logits,
     with the gradient of softmax((logits + noise) / temperature) (Jang, Gu, Poole 2016,
-    arXiv:1611.01144). Training needs rngs={"gumbel": key}.
+    arXiv:1611.01144). Training needs
+    rngs={"dropout": key, "gumbel": key}.
     """
 
     groups: int = 2
@@ -25,6 +26,8 @@ class Quantizer(nn.Module):
     """V, of each group."""
     width: int = 256
     """Width of q; each group gives a part of it."""
+    dropout: float = 0.1
+    """Rate on the input in training."""
 
     @nn.compact
     def __call__(
@@ -33,8 +36,9 @@ class Quantizer(nn.Module):
         g, v = self.groups, self.entries
         if self.width % g:
             raise ValueError(f"the width {self.width} is not divisible by {g} groups")
+        x = nn.Dropout(self.dropout, deterministic=not train)(x.astype(jnp.float32))
         start = nn.initializers.normal(1.0)
-        logits = nn.Dense(g * v, kernel_init=start, name="weight_proj")(x.astype(jnp.float32))
+        logits = nn.Dense(g * v, kernel_init=start, name="weight_proj")(x)
         logits = logits.reshape(*x.shape[:-1], g, v)
         shape = (1, g * v, self.width // g)
         table = self.param("codevectors", nn.initializers.uniform(1.0), shape).reshape(g, v, -1)

@@ -16,6 +16,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ssljax.nets.apply import apply
 from ssljax.nets.attention import attend
 from ssljax.nets.bert import NORMAL
 
@@ -36,7 +37,7 @@ class Heard(NamedTuple):
     real: jax.Array
 
 
-class Wav2Vec2(nn.Module):
+class Wav2Vec2Encoder(nn.Module):
     """{"audio": float [B, N], "length": int [B]} -> [B, width] float32, the mean of real frames.
 
     Without "length" all samples are real. Training needs rngs={"dropout": key} where a rate is
@@ -149,24 +150,38 @@ class Wav2Vec2(nn.Module):
         return Heard(features.astype(jnp.float32), normed.astype(jnp.float32), layers, real)
 
 
-def wav2vec2(size: Literal["base", "large"], **fields: Any) -> Wav2Vec2:
+def wav2vec2(size: Literal["base", "large"], **fields: Any) -> Wav2Vec2Encoder:
     """A network of a size of the paper. `fields` are further fields of it.
 
     Raises: ValueError for another size.
     """
     if size == "base":
-        return Wav2Vec2(**fields)
+        return Wav2Vec2Encoder(**fields)
     if size != "large":
         raise ValueError(f"there is no wav2vec 2.0 size {size!r}: choose base or large")
     usual = {"width": 1024, "depth": 24, "heads": 16, "hidden": 4096, "conv_norm": "layer"}
     usual |= {"conv_bias": True, "pre_norm": True, "normalize": True}
     usual |= {"dropout": 0.0, "attention_dropout": 0.0, "layer_drop": 0.0}
-    return Wav2Vec2(**usual | fields)
+    return Wav2Vec2Encoder(**usual | fields)
 
 
 def audio_inputs(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
     """What networks of sound read of a batch: samples, and how many of them are real."""
     return {k: batch[k] for k in ("audio", "length") if k in batch}
+
+
+def hear(
+    encoder: Wav2Vec2Encoder,
+    params: Any,
+    x: dict[str, jax.Array],
+    *,
+    mask: jax.Array | None = None,
+    key: jax.Array | None = None,
+) -> Heard:
+    """All that is inside of an encoder; with a key in training mode. mask: see `heard`."""
+    rngs = None if key is None else {"dropout": key}
+    train = key is not None
+    return apply(encoder, params, {}, x, train=train, rngs=rngs, method="heard", mask=mask)[0]
 
 
 def mean_frames(frames: jax.Array, real: jax.Array) -> jax.Array:
@@ -288,14 +303,21 @@ class _Positions(nn.Module):
         g = self.param("g", lambda _: sizes())
         bias = self.param("bias", nn.initializers.zeros, (d,))
         half = self.kernel // 2
-        y = jax.lax.conv_general_dilated(
-            x,
-            (g * v / sizes()).astype(x.dtype),
-            window_strides=(1,),
-            padding=((half, half - (self.kernel % 2 == 0)),),
-            dimension_numbers=("NWC", "WIO", "NWC"),
-            feature_group_count=self.groups,
-        )
+        # One convolution a group: of a single grouped one, XLA doubles the gradient of the weights
+        # where its channels lie on several devices (jax 0.10, two of them on the model axis).
+        parts = [
+            jax.lax.conv_general_dilated(
+                part,
+                weight.astype(x.dtype),
+                window_strides=(1,),
+                padding=((half, half - (self.kernel % 2 == 0)),),
+                dimension_numbers=("NWC", "WIO", "NWC"),
+            )
+            for part, weight in zip(
+                jnp.split(x, self.groups, axis=-1), jnp.split(g * v / sizes(), self.groups, axis=-1)
+            )
+        ]
+        y = jnp.concatenate(parts, axis=-1)
         return jax.nn.gelu(y + bias.astype(x.dtype), approximate=False)
 
 

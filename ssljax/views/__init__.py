@@ -1,10 +1,12 @@
 """Random on-device augmentation: pure functions of (key, example)."""
 
 from ssljax.views.audio import (
+    Hidden,
     SpecAugment,
     WaveView,
     add_noise,
     flip_sign,
+    hide_frames,
     most_hidden,
     random_gain,
     random_window,
@@ -93,6 +95,7 @@ __all__ = [
     "Duotone",
     "Grey",
     "GreyView",
+    "Hidden",
     "ImageView",
     "LogMel",
     "Masked",
@@ -125,6 +128,7 @@ __all__ = [
     "gaussian_blur",
     "hidden_first",
     "hide",
+    "hide_frames",
     "jepa_blocks",
     "lab_to_rgb",
     "labelled_weak_strong",

@@ -5,6 +5,8 @@ is meant for `jax.vmap`. What is padding stays zero.
 """
 
 from dataclasses import dataclass
+from functools import partial
+from typing import NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -151,6 +153,28 @@ def span_mask(
     starts = (jnp.argsort(jnp.argsort(noise)) < jnp.maximum(drawn, least)) & allowed
     last = jax.lax.cummax(jnp.where(starts, at, -frames))
     return (at - last < span) & (at < length)
+
+
+class Hidden(NamedTuple):
+    """Hidden frames: mask bool [B, T]; positions int [B, P] of the hidden ones, which come first;
+    weight float32 [B, P], 1 for those and 0 for entries that only fill up.
+    """
+
+    mask: jax.Array
+    positions: jax.Array
+    weight: jax.Array
+
+
+def hide_frames(
+    keys: jax.Array, length: jax.Array, *, frames: int, prob: float, span: int
+) -> Hidden:
+    """`span_mask` for each row. keys: [B]. length: frames that are real [B], of `frames`."""
+    hide = partial(span_mask, frames=frames, prob=prob, span=span)
+    mask = jax.vmap(hide)(keys, length)
+    most = most_hidden(frames, prob=prob, span=span)
+    positions = jnp.argsort(~mask, axis=1, stable=True)[:, :most]
+    weight = jnp.take_along_axis(mask, positions, axis=1).astype(jnp.float32)
+    return Hidden(mask, positions, weight)
 
 
 def most_hidden(frames: int, *, prob: float, span: int, least: int = 2) -> int:

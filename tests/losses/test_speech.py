@@ -26,8 +26,13 @@ def cos(a, b):
     return a @ b / np.linalg.norm(a) / np.linalg.norm(b)
 
 
+def negatives_of(seed, count):
+    keys = jax.random.split(jax.random.key(seed), B)
+    return jax.vmap(lambda key, weight: draw_negatives(key, weight, count))(keys, WEIGHT)
+
+
 def test_negatives_are_other_hidden_frames_of_the_recording():
-    drawn = np.asarray(draw_negatives(jax.random.key(0), jnp.asarray(WEIGHT), 2000))
+    drawn = np.asarray(negatives_of(0, 2000))
     for row, n in zip(drawn, COUNTS):
         for place in range(n if n > 1 else 0):
             share = np.bincount(row[place], minlength=n) / 2000
@@ -39,7 +44,7 @@ def test_contrastive_equals_a_loop():
     c, q = rng.normal(size=(2, B, P, D)).astype(np.float32)
     codes = rng.integers(0, 2, (B, P, 2))
     q = np.where(codes[..., :1] > 0, q, q[:, :1])
-    negatives = np.asarray(draw_negatives(jax.random.key(1), jnp.asarray(WEIGHT), N))
+    negatives = np.asarray(negatives_of(1, N))
     nll, right, weight = jax.jit(contrastive)(c, q, codes, WEIGHT, negatives)
     np.testing.assert_array_equal(weight.sum(1), [6, 4, 0])  # one hidden frame: nothing to tell
     for b in range(2):
@@ -57,7 +62,7 @@ def test_contrastive_equals_a_loop():
 def test_collapse_costs_nothing_and_is_no_success():
     """One code for all frames: no negative is left, the loss is 0, and so is the accuracy."""
     same = np.ones((B, P, D), np.float32)
-    negatives = draw_negatives(jax.random.key(1), jnp.asarray(WEIGHT), N)
+    negatives = negatives_of(1, N)
 
     def value(c):
         nll, right, weight = contrastive(c, same, np.zeros((B, P, 2), int), WEIGHT, negatives)
