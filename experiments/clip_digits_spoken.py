@@ -16,7 +16,7 @@ from ssljax.nets import MLP, SmallConv
 from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
 from ssljax.train import Cadence
-from ssljax.views import ImageView, LogMel
+from ssljax.views import ImageView, LogMel, MelPicture
 
 EXPERIMENT = Experiment(
     method=CLIP(
@@ -34,7 +34,7 @@ EXPERIMENT = Experiment(
             mean=(0.1307,),
             std=(0.3081,),
         ),
-        partner_view=LogMel(rate=8000, hop=0.02),
+        partner_view=MelPicture(mel=LogMel(rate=8000, window=200, hop=160, mels=40)),
         partner_reads=("audio",),
     ),
     data="parquet:mnist",

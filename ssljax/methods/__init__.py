@@ -20,6 +20,7 @@ from ssljax.methods.flexmatch import FlexMatch
 from ssljax.methods.freematch import FreeMatch
 from ssljax.methods.gan import GAN
 from ssljax.methods.gpt import GPT
+from ssljax.methods.hubert import HuBERT
 from ssljax.methods.ibot import IBOT
 from ssljax.methods.ijepa import IJEPA
 from ssljax.methods.jigsaw import Jigsaw
@@ -49,6 +50,7 @@ from ssljax.methods.tico import TiCo
 from ssljax.methods.uda import UDA
 from ssljax.methods.vae import VAE
 from ssljax.methods.vicreg import VICReg
+from ssljax.methods.wav2vec2 import Wav2Vec2
 from ssljax.methods.wmse import WMSE
 
 __all__ = [
@@ -82,6 +84,7 @@ __all__ = [
     "FixMatch",
     "FlexMatch",
     "FreeMatch",
+    "HuBERT",
     "Jigsaw",
     "LeJEPA",
     "MeanTeacher",
@@ -103,4 +106,5 @@ __all__ = [
     "SwAV",
     "TiCo",
     "VICReg",
+    "Wav2Vec2",
 ]

@@ -30,12 +30,22 @@ from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
 from ssljax.nets.prototypes import DINOHead, hold, unit_rows
+from ssljax.nets.quantizer import Quantizer
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.towers import Tower, encode, init_towers, run_towers, two_towers
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
+from ssljax.nets.wav2vec2 import (
+    Heard,
+    Wav2Vec2Encoder,
+    audio_inputs,
+    hear,
+    mean_frames,
+    scale_gradient,
+    wav2vec2,
+)
 from ssljax.nets.wide_resnet import WideResNet
 
 __all__ = [
@@ -50,9 +60,11 @@ __all__ = [
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "Generator",
+    "Heard",
     "ImageTower",
     "PixelHead",
     "Pooler",
+    "Quantizer",
     "RealHead",
     "ResNet",
     "SmallConv",
@@ -65,6 +77,7 @@ __all__ = [
     "Tower",
     "VariationalEncoder",
     "ViT",
+    "Wav2Vec2Encoder",
     "WideResNet",
     "apply",
     "apply_chain",
@@ -72,20 +85,24 @@ __all__ = [
     "apply_each",
     "apply_few",
     "apply_groups",
+    "audio_inputs",
     "bert",
     "blend",
     "draw",
     "encode",
     "gpt2",
+    "hear",
     "hold",
     "init",
     "init_chain",
     "init_discriminator",
     "init_towers",
+    "mean_frames",
     "mean_tokens",
     "resize_positions",
     "roberta",
     "run_towers",
+    "scale_gradient",
     "score",
     "segments_of",
     "shared_table",
@@ -98,6 +115,7 @@ __all__ = [
     "two_towers",
     "unit_rows",
     "vit",
+    "wav2vec2",
     "word_table",
     "xavier",
 ]

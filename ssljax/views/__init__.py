@@ -1,5 +1,17 @@
 """Random on-device augmentation: pure functions of (key, example)."""
 
+from ssljax.views.audio import (
+    Hidden,
+    SpecAugment,
+    WaveView,
+    add_noise,
+    flip_sign,
+    hide_frames,
+    most_hidden,
+    random_gain,
+    random_window,
+    span_mask,
+)
 from ssljax.views.blocks import Blocks, block_sizes, hide, jepa_blocks, square_masks
 from ssljax.views.color import (
     adjust_brightness,
@@ -61,9 +73,10 @@ from ssljax.views.masks import (
     random_keep,
     spread_counts,
 )
+from ssljax.views.mel import LogMel, cepstra, mfcc, slopes
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
-from ssljax.views.sound import LogMel
+from ssljax.views.sound import MelPicture
 from ssljax.views.style import Duotone, Grey
 from ssljax.views.tokens import (
     Masked,
@@ -84,14 +97,19 @@ __all__ = [
     "Duotone",
     "Grey",
     "GreyView",
+    "Hidden",
     "ImageView",
     "LogMel",
     "Masked",
+    "MelPicture",
     "MultiCrop",
     "RandAugment",
     "ShiftFlip",
     "Spans",
+    "SpecAugment",
+    "WaveView",
     "ab_bins",
+    "add_noise",
     "adjust_brightness",
     "adjust_contrast",
     "adjust_hue",
@@ -103,21 +121,26 @@ __all__ = [
     "block_sizes",
     "byol_views",
     "centre_box",
+    "cepstra",
     "clip_crop",
     "color_jitter",
     "corrupt_spans",
     "crop_and_flip",
     "crop_and_resize",
     "dino_crops",
+    "flip_sign",
     "gaussian_blur",
     "hidden_first",
     "hide",
+    "hide_frames",
     "jepa_blocks",
     "lab_to_rgb",
     "labelled_weak_strong",
     "lejepa_crops",
     "mask_tokens",
+    "mfcc",
     "moco_imagenet",
+    "most_hidden",
     "msn_crops",
     "multi_crop",
     "normalize",
@@ -127,9 +150,11 @@ __all__ = [
     "pool_views",
     "random_affine",
     "random_flip",
+    "random_gain",
     "random_grayscale",
     "random_keep",
     "random_resized_crop",
+    "random_window",
     "resize",
     "rgb_to_lab",
     "sample_affine",
@@ -140,7 +165,9 @@ __all__ = [
     "show_pair",
     "simclr_cifar",
     "simclr_imagenet",
+    "slopes",
     "solarize",
+    "span_mask",
     "span_sizes",
     "spread_counts",
     "square_masks",
