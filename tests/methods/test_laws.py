@@ -24,10 +24,25 @@ KEY = jax.random.key(0)
 TX = optax.sgd(0.05, momentum=0.9)
 
 
-# One worker takes all laws of a method, so that they share what was compiled.
-each_method = pytest.mark.parametrize(
-    "name", [pytest.param(name, marks=pytest.mark.xdist_group(name)) for name in CASES]
-)
+# Every structure that methods have: two views, targets, multi-crop with centring, refresh, masks,
+# two optimizers, tokens, few labels and a pool, two towers, quantized sound.
+CORE = ("simclr", "byol", "dinov2", "deepcluster", "mae", "gan", "bert", "fixmatch", "clip")
+CORE += ("wav2vec2",)
+
+
+def _each(rest=()):
+    """All methods; those not in CORE with the marks `rest`. One worker takes all laws of a method,
+    so that they share what was compiled.
+    """
+    group = pytest.mark.xdist_group
+    return pytest.mark.parametrize(
+        "name", [pytest.param(n, marks=[group(n), *([] if n in CORE else rest)]) for n in CASES]
+    )
+
+
+each_method = _each()
+# The dear laws: for methods outside of CORE they are among the slow tests.
+core_methods = _each([pytest.mark.slow])
 
 
 @pytest.fixture(autouse=True)
@@ -113,7 +128,7 @@ def test_step(name):
     assert all(moved.values()), moved
 
 
-@each_method
+@core_methods
 def test_jit_equals_no_jit(name):
     method, batch, state, _, after, metrics = first(name)
     with jax.disable_jit():
@@ -123,8 +138,16 @@ def test_jit_equals_no_jit(name):
 
 
 @each_method
-@pytest.mark.parametrize("parallel", [Parallel(), Parallel(fsdp=True, model=2)], ids=["dp", "fsdp"])
-def test_eight_devices_equal_one(name, parallel):
+def test_eight_devices_equal_one(name):
+    check_devices(name, Parallel())
+
+
+@core_methods
+def test_eight_devices_with_split_parameters_equal_one(name):
+    check_devices(name, Parallel(fsdp=True, model=2))
+
+
+def check_devices(name, parallel):
     _, batch, state, step, after, metrics = first(name)
     mesh = parallel.mesh()
     assert mesh.size == 8
@@ -199,7 +222,7 @@ def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
     assert [row["step"] for row in lines[0]] == [1, 2, 3, 4, 5, 6]
 
 
-@each_method
+@core_methods
 def test_accumulation_moves_targets_once_per_update(name):
     """Two micro-batches make one update; nothing that follows the parameters moves in between."""
     batch = CASES[name].batch(8)
