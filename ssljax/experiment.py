@@ -136,20 +136,26 @@ def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
     """Trains and evaluates `experiment` in `folder`, resuming what is there.
 
     Returns: what results.json holds, or {"step", "finished": False} where a signal asked to stop.
-    Raises: ValueError where `folder` belongs to another configuration, PermissionError or OSError
-    where it cannot be written; both before any work is done.
+    Raises: ValueError where `folder` belongs to another configuration or `begin` to other networks,
+    PermissionError or OSError where it cannot be written; all before any work is done.
     """
     folder = Path(folder)
+    networks = networks_of(experiment)
+    start = None if experiment.begin is None else load_start(experiment.begin, networks)
     prepare(experiment, folder)
     with lock(folder):
-        return _run(experiment, folder)
+        return _run(experiment, folder, start)
 
 
-def _run(experiment: Experiment, folder: Path) -> dict[str, Any]:
+def _run(experiment: Experiment, folder: Path, start: tuple[Any, Any] | None) -> dict[str, Any]:
     began = time.perf_counter()
     train, test = experiment.load(folder)
     feed = experiment.feed(train)
-    method, cadence = begun(experiment, experiment.build(feed))
+    method, cadence = experiment.build(feed), experiment.cadence
+    if start is not None:
+        if method.refresh is None:  # then `refresh` only brings them in, before the first step
+            cadence = dataclasses.replace(cadence, refresh=experiment.steps)
+        method = started(method, *start)
     opt = experiment.optimizer
     state = fit(
         method,
@@ -188,20 +194,6 @@ def networks_of(experiment: Experiment) -> dict[str, Any]:
     """The networks of a method that others know too, by the names of their parameters."""
     method = experiment.method
     return getattr(method, "networks", None) or {"encoder": method.encoder}
-
-
-def begun(experiment: Experiment, method: Method) -> tuple[Method, Cadence]:
-    """The method, beginning with the networks of `experiment.begin`, and when it does what.
-
-    Raises: FileNotFoundError, or ValueError where the file does not fit the networks.
-    """
-    cadence = experiment.cadence
-    if experiment.begin is None:
-        return method, cadence
-    if method.refresh is None:  # then `refresh` is only what brings them in, before step 1
-        cadence = dataclasses.replace(cadence, refresh=experiment.steps)
-    params, stats = load_start(Path(experiment.begin), networks_of(experiment))
-    return started(method, params, stats), cadence
 
 
 def prepare(experiment: Experiment, folder: Path) -> None:

@@ -259,7 +259,7 @@ def swapped(first, second):
 
 
 def broken_scale(config, tensors):
-    tensors["logit_scale"] = tensors["logit_scale"] + 1e-4
+    tensors["logit_scale"] = np.asarray(tensors["logit_scale"] + np.float32(1e-3))
 
 
 def broken_pooling(config, tensors):
