@@ -23,6 +23,7 @@ from ssljax.methods.gpt import GPT
 from ssljax.methods.ibot import IBOT
 from ssljax.methods.ijepa import IJEPA
 from ssljax.methods.jigsaw import Jigsaw
+from ssljax.methods.joint_masked import JointMasked
 from ssljax.methods.lejepa import LeJEPA
 from ssljax.methods.mae import MAE
 from ssljax.methods.mean_teacher import MeanTeacher
@@ -83,6 +84,7 @@ __all__ = [
     "FlexMatch",
     "FreeMatch",
     "Jigsaw",
+    "JointMasked",
     "LeJEPA",
     "MeanTeacher",
     "MoCoV2",

@@ -23,6 +23,9 @@ class LogMel:
     bands: int = 40
     hop: float = 0.01
     """Seconds from frame to frame."""
+    upright: bool = True
+    """Bands are the height of a picture of one channel; False: they are the channels of a picture
+    of height one, [frames, 1, bands], which a convolution does not take for each other."""
     shift: float = 0.1
     """Largest random shift in seconds, around the ends of the row."""
     noise: float = 0.003
@@ -36,11 +39,12 @@ class LogMel:
         return self.plain(x + self.noise * jax.random.normal(key_noise, x.shape))
 
     def plain(self, audio: jax.Array) -> jax.Array:
-        """Nothing random: samples [..., T] -> float32 [..., frames, bands, 1]."""
+        """Nothing random: samples [..., T] -> float32 [..., frames, bands, 1] (see `upright`)."""
         x = self.power(audio)
         mean = jnp.mean(x, axis=(-2, -1), keepdims=True)
         std = jnp.std(x, axis=(-2, -1), keepdims=True)
-        return ((x - mean) / jnp.maximum(std, 1e-3))[..., None]
+        x = (x - mean) / jnp.maximum(std, 1e-3)
+        return x[..., None] if self.upright else x[..., None, :]
 
     def power(self, audio: jax.Array) -> jax.Array:
         """Logarithms of the power in the bands, [..., frames, bands]."""
