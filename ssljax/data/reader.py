@@ -1,7 +1,8 @@
 """What knows a modality: `Experiment.reader`, and nothing else in the runner.
 
-`Images` is the reader of pictures; `Captions` and `Matched` read pairs. A reader is a frozen dataclass of settings, recorded with the
-run; what it learns from the data, such as a tokenizer, lies in files of the run folder.
+`Images` is the reader of pictures; `Captions` and `Matched` read pairs. A reader is a frozen
+dataclass of settings, recorded with the run; what it learns from the data, such as a tokenizer,
+lies in files of the run folder.
 """
 
 from pathlib import Path
