@@ -21,7 +21,7 @@ from ssljax.views import ImageView, LogMel, MelPicture
 EXPERIMENT = Experiment(
     method=CLIP(
         encoder=SmallConv(widths=(16, 32, 64)),
-        partner=SmallConv(widths=(16, 32, 64)),
+        partner=SmallConv(widths=(64, 128, 128)),
         projector=MLP(widths=(64,), norm=False, output_bias=False),
         partner_projector=MLP(widths=(64,), norm=False, output_bias=False),
         view=ImageView(
@@ -34,7 +34,7 @@ EXPERIMENT = Experiment(
             mean=(0.1307,),
             std=(0.3081,),
         ),
-        partner_view=MelPicture(mel=LogMel(rate=8000, window=200, hop=160, mels=40)),
+        partner_view=MelPicture(mel=LogMel(rate=8000, window=200, hop=80, mels=40), upright=False),
         partner_reads=("audio",),
     ),
     data="parquet:mnist",
@@ -44,11 +44,11 @@ EXPERIMENT = Experiment(
         beside="audio:fsdd.zip",
     ),
     optimizer=Optimizer(
-        name="adamw", learning_rate=2e-3, per_batch=None, warmup=50, weight_decay=0.1, clip=1.0
+        name="adamw", learning_rate=3e-3, per_batch=None, warmup=50, weight_decay=0.1, clip=1.0
     ),
-    steps=800,
+    steps=1200,
     batch=64,
-    cadence=Cadence(log=50, evaluate=400, save=400, monitor=0),
+    cadence=Cadence(log=50, evaluate=600, save=600, monitor=0),
     evaluation=Evaluation(
         shots=(1, 10), draws=3, lidar_views=0, max_examples=10_000, clustering=False
     ),

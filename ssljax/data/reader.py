@@ -1,7 +1,8 @@
 """What knows a modality: `Experiment.reader`, and nothing else in the runner.
 
-`Images` is the reader of pictures. A reader is a frozen dataclass of settings, recorded with the
-run; what it learns from the data, such as a tokenizer, lies in files of the run folder.
+`Images` is the reader of pictures; `Captions` and `Matched` read pairs. A reader is a frozen
+dataclass of settings, recorded with the run; what it learns from the data, such as a tokenizer,
+lies in files of the run folder.
 """
 
 from pathlib import Path
@@ -27,7 +28,10 @@ class Reader(Protocol):
         """The splits that `spec` offers, of train, validation and test."""
 
     def load(self, spec: str, *, split: str, in_memory_bytes: int, workers: int) -> Any:
-        """A split as a data set: see `Arrays` for what it offers."""
+        """A split as a data set: see `Arrays` for what it offers. One of pairs may have `prompts`,
+        a data set of one side alone with labels: all that stands for a class in zero-shot
+        classification (`Captions`, `Matched`).
+        """
 
     def shapes(self) -> Spec | None:
         """Leaves of an example beside label and index, or None where only the data tells."""

@@ -24,6 +24,7 @@ from ssljax.methods.hubert import HuBERT
 from ssljax.methods.ibot import IBOT
 from ssljax.methods.ijepa import IJEPA
 from ssljax.methods.jigsaw import Jigsaw
+from ssljax.methods.joint_masked import JointMasked
 from ssljax.methods.lejepa import LeJEPA
 from ssljax.methods.mae import MAE
 from ssljax.methods.mean_teacher import MeanTeacher
@@ -86,6 +87,7 @@ __all__ = [
     "FreeMatch",
     "HuBERT",
     "Jigsaw",
+    "JointMasked",
     "LeJEPA",
     "MeanTeacher",
     "MoCoV2",

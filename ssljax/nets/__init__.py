@@ -27,6 +27,7 @@ from ssljax.nets.gan import (
     score,
 )
 from ssljax.nets.gpt2 import GPT2, gpt2
+from ssljax.nets.joint import JointViT
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
 from ssljax.nets.prototypes import DINOHead, hold, unit_rows
@@ -62,6 +63,7 @@ __all__ = [
     "Generator",
     "Heard",
     "ImageTower",
+    "JointViT",
     "PixelHead",
     "Pooler",
     "Quantizer",

@@ -16,6 +16,9 @@ class MelPicture:
     """
 
     mel: LogMel = LogMel(mels=40)
+    upright: bool = True
+    """Bands are the height of a picture of one channel; False: they are the channels of a picture
+    of height one, [frames, 1, mels], which a convolution does not take for each other."""
     shift: float = 0.1
     """Largest random shift in seconds, around the ends of the row."""
     noise: float = 0.003
@@ -29,11 +32,12 @@ class MelPicture:
         return self.plain(x + self.noise * jax.random.normal(key_noise, x.shape))
 
     def plain(self, audio: jax.Array) -> jax.Array:
-        """Nothing random: samples [..., T] -> float32 [..., frames, mels, 1].
+        """Nothing random: samples [..., T] -> float32 [..., frames, mels, 1] (see `upright`).
 
         Raises: ValueError where a recording is shorter than a frame.
         """
         if audio.ndim > 1:
             return jax.vmap(self.plain)(audio)
         x = self.mel(audio)
-        return ((x - jnp.mean(x)) / jnp.maximum(jnp.std(x), 1e-3))[..., None]
+        x = (x - jnp.mean(x)) / jnp.maximum(jnp.std(x), 1e-3)
+        return x[..., None] if self.upright else x[..., None, :]

@@ -3,8 +3,8 @@
 import numpy as np
 from laws import NET, VIEW, Case, images
 
-from ssljax.methods import CLIP, SigLIP
-from ssljax.nets import MLP, ImageTower, TextTower
+from ssljax.methods import CLIP, JointMasked, SigLIP
+from ssljax.nets import MLP, ImageTower, JointViT, TextTower
 
 VOCAB, END = 20, 3
 TOWER = {"width": 12, "depth": 1, "heads": 2, "hidden": 16}
@@ -14,6 +14,7 @@ SIG_IMAGE = ImageTower(patch=4, pool="attention", activation="gelu_tanh", eps=1e
 SIG_TEXT = TextTower(
     vocabulary=VOCAB, length=7, causal=False, pool="last", activation="gelu_tanh", eps=1e-6, **TOWER
 )
+JOINT = JointViT(patch=4, vocab=VOCAB, length=7, **TOWER)
 HEAD = MLP(widths=(6,), norm=False, output_bias=False)
 
 
@@ -40,4 +41,5 @@ CASES = {
         ),
         captioned,
     ),
+    "joint_masked": Case(JointMasked(encoder=JOINT, view=VIEW), captioned),
 }

@@ -20,6 +20,8 @@ def test_the_bands_are_those_of_the_host():
 def test_views():
     plain = VIEW.plain(AUDIO)
     assert plain.shape == (2, 18, 40, 1)
+    flat = MelPicture(mel=MEL, upright=False).plain(AUDIO)
+    np.testing.assert_array_equal(flat[:, :, 0], plain[..., 0])
     np.testing.assert_allclose(plain, VIEW.plain(3 * AUDIO), atol=1e-3)
     one, two = (VIEW(jax.random.key(i), AUDIO[0]) for i in (0, 1))
     assert one.shape == plain[0].shape and not np.allclose(one, two)
