@@ -7,8 +7,11 @@ import optax
 import pytest
 from cases_speech import CASES, SPEECH_NET, speech
 
+from ssljax import nets
 from ssljax.data import Arrays
+from ssljax.method import State
 from ssljax.methods import HuBERT
+from ssljax.views import hide_frames
 
 KEY = jax.random.key(0)
 BATCH = speech()
@@ -66,9 +69,8 @@ def test_codes_come_from_what_was_heard_and_not_from_the_hidden_input():
 
 
 def test_hubert_clusters_cepstra_first_and_states_later():
-    method = HuBERT(**{**vars(CASES["hubert"].method), "clusters": (5, 4)})
     data = Arrays({k: v for k, v in BATCH.items() if k != "index"})
-    _, state = started("hubert")
+    method, state = started("hubert")
     first = method.refresh(state, data)
     assert int(first.extra["round"]) == 0
     x = {k: jnp.asarray(BATCH[k]) for k in ("audio", "length")}
@@ -78,29 +80,49 @@ def test_hubert_clusters_cepstra_first_and_states_later():
     nearest = ((rows[:, None] - centroids) ** 2).sum(-1).argmin(1)
     means = np.stack([rows[nearest == k].mean(0) for k in range(5)])
     np.testing.assert_allclose(centroids, means, rtol=1e-3, atol=1e-2)  # a fixed point of k-means
-    later = method.refresh(
-        type(state)(jnp.int32(3), *(getattr(first, k) for k in ("params", "opt", "extra"))), data
-    )
+    later = method.refresh(State(jnp.int32(3), first.params, first.opt, first.extra), data)
     assert int(later.extra["round"]) == 1
     np.testing.assert_array_equal(later.extra["centroids"]["cepstra"], centroids)
     value, (_, metrics) = method.loss(later.params, later.extra, BATCH, KEY)
     assert np.isfinite(value) and metrics["cluster_perplexity"] <= 4 + 1e-3
 
 
-def test_hubert_ignores_frames_that_are_not_hidden():
-    """The loss is a sum over hidden frames of what is said there: none of the others has a gradient
-    from the prediction."""
-    method, state = started("hubert")
-    x = {k: jnp.asarray(BATCH[k]) for k in ("audio", "length")}
+@pytest.mark.parametrize("name", ["wav2vec2", "hubert"])
+def test_frames_that_are_not_hidden_do_not_matter(name, monkeypatch):
+    """What the networks say of them may be anything: neither loss, codes nor negatives see it."""
+    method, state = started(name)
+    hear = nets.hear
+
+    def garbled(encoder, params, x, *, mask=None, key=None):
+        heard = hear(encoder, params, x, mask=mask, key=key)
+        if mask is None:  # HuBERT's teacher, which hides nothing
+            return heard
+        noise = jnp.where(mask[..., None], 0.0, 9.0)
+        layers = [*heard.layers[:-1], heard.layers[-1] + noise]
+        return heard._replace(layers=layers, normed=heard.normed + noise)
+
+    value, (_, metrics) = jax.jit(lambda p, e: method.loss(p, e, BATCH, KEY))(
+        state.params, state.extra
+    )
+    monkeypatch.setattr(nets, "hear", garbled)
+    again, (_, others) = jax.jit(lambda p, e: method.loss(p, e, BATCH, KEY))(
+        state.params, state.extra
+    )
+    np.testing.assert_allclose(value, again, rtol=1e-6)
+    for key in metrics:
+        np.testing.assert_allclose(metrics[key], others[key], rtol=1e-5, err_msg=key)
+
+
+def test_hidden_frames_come_first_and_are_real():
+    length = SPEECH_NET.frames(jnp.asarray(BATCH["length"]))
     keys = jax.random.split(KEY, 16)
-    nll, _, target, hidden, _ = method._predict(state.params, state.extra, x, keys, None)
-    assert nll.shape == target.shape == hidden.weight.shape
+    hidden = hide_frames(keys, length, frames=14, prob=0.5, span=2)
     taken = np.take_along_axis(np.asarray(hidden.mask), np.asarray(hidden.positions), axis=1)
     np.testing.assert_array_equal(taken, hidden.weight > 0)
-    assert hidden.mask.sum() == hidden.weight.sum()
-    assert not (
-        np.asarray(hidden.mask)
-        & (np.arange(13) >= np.asarray(SPEECH_NET.frames(x["length"]))[:, None])
-    ).any()
+    assert hidden.mask.sum() == hidden.weight.sum() > 0
+    assert not (np.asarray(hidden.mask) & (np.arange(14) >= np.asarray(length)[:, None])).any()
+
+
+def test_hubert_needs_the_layer_that_it_clusters():
     with pytest.raises(ValueError, match="layer 3"):
         HuBERT(encoder=SPEECH_NET, layer=3).init(KEY, BATCH)
