@@ -3,7 +3,7 @@
     ssljax train experiments/hubert_fsdd.py --data audio:PATH/fsdd.zip
 
 The network, the split and the probes of `wav2vec2_fsdd.py`. The first half of the steps predicts 50
-clusters of cepstra, the second half 100 clusters of what the second layer then says. Not run to a
+clusters of cepstra, the second half 100 clusters of what the first layer then says. Not run to a
 result yet.
 """
 
@@ -16,16 +16,16 @@ from ssljax.probes import Evaluation
 from ssljax.train import Cadence
 from ssljax.views import WaveView
 
-STEPS = 1500
+STEPS = 600
 
 EXPERIMENT = Experiment(
     method=HuBERT(
         encoder=Wav2Vec2Encoder(
-            width=128,
-            depth=3,
+            width=96,
+            depth=2,
             heads=4,
-            hidden=384,
-            convs=((32, 10, 5), (64, 8, 4), (96, 4, 2), (128, 4, 2)),
+            hidden=256,
+            convs=((32, 10, 5), (48, 8, 4), (64, 4, 2), (96, 4, 2)),
             position_kernel=16,
             position_groups=4,
             dropout=0.0,
@@ -36,20 +36,18 @@ EXPERIMENT = Experiment(
         view=WaveView(size=4000, sign=True, gain=6.0),
         rate=8000,
         clusters=(50, 100),
-        layer=2,
+        layer=1,
         width=64,
         span=5,
     ),
     data="audio:fsdd.zip",
     reader=Audio(rate=8000, seconds=1.0, label=r"^(\d)_", test="_theo_"),
     optimizer=Optimizer(
-        name="adamw", learning_rate=1e-3, per_batch=None, warmup=100, weight_decay=0.01, clip=1.0
+        name="adamw", learning_rate=2e-3, per_batch=None, warmup=60, weight_decay=0.01, clip=1.0
     ),
     steps=STEPS,
     batch=32,
-    cadence=Cadence(
-        log=50, evaluate=500, save=500, monitor=0, refresh=STEPS // 2, steps_per_call=10
-    ),
+    cadence=Cadence(log=50, evaluate=0, save=300, monitor=0, refresh=STEPS // 2, steps_per_call=10),
     evaluation=Evaluation(shots=(), clustering=False, retrieval=False),
 )
 

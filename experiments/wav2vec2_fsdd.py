@@ -21,11 +21,11 @@ from ssljax.views import WaveView
 EXPERIMENT = Experiment(
     method=Wav2Vec2(
         encoder=Wav2Vec2Encoder(
-            width=128,
-            depth=3,
+            width=96,
+            depth=2,
             heads=4,
-            hidden=384,
-            convs=((32, 10, 5), (64, 8, 4), (96, 4, 2), (128, 4, 2)),
+            hidden=256,
+            convs=((32, 10, 5), (48, 8, 4), (64, 4, 2), (96, 4, 2)),
             position_kernel=16,
             position_groups=4,
             dropout=0.0,
@@ -38,16 +38,16 @@ EXPERIMENT = Experiment(
         width=64,
         span=5,
         negatives=20,
-        tau_decay=0.999,
+        tau_decay=0.998,
     ),
     data="audio:fsdd.zip",
     reader=Audio(rate=8000, seconds=1.0, label=r"^(\d)_", test="_theo_"),
     optimizer=Optimizer(
-        name="adamw", learning_rate=1e-3, per_batch=None, warmup=100, weight_decay=0.01, clip=1.0
+        name="adamw", learning_rate=2e-3, per_batch=None, warmup=60, weight_decay=0.01, clip=1.0
     ),
-    steps=1500,
+    steps=600,
     batch=32,
-    cadence=Cadence(log=50, evaluate=500, save=500, monitor=0, steps_per_call=10),
+    cadence=Cadence(log=50, evaluate=0, save=300, monitor=0, steps_per_call=10),
     evaluation=Evaluation(shots=(), clustering=False, retrieval=False),
 )
 

@@ -15,6 +15,10 @@ HuBERT (Hsu et al. 2021, arXiv:2106.07447), for a cluster z_t and embeddings e_k
 
     L = mean over hidden t of -log softmax_k(cos(c_t, e_k) / 0.1)[z_t]  + 10 mean(features^2)
 
+data2vec (Baevski et al. 2022, arXiv:2202.03555), for targets y_t of a copy of the network:
+
+    L = mean over hidden t of |c_t - y_t|^2 / sqrt(D)
+
 Hidden frames come gathered, [B, P, ...] with weight [B, P]: real ones first, 1, then 0.
 """
 
@@ -121,3 +125,42 @@ def cluster_prediction(
     logits = jnp.einsum("bpd,kd->bpk", c, e, precision=_EXACT) / temperature
     right = jnp.argmax(logits, axis=-1) == target
     return token_nll(logits, target), right.astype(jnp.float32)
+
+
+def time_targets(layers: jax.Array, real: jax.Array) -> jax.Array:
+    """data2vec's targets: layers [L, B, T, D], real bool [B, T] -> [B, T, D], without a gradient.
+
+    Each channel of each layer gets mean 0 and variance 1 over the real frames (eps 1e-5), and then
+    the layers their mean.
+    """
+    chex.assert_rank((layers, real), (4, 2))
+    weight = real.astype(jnp.float32)[..., None]
+    count = jnp.maximum(jnp.sum(weight, axis=1, keepdims=True), 1.0)
+    x = layers.astype(jnp.float32)
+    x = x - jnp.sum(x * weight, axis=2, keepdims=True) / count
+    variance = jnp.sum(x * x * weight, axis=2, keepdims=True) / count
+    return jax.lax.stop_gradient(jnp.mean(x * jax.lax.rsqrt(variance + 1e-5), axis=0))
+
+
+def regress_frames(
+    prediction: jax.Array, target: jax.Array, weight: jax.Array
+) -> tuple[jax.Array, tuple[jax.Array, jax.Array]]:
+    """(sum of squares over channels / sqrt(D), mean over frames; spreads of both): scalars float32.
+
+    Args:
+      prediction, target: [B, P, D]. weight: [B, P].
+    Returns: a spread is the standard deviation over all hidden frames, mean over channels; 0 says
+      that all frames are alike.
+    """
+    chex.assert_equal_shape((prediction, target))
+    chex.assert_shape(weight, target.shape[:2])
+    x, y = prediction.astype(jnp.float32), target.astype(jnp.float32)
+    error = jnp.sum(jnp.square(x - y), axis=-1) / jnp.sqrt(jnp.float32(x.shape[-1]))
+
+    def spread(z: jax.Array) -> jax.Array:
+        share = (weight / jnp.maximum(jnp.sum(weight), 1.0))[..., None]
+        z = z - jnp.sum(z * share, axis=(0, 1))
+        return jnp.mean(jnp.sqrt(jnp.sum(z * z * share, axis=(0, 1))))
+
+    x, y = jax.lax.stop_gradient((x, y))
+    return weighted_mean(error, weight), (spread(x), spread(y))

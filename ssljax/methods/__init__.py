@@ -10,6 +10,7 @@ from ssljax.methods.clip import CLIP
 from ssljax.methods.colorization import Colorization
 from ssljax.methods.context_encoder import ContextEncoder
 from ssljax.methods.data2vec import Data2Vec
+from ssljax.methods.data2vec_audio import Data2VecAudio
 from ssljax.methods.dcl import DCL
 from ssljax.methods.deepcluster import DeepCluster
 from ssljax.methods.dino import DINO
@@ -81,6 +82,7 @@ __all__ = [
     "ContextEncoder",
     "DINOv2",
     "Data2Vec",
+    "Data2VecAudio",
     "DeepCluster",
     "FixMatch",
     "FlexMatch",

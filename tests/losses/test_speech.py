@@ -14,6 +14,8 @@ from ssljax.losses.speech import (
     draw_negatives,
     feature_penalty,
     perplexity,
+    regress_frames,
+    time_targets,
 )
 
 rng = np.random.default_rng(0)
@@ -115,3 +117,26 @@ def test_cluster_prediction_equals_a_loop():
             want = np.log(np.exp(s).sum()) - s[target[b, t]]
             np.testing.assert_allclose(nll[b, t], want, rtol=1e-5, atol=1e-5)
             assert right[b, t] == (s.argmax() == target[b, t])
+
+
+def test_targets_of_data2vec_have_mean_0_over_time_in_every_channel():
+    layers = rng.normal(2.0, 3.0, size=(2, 2, 7, 4)).astype(np.float32)
+    real = np.arange(7) < np.array([[7], [5]])
+    y = np.asarray(time_targets(layers, real))
+    for b, n in enumerate((7, 5)):
+        parts = layers[:, b, :n].astype(float)
+        parts = (parts - parts.mean(1, keepdims=True)) / np.sqrt(parts.var(1, keepdims=True) + 1e-5)
+        np.testing.assert_allclose(y[b, :n], parts.mean(0), atol=1e-5)
+        np.testing.assert_allclose(y[b, :n].mean(0), 0, atol=1e-5)
+        assert (y[b, :n].std(0) < 0.99).any()  # not normalised once more
+
+
+def test_regression_equals_a_loop_and_tells_collapse():
+    x, y = rng.normal(size=(2, B, P, D)).astype(np.float32)
+    rows = [(b, t) for b in range(B) for t in range(COUNTS[b])]
+    want = np.mean([np.sum((x[r].astype(float) - y[r]) ** 2) / np.sqrt(D) for r in rows])
+    value, (spread, _) = regress_frames(x, y, WEIGHT)
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    np.testing.assert_allclose(spread, np.std([x[r] for r in rows], axis=0).mean(), rtol=1e-5)
+    same = np.where(WEIGHT[..., None] > 0, 1.5, x)
+    np.testing.assert_allclose(regress_frames(same, y, WEIGHT)[1][0], 0, atol=1e-6)

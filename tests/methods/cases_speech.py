@@ -3,7 +3,7 @@
 import numpy as np
 from laws import Case
 
-from ssljax.methods import HuBERT, Wav2Vec2
+from ssljax.methods import Data2VecAudio, HuBERT, Wav2Vec2
 from ssljax.nets import Quantizer, Wav2Vec2Encoder
 from ssljax.views import WaveView
 
@@ -40,4 +40,7 @@ CASES = {
         Wav2Vec2(quantizer=Quantizer(entries=5, width=6), negatives=4, **SHARED), speech
     ),
     "hubert": Case(HuBERT(rate=8000, clusters=(5, 4), layer=1, **SHARED), speech),
+    "data2vec_audio": Case(
+        Data2VecAudio(encoder=SPEECH_NET, view=VIEW, prob=0.5, span=2, top=1, tau_start=0.5), speech
+    ),
 }

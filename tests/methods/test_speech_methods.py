@@ -23,7 +23,7 @@ def started(name):
     return method, jax.jit(method.build(TX, updates=10).init)(KEY, BATCH)
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "hubert"])
+@pytest.mark.parametrize("name", ["wav2vec2", "hubert", "data2vec_audio"])
 def test_what_lies_in_the_padding_changes_nothing(name):
     method, state = started(name)
     noisy = dict(BATCH)
@@ -33,7 +33,8 @@ def test_what_lies_in_the_padding_changes_nothing(name):
     value, (_, metrics) = loss(BATCH)
     again, (_, others) = loss(noisy)
     np.testing.assert_allclose(value, again, rtol=1e-4)
-    np.testing.assert_allclose(metrics["masked_accuracy"], others["masked_accuracy"], atol=1e-6)
+    for key in metrics:
+        np.testing.assert_allclose(metrics[key], others[key], rtol=1e-3, err_msg=key)
 
 
 @pytest.mark.parametrize("name", ["wav2vec2", "hubert"])
@@ -87,7 +88,7 @@ def test_hubert_clusters_cepstra_first_and_states_later():
     assert np.isfinite(value) and metrics["cluster_perplexity"] <= 4 + 1e-3
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "hubert"])
+@pytest.mark.parametrize("name", ["wav2vec2", "hubert", "data2vec_audio"])
 def test_frames_that_are_not_hidden_do_not_matter(name, monkeypatch):
     """What the networks say of them may be anything: neither loss, codes nor negatives see it."""
     method, state = started(name)
@@ -95,7 +96,7 @@ def test_frames_that_are_not_hidden_do_not_matter(name, monkeypatch):
 
     def garbled(encoder, params, x, *, mask=None, key=None):
         heard = hear(encoder, params, x, mask=mask, key=key)
-        if mask is None:  # HuBERT's teacher, which hides nothing
+        if mask is None:  # a teacher, which hides nothing
             return heard
         noise = jnp.where(mask[..., None], 0.0, 9.0)
         layers = [*heard.layers[:-1], heard.layers[-1] + noise]
