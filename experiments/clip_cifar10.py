@@ -5,7 +5,14 @@
 Three convolutions and a text Transformer of two blocks; eight templates, so 80 different captions.
 The captions tell the labels: this is supervised learning through text, and what the results call
 zero-shot asks, by name, for classes that were seen. It shows that the whole path works. Captions of
-the same class repel each other within a batch, so the loss ends near ln(batch / 10), not near 0.
+the same class repel each other within a batch, so the loss cannot fall below about ln(batch / 10).
+
+Measured 2026-11-28, one seed, last step, two CPU cores shared with other work (23 minutes of
+training there, 11 minutes of processor time), 10,000 test images, random weights in parentheses:
+zero-shot 55.8 (10.0); retrieval by class among 5,000 images and 80 captions, image to text R@1 56.0
+(10.2), text to image R@1 90.0 (10.0); linear probe on 10,000 labels 60.1 (41.7). Image to text
+R@10 is 76.8 (96.2): the eight captions of a wrong class fill the first places of a trained network,
+and a random one mixes the classes.
 """
 
 from ssljax.data import Captions, Images, Text

@@ -7,6 +7,12 @@ MNIST and the Free Spoken Digit Dataset (8 kHz, six speakers; takes 0 to 4 are f
 pairs the two but their labels: which recording goes with which image is supervised matching, no
 self-supervision, and both towers learn from labels through it. Zero-shot asks for the class whose
 training recordings are nearest.
+
+Measured 2026-11-28, one seed, last step, two CPU cores shared with other work (7 minutes of
+training there), random weights in parentheses: zero-shot 93.8 (9.8) of 10,000 test images;
+retrieval by class among 5,000 test images and the 300 test recordings, image to audio R@1 91.0
+(10.2), R@5 96.4 (27.5), R@10 97.5 (30.6), audio to image R@1 73.7 (9.0), R@5 84.0 (34.7), R@10 89.3
+(60.3); linear probe on 10,000 labels 97.1 (73.0).
 """
 
 from ssljax.data import Audio, Images, Matched

@@ -15,21 +15,25 @@ from ssljax.cli import load_experiment
 from ssljax.methods import JointMasked
 from ssljax.nets import JointViT
 from ssljax.optimizers import Optimizer
+from ssljax.train import Cadence
 
 CLIP = load_experiment(str(Path(__file__).with_name("clip_cifar10.py")))
 
 EXPERIMENT = replace(
     CLIP,
     method=JointMasked(
-        encoder=JointViT(patch=4, vocab=256, length=16, width=96, depth=4, heads=4, hidden=192),
+        encoder=JointViT(patch=4, vocab=256, length=16, width=64, depth=3, heads=4, hidden=128),
         view=CLIP.method.view,
         ratio=0.5,
         text_ratio=0.35,
         weight=1.0,
     ),
     optimizer=Optimizer(
-        name="adamw", learning_rate=1e-3, per_batch=None, warmup=100, weight_decay=0.05, clip=1.0
+        name="adamw", learning_rate=2e-3, per_batch=None, warmup=100, weight_decay=0.05, clip=1.0
     ),
+    steps=1000,
+    batch=64,
+    cadence=Cadence(log=50, save=500, monitor=0),
 )
 
 if __name__ == "__main__":

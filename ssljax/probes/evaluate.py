@@ -382,7 +382,8 @@ def _describe_pairs(results: dict[str, Any]) -> list[str]:
         f"A_to_B_r@k: of all different inputs A, those that have a right one among the first k "
         f"different B by cosine, ties counted as wrong; {items}, right are "
         + (
-            "all of the same class (class_r@k), not the one partner"
+            "all of the same class (class_r@k), not the one partner: with several of them k above "
+            "1 rewards a ranking that mixes classes, so compare with the random encoder"
             if any("_class_r@" in k for row in rows for k in row)
             else "the partners"
         )
