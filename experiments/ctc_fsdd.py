@@ -1,12 +1,18 @@
 """Fine-tunes a run on spoken digits as letters, with CTC, beside the same network from scratch.
 
-    python experiments/ctc_fsdd.py RUN --labels 10 --steps 300
+    python experiments/ctc_fsdd.py RUN
 
 RUN is a run of `wav2vec2_fsdd.py` or `hubert_fsdd.py`. Both networks see the same few recordings of
-each digit, spelled "zero" to "nine", under the same budget: Adam, 5e-4 with 10% warm-up and linear
+each digit, spelled "zero" to "nine", under the same budget: Adam, 2e-3 with 10% warm-up and cosine
 decay, batch 32, spans of frames hidden. Scored on takes 0 to 4: share of words that are right and
-letters wrong over letters, by the best path, and words by beam search on the first 100. Not run to
-a result yet.
+letters wrong over letters, by the best path, and words by beam search on the first 100.
+
+Measured on two CPU cores shared with other jobs, 2026-11-28, one seed, last step, RUN of
+`hubert_fsdd.py`, by the command below: 25.0% of the words right and 39.5% of the letters wrong
+(from scratch: none right, 70.0% wrong); by beam search 34.0% of 100 words (none).
+With 10 recordings of each digit, 200 steps and a rate of 5e-4 no word was right after pretraining.
+
+    python experiments/ctc_fsdd.py RUN --labels 50 --steps 250
 """
 
 import argparse
@@ -50,7 +56,7 @@ def finetune(encoder, start, rows, *, steps, seed):
     """Parameters of encoder and head after `steps` steps on rows {"audio", "length", "label"}."""
     head, _ = nets.init(HEAD, jax.random.key(seed), jnp.zeros((1, 1, encoder.width)))
     params = {"encoder": start, "head": head}
-    rate = optax.warmup_cosine_decay_schedule(0.0, 5e-4, max(1, steps // 10), steps)
+    rate = optax.warmup_cosine_decay_schedule(0.0, 2e-3, max(1, steps // 10), steps)
     tx = optax.chain(optax.clip_by_global_norm(1.0), optax.adam(rate))
 
     def loss(params, rows, key):
