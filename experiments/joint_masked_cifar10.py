@@ -5,7 +5,7 @@
 Captions and data are those of `clip_cifar10.py`; a third of the tokens and half of the patches are
 hidden. Beside the accuracy on hidden tokens stands the same without the image: the difference is
 what the network reads off the pixels, above all the name of the class. The captions tell the
-labels, so this is no self-supervision.
+labels, so this is no self-supervision. Not measured yet.
 """
 
 from dataclasses import replace

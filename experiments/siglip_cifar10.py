@@ -6,6 +6,11 @@ Data, networks, budget and what the numbers mean are those of `clip_cifar10.py`.
 about 12 captions are of the same class as an image, and all but its own count as no partners, so
 the best answer is a probability of 1 in 13 for each of them. The bias starts at -ln 128, about the
 share of partners in such a batch; the -10 of the paper is meant for batches of thousands.
+
+Measured 2026-11-28, one seed, last step, two CPU cores shared with other work (26 minutes of
+training there), 10,000 test images, random weights in parentheses: zero-shot 56.0 (9.9); retrieval
+by class among 5,000 images and 80 captions, image to text R@1 56.0 (10.0), text to image R@1 100.0
+(10.0); linear probe on 10,000 labels 61.0 (41.7).
 """
 
 from dataclasses import replace
