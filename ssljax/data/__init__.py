@@ -2,6 +2,7 @@
 
 import numpy as np
 
+from ssljax.data.audio import Audio
 from ssljax.data.chosen import Chosen
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays
@@ -18,6 +19,7 @@ Dataset = Arrays | Stream | Windows
 
 __all__ = [
     "Arrays",
+    "Audio",
     "Chosen",
     "CorruptExample",
     "Dataset",
@@ -49,7 +51,8 @@ def load(
     """The data set that `spec` names, in memory where it fits.
 
     Args:
-      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH.
+      spec: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH or npz:PATH; or what the reader of
+        another modality reads, such as audio:PATH.
       split: train, validation or test; a split in `spec` counts more.
       images: how records become examples: `Images`, or the reader of another modality.
       in_memory_bytes: largest decoded size that is kept in memory.

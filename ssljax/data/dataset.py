@@ -30,7 +30,7 @@ MAX_CORRUPT = 0.01
 # Labels beyond this, without class names, are not numbers of classes.
 MAX_CLASSES = 10**6
 # RuntimeError: a zip member with a password or a compression that Python lacks.
-_READ_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
+READ_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 class Arrays:
@@ -118,7 +118,7 @@ def read(
     """Example i, decoded. Raises CorruptExample, or ValueError for a shape other than `shape`."""
     try:
         row = source[i]
-    except _READ_ERRORS as error:
+    except READ_ERRORS as error:
         raise CorruptExample(source.name(i), f"cannot be read: {error}") from error
     image = images(row["image"], source.name(i))
     if shape is not None and image.shape != tuple(shape):

@@ -55,7 +55,7 @@ def folder_splits(place: str) -> dict[str, Folder]:
     Raises: FileNotFoundError or ValueError where there are no images, or where it is unclear which
     of them belong to a split.
     """
-    files = _files(place)
+    files = list_files(place, kind="folder", suffixes=_SUFFIXES, what="images")
     parts = {f: PurePosixPath(f).parts for f in files}
     depth = 0  # folders that hold everything, such as the one at the root of most zips
     while len(tops := {p[depth] if len(p) > depth + 1 else "" for p in parts.values()}) == 1:
@@ -90,7 +90,12 @@ def folder_splits(place: str) -> dict[str, Folder]:
     return found
 
 
-def _files(place: str) -> list[str]:
+def list_files(place: str, *, kind: str, suffixes: set[str], what: str) -> list[str]:
+    """Names of the files with these endings below a folder or in a zip, sorted.
+
+    kind, what: how messages call the data and its files.
+    Raises: FileNotFoundError or ValueError where there are none.
+    """
     path = Path(place)
     if path.is_dir():
         names = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()]
@@ -99,16 +104,16 @@ def _files(place: str) -> list[str]:
             with zipfile.ZipFile(path) as archive:
                 names = archive.namelist()
         except zipfile.BadZipFile as error:
-            raise ValueError(f"folder:{place} is not a readable zip: {error}") from error
+            raise ValueError(f"{kind}:{place} is not a readable zip: {error}") from error
     else:
         found = "this is a file" if path.exists() else "there is nothing there"
-        raise FileNotFoundError(f"folder:{place} must be a folder or a .zip, but {found}")
+        raise FileNotFoundError(f"{kind}:{place} must be a folder or a .zip, but {found}")
     names = sorted(
         n
         for n in names
-        if PurePosixPath(n).suffix.lower() in _SUFFIXES
+        if PurePosixPath(n).suffix.lower() in suffixes
         and not any(p == "__MACOSX" or p.startswith("._") for p in PurePosixPath(n).parts)
     )
     if not names:
-        raise ValueError(f"folder:{place} holds no images ({', '.join(sorted(_SUFFIXES))})")
+        raise ValueError(f"{kind}:{place} holds no {what} ({', '.join(sorted(suffixes))})")
     return names

@@ -9,6 +9,7 @@ from ssljax.methods.byol import BYOL
 from ssljax.methods.colorization import Colorization
 from ssljax.methods.context_encoder import ContextEncoder
 from ssljax.methods.data2vec import Data2Vec
+from ssljax.methods.data2vec_audio import Data2VecAudio
 from ssljax.methods.dcl import DCL
 from ssljax.methods.deepcluster import DeepCluster
 from ssljax.methods.dino import DINO
@@ -19,6 +20,7 @@ from ssljax.methods.flexmatch import FlexMatch
 from ssljax.methods.freematch import FreeMatch
 from ssljax.methods.gan import GAN
 from ssljax.methods.gpt import GPT
+from ssljax.methods.hubert import HuBERT
 from ssljax.methods.ibot import IBOT
 from ssljax.methods.ijepa import IJEPA
 from ssljax.methods.jigsaw import Jigsaw
@@ -47,6 +49,7 @@ from ssljax.methods.tico import TiCo
 from ssljax.methods.uda import UDA
 from ssljax.methods.vae import VAE
 from ssljax.methods.vicreg import VICReg
+from ssljax.methods.wav2vec2 import Wav2Vec2
 from ssljax.methods.wmse import WMSE
 
 __all__ = [
@@ -75,10 +78,12 @@ __all__ = [
     "ContextEncoder",
     "DINOv2",
     "Data2Vec",
+    "Data2VecAudio",
     "DeepCluster",
     "FixMatch",
     "FlexMatch",
     "FreeMatch",
+    "HuBERT",
     "Jigsaw",
     "LeJEPA",
     "MeanTeacher",
@@ -99,4 +104,5 @@ __all__ = [
     "SwAV",
     "TiCo",
     "VICReg",
+    "Wav2Vec2",
 ]

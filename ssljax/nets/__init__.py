@@ -30,11 +30,21 @@ from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
 from ssljax.nets.prototypes import DINOHead, hold, unit_rows
+from ssljax.nets.quantizer import Quantizer
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
+from ssljax.nets.wav2vec2 import (
+    Heard,
+    Wav2Vec2Encoder,
+    audio_inputs,
+    hear,
+    mean_frames,
+    scale_gradient,
+    wav2vec2,
+)
 from ssljax.nets.wide_resnet import WideResNet
 
 __all__ = [
@@ -49,9 +59,11 @@ __all__ = [
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "Generator",
+    "Heard",
     "ImageTower",
     "PixelHead",
     "Pooler",
+    "Quantizer",
     "RealHead",
     "ResNet",
     "SmallConv",
@@ -63,6 +75,7 @@ __all__ = [
     "TokenHead",
     "VariationalEncoder",
     "ViT",
+    "Wav2Vec2Encoder",
     "WideResNet",
     "apply",
     "apply_chain",
@@ -70,17 +83,21 @@ __all__ = [
     "apply_each",
     "apply_few",
     "apply_groups",
+    "audio_inputs",
     "bert",
     "blend",
     "draw",
     "gpt2",
+    "hear",
     "hold",
     "init",
     "init_chain",
     "init_discriminator",
+    "mean_frames",
     "mean_tokens",
     "resize_positions",
     "roberta",
+    "scale_gradient",
     "score",
     "segments_of",
     "shared_table",
@@ -92,6 +109,7 @@ __all__ = [
     "tied_logits",
     "unit_rows",
     "vit",
+    "wav2vec2",
     "word_table",
     "xavier",
 ]

@@ -5,12 +5,14 @@ sequence classification   Task(inputs=SeriesInput(), encoder=LSTM(), target=OneO
 text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=OneOf(classes=2))
 multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
+speech recognition        Transcript(letters=...) of frames, without the pooling of `Task`
 """
 
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.inputs import FeatureInput, ImageInput, SeriesInput, TokenInput
 from ssljax.tasks.one_of import OneOf
 from ssljax.tasks.task import Task
+from ssljax.tasks.transcript import Transcript
 from ssljax.tasks.value import Value
 
 __all__ = [
@@ -21,5 +23,6 @@ __all__ = [
     "SeriesInput",
     "Task",
     "TokenInput",
+    "Transcript",
     "Value",
 ]

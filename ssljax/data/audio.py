@@ -1,0 +1,220 @@
+"""Recordings as rows of samples, all of one length: the `Reader` of sound.
+
+    audio:PATH[:SPLIT]    a folder, or a zip that is read and never unpacked, of .wav files
+
+A row is {"audio": float32 [T], "length": int32}: one channel (the mean of several) in [-1, 1], cut
+after T samples or filled up with zeros, and how many of the samples are real.
+"""
+
+import logging
+import math
+import re
+import zipfile
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import ClassVar
+
+import numpy as np
+
+from ssljax.data.corrupt import CorruptExample
+from ssljax.data.dataset import READ_ERRORS, Arrays, Rows, Spec, check_corrupt
+from ssljax.data.folder import list_files
+from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.wav import read_wav, resample
+
+log = logging.getLogger("ssljax")
+_MELS, _WINDOW, _HOP = 40, 0.025, 0.01
+
+
+@dataclass(frozen=True, kw_only=True)
+class Audio:
+    """How recordings become rows.
+
+    `label` and `test` are regular expressions that are searched in the name of a file, or in its
+    path below PATH where they hold a slash. The Free Spoken Digit Dataset, whose files are called
+    digit_speaker_take.wav, by its usual split:  Audio(rate=8000, label=r"^(\\d)_",
+    test=r"_[0-4]\\.wav$");  with a speaker held out:  test=r"_theo_".
+    """
+
+    plain_name: ClassVar[str] = "log-mel statistics"
+    rate: int = 16_000
+    """Samples a second; recordings at other rates are resampled."""
+    seconds: float = 4.0
+    """Length of a row."""
+    label: str | None = None
+    """Finds the class of a recording: what its one group matches. None: no labels."""
+    test: str | None = None
+    """Finds the recordings of the test split. None: all are for training."""
+
+    def __post_init__(self) -> None:
+        if self.rate < 1 or self.samples < 1:
+            raise ValueError(f"{self.seconds} seconds at rate {self.rate} hold no sample")
+        for name, pattern in (("label", self.label), ("test", self.test)):
+            try:
+                groups = 1 if pattern is None else re.compile(pattern).groups
+            except re.error as error:
+                raise ValueError(f"{name} {pattern!r} is no regular expression: {error}") from error
+            if name == "label" and groups != 1:
+                raise ValueError(
+                    f"label {pattern!r} has {groups} groups: put just the class in parentheses, as "
+                    r"in ^(\d)_"
+                )
+
+    @property
+    def samples(self) -> int:
+        """Samples of a row, T."""
+        return round(self.rate * self.seconds)
+
+    def prepared(self, spec: str, folder: Path | None = None) -> "Audio":
+        """Itself: recordings are read without anything learnt from them."""
+        del spec, folder
+        return self
+
+    def splits(self, spec: str) -> tuple[str, ...]:
+        """The splits that `spec` offers, of train and test; just the one that it names."""
+        place, named = _parse(spec)
+        return (named,) if named else tuple(s for s, f in self._files(place).items() if f)
+
+    def load(
+        self,
+        spec: str,
+        *,
+        split: str = "train",
+        in_memory_bytes: int = 4 * 2**30,
+        workers: int = 0,
+    ) -> Arrays:
+        """A split of `spec`, in memory.
+
+        Raises: ValueError or FileNotFoundError that say what was found and what to do.
+        """
+        del workers
+        place, named = _parse(spec)
+        files = self._files(place)
+        split = named or normal(split)
+        if not files.get(split):
+            raise ValueError(f"{spec} has no split {split!r}: set --reader.test, or use train")
+        names = files[split]
+        if 4 * self.samples * len(names) > in_memory_bytes:
+            raise ValueError(
+                f"{len(names)} recordings of {self.seconds} s need "
+                f"{4 * self.samples * len(names) / 2**30:.1f} GiB: raise --in-memory-gb, or "
+                "shorten --reader.seconds"
+            )
+        every = [name for part in files.values() for name in part]
+        return self._read(place, names, None if self.label is None else self._classes(every))
+
+    def shapes(self) -> Spec:
+        """Samples of a row, and how many of them are real."""
+        audio = ((self.samples,), np.dtype(np.float32))
+        return {"audio": audio, "length": ((), np.dtype(np.int32))}
+
+    def plain(self, rows: Rows) -> np.ndarray:
+        """Mean and standard deviation over time of 40 log-mel bands: [B, 80]."""
+        found = []
+        for x, length in zip(rows["audio"], rows["length"]):
+            mel = log_mel(x[: max(int(length), 1)], self.rate)
+            found.append(np.concatenate([mel.mean(0), mel.std(0)]))
+        return np.array(found, np.float32)
+
+    def __call__(self, data: bytes, name: str) -> tuple[np.ndarray, int]:
+        """A WAV file as a row [T] float32, and its real samples. Raises: CorruptExample."""
+        x, rate = read_wav(data, name)
+        x = x[: math.ceil(self.seconds * rate) + rate // 10]  # more would not be in the row
+        one = resample(x.mean(axis=1), rate, self.rate)[: self.samples]
+        return np.pad(one, (0, self.samples - len(one))), len(one)
+
+    def _files(self, place: str) -> dict[str, list[str]]:
+        names = list_files(place, kind="audio", suffixes={".wav"}, what="recordings")
+        of = [self.test is not None and bool(_search(self.test, name)) for name in names]
+        if self.test is not None and not any(of):
+            raise ValueError(f"reader.test {self.test!r} finds none of the files in {place}")
+        found = {"train": [n for n, t in zip(names, of) if not t]}
+        return found | {"test": [n for n, t in zip(names, of) if t]}
+
+    def _classes(self, names: list[str]) -> dict[str, str]:
+        """Name of a file to its class."""
+        found = {name: _search(self.label, name) for name in names}
+        missed = [name for name, match in found.items() if not match or match[1] is None]
+        if missed:
+            raise ValueError(
+                f"reader.label {self.label!r} finds no class in {len(missed)} of {len(names)} "
+                f"files, such as {', '.join(missed[:3])}"
+            )
+        return {name: match[1] for name, match in found.items()}
+
+    def _read(self, place: str, names: list[str], classes: dict[str, str] | None) -> Arrays:
+        audio = np.zeros((len(names), self.samples), np.float32)
+        length = np.zeros(len(names), np.int32)
+
+        def one(i: int) -> str | None:
+            name = f"{place}/{names[i]}"
+            try:
+                if archive is None:
+                    data = (Path(place) / names[i]).read_bytes()
+                else:
+                    data = archive.read(names[i])
+                audio[i], length[i] = self(data, name)
+            except CorruptExample as error:
+                return str(error)
+            except READ_ERRORS as error:
+                return f"{name}: cannot be read: {error}"
+            return None
+
+        archive = zipfile.ZipFile(place) if place.endswith(".zip") else None
+        with ThreadPoolExecutor() as pool:
+            reasons = list(pool.map(one, range(len(names))))
+        if archive is not None:
+            archive.close()
+        skipped = [reason for reason in reasons if reason is not None]
+        check_corrupt(skipped, len(names))
+        good = np.array([reason is None for reason in reasons])
+        if skipped:
+            some = "; ".join(skipped[:10])
+            log.warning("left out %d corrupt recording(s): %s", len(skipped), some)
+            audio, length = audio[good], length[good]
+        rows = {"audio": audio, "length": length}
+        known = None
+        if classes is not None:
+            known = tuple(sorted(set(classes.values()), key=_in_order))
+            number = {name: i for i, name in enumerate(known)}
+            rows["label"] = np.array([number[classes[n]] for n in names], np.int32)[good]
+        return Arrays(rows, classes=known, skipped=skipped)
+
+
+def log_mel(x: np.ndarray, rate: int) -> np.ndarray:
+    """Logarithms of the power in 40 bands, of samples [N]: [frames, 40] float64.
+
+    Hann windows of 25 ms every 10 ms, triangles evenly spaced on the HTK mel scale from 20 Hz up.
+    """
+    window, hop = round(_WINDOW * rate), max(1, round(_HOP * rate))
+    n = 2 ** math.ceil(math.log2(window))
+    x = np.pad(x.astype(np.float64), (0, max(0, window - len(x))))
+    frames = np.lib.stride_tricks.sliding_window_view(x, window)[::hop]
+    hann = 0.5 - 0.5 * np.cos(2 * np.pi * np.arange(window) / window)
+    power = np.abs(np.fft.rfft(frames * hann, n)) ** 2
+    low, high = 2595 * np.log10(1 + np.array([20.0, rate / 2]) / 700)
+    edges = 700 * (10 ** (np.linspace(low, high, _MELS + 2) / 2595) - 1)
+    up = (np.fft.rfftfreq(n, 1 / rate)[:, None] - edges[:-2]) / np.diff(edges)[:-1]
+    down = (edges[2:] - np.fft.rfftfreq(n, 1 / rate)[:, None]) / np.diff(edges)[1:]
+    return np.log(power @ np.maximum(0, np.minimum(up, down)) + 1e-6)
+
+
+def _search(pattern: str, name: str) -> re.Match | None:
+    return re.search(pattern, name if "/" in pattern else PurePosixPath(name).name)
+
+
+def _in_order(name: str) -> tuple[int, int, str]:
+    """Numbers by size, before words."""
+    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
+
+
+def _parse(spec: str) -> tuple[str, str | None]:
+    """(place, split or None) of "audio:PATH[:SPLIT]"."""
+    kind, _, place = spec.partition(":")
+    if kind != "audio" or not place:
+        raise ValueError(f"data {spec!r}: recordings are audio:PATH, a folder or a zip of .wav")
+    head, _, tail = place.rpartition(":")
+    if head and normal(tail) in SPLITS and not Path(place).exists():
+        return head, normal(tail)
+    return place, None
