@@ -12,7 +12,8 @@ number, `*` the rest of the path, whose slashes become dots. The leaf says how n
     scale, embedding -> weight                       everything else under its own name, as it is
     {a,b,c}    one array of ours is several of theirs, cut along the outputs
 
-A third entry changes that: AS_IS leaves a kernel [in, out], ONE makes a number an array of one.
+A third entry changes that: AS_IS leaves a kernel [in, out], ONE makes a number an array of one, and
+TURNED treats an array of another name as a kernel.
 """
 
 import re
@@ -23,7 +24,7 @@ import numpy as np
 
 from ssljax.export.torch_names import check_names
 
-AS_IS, ONE = "as is", "one"
+AS_IS, ONE, TURNED = "as is", "one", "turned"
 Row = tuple[str, ...]
 Arrays = Mapping[str, Any]
 
@@ -97,5 +98,5 @@ def _alternatives(name: str) -> list[str]:
 def _turned(
     path: str, leaf: np.ndarray, how: str, axes: Mapping[int, tuple[int, ...]]
 ) -> np.ndarray:
-    turn = path.endswith("kernel") and how != AS_IS
+    turn = how == TURNED or (path.endswith("kernel") and how != AS_IS)
     return leaf.transpose(axes[leaf.ndim]) if turn else leaf

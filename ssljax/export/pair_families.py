@@ -2,12 +2,12 @@
 
 Arrays and networks are those of a two-tower method:
 
-    encoder          `ImageTower`
-    text             `TextTower`
-    projector        `MLP(widths=(D,), norm=False, output_bias=False)` of images; SigLIP has none
-    text_projector   the same of texts; with a bias in SigLIP
-    log_scale        float32 []: logits are exp(log_scale) times cosines ...
-    bias             float32 []: ... plus this, in SigLIP
+    encoder            `ImageTower`
+    partner            `TextTower`
+    projector          `MLP(widths=(D,), norm=False, output_bias=False)`; SigLIP has none
+    partner_projector  the same behind the texts; with a bias in SigLIP
+    log_scale          float32 []: logits are exp(log_scale) times cosines ...
+    bias               float32 []: ... plus this, in SigLIP
 """
 
 from typing import Any
@@ -71,17 +71,17 @@ _BOTH: tuple[Row, ...] = (
     ("encoder/pos_embed", "vision_model.embeddings.position_embedding.weight"),
     *_blocks("encoder", "vision_model"),
     ("encoder/norm/*", "vision_model.post_layernorm.*"),
-    ("text/token_embed/*", "text_model.embeddings.token_embedding.*"),
-    ("text/pos_embed", "text_model.embeddings.position_embedding.weight"),
-    *_blocks("text", "text_model"),
-    ("text/norm/*", "text_model.final_layer_norm.*"),
+    ("partner/token_embed/*", "text_model.embeddings.token_embedding.*"),
+    ("partner/pos_embed", "text_model.embeddings.position_embedding.weight"),
+    *_blocks("partner", "text_model"),
+    ("partner/norm/*", "text_model.final_layer_norm.*"),
 )
 CLIP_ROWS: tuple[Row, ...] = (
     *_BOTH,
     ("encoder/cls_token", "vision_model.embeddings.class_embedding"),
     ("encoder/norm_pre/*", "vision_model.pre_layrnorm.*"),  # sic
     ("projector/linear_0/*", "visual_projection.*"),
-    ("text_projector/linear_0/*", "text_projection.*"),
+    ("partner_projector/linear_0/*", "text_projection.*"),
     ("log_scale", "logit_scale"),
 )
 SIGLIP_ROWS: tuple[Row, ...] = (
@@ -92,7 +92,7 @@ SIGLIP_ROWS: tuple[Row, ...] = (
     ("encoder/pool/proj/*", "vision_model.head.attention.out_proj.*"),
     ("encoder/pool/norm/*", "vision_model.head.layernorm.*"),
     ("encoder/pool/mlp/*", "vision_model.head.mlp.*"),
-    ("text_projector/linear_0/*", "text_model.head.*"),
+    ("partner_projector/linear_0/*", "text_model.head.*"),
     ("log_scale", "logit_scale", ONE),
     ("bias", "logit_bias", ONE),
 )
@@ -101,7 +101,7 @@ SIGLIP_ROWS: tuple[Row, ...] = (
 def _config(
     networks: Networks, flat: Flat, *, image_size: int | None, pad: int | None, clip: bool
 ) -> dict[str, Any]:
-    image, text = networks["encoder"], networks["text"]
+    image, text = networks["encoder"], networks["partner"]
     wanted = ("cls", "eot", True) if clip else ("attention", "last", False)
     found = (image.pool, text.pool, text.causal)
     if found != wanted:
@@ -113,7 +113,7 @@ def _config(
         raise ValueError(f"the image tower has positions for {patches} patches, not {image_size}")
     if clip and text.eot == 2:
         raise ValueError("transformers takes the number 2 for another way of pooling: move eot")
-    width = flat["text_projector/linear_0/kernel"].shape[1]
+    width = flat["partner_projector/linear_0/kernel"].shape[1]
     config: dict[str, Any] = {
         "text_config": write(_CLIP_TEXT if clip else _SIGLIP_TEXT, text)
         | {"bos_token_id": None, "eos_token_id": text.eot if clip else None, "pad_token_id": pad},
@@ -143,8 +143,8 @@ def _networks(config: Config) -> dict[str, Any]:
         fields = {"causal": False, "pool": "last"}
         return {
             "encoder": ImageTower(pool="attention", **read(_SIGLIP_IMAGE, image)),
-            "text": TextTower(**fields, **read(_SIGLIP_TEXT, text)),
-            "text_projector": MLP(widths=(size,), norm=False),
+            "partner": TextTower(**fields, **read(_SIGLIP_TEXT, text)),
+            "partner_projector": MLP(widths=(size,), norm=False),
         }
     tower = read(_CLIP_TEXT, text)
     eot = read([("eos_token_id", "eot", 49407)], text)["eot"]
@@ -154,20 +154,20 @@ def _networks(config: Config) -> dict[str, Any]:
     linear = MLP(widths=(size,), norm=False, output_bias=False)
     return {
         "encoder": ImageTower(**read(_CLIP_IMAGE, image)),
-        "text": TextTower(eot=eot, **tower),
+        "partner": TextTower(eot=eot, **tower),
         "projector": linear,
-        "text_projector": linear,
+        "partner_projector": linear,
     }
 
 
 def _shapes(networks: Networks, config: Config) -> Flat:
-    image, text = networks["encoder"], networks["text"]
+    image, text = networks["encoder"], networks["partner"]
     more = config.get("vision_config") or {}
     side = read([("image_size", "side", 224)], more)["side"]
     channels = read([("num_channels", "channels", 3)], more)["channels"]
     found = shapes_of("encoder", image, spec(1, side, side, channels))
-    found |= shapes_of("text", text, spec(1, 1, dtype=np.int32))
-    for name, tower in (("projector", image), ("text_projector", text)):
+    found |= shapes_of("partner", text, spec(1, 1, dtype=np.int32))
+    for name, tower in (("projector", image), ("partner_projector", text)):
         if name in networks:
             found |= shapes_of(name, networks[name], spec(1, tower.width))
     scalars = ("log_scale",) if config["model_type"] == "clip" else ("log_scale", "bias")

@@ -68,7 +68,9 @@ def export_transformers(
                 types = name in _TYPED
                 folder.write_tokenizer(where, words, length=length, ends=ends, types=types)
             if image_size is not None and mean is not None and std is not None:
-                folder.write_processor(where, size=image_size, mean=mean, std=std)
+                config = model[0].get("vision_config", model[0])
+                each = [v * config["num_channels"] if len(v) == 1 else v for v in (mean, std)]
+                folder.write_processor(where, size=image_size, mean=each[0], std=each[1])
     return Path(out)
 
 

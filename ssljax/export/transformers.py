@@ -16,9 +16,19 @@ from ssljax.export.family import Config, Family, Networks, matches
 from ssljax.export.image_families import VIT, VIT_MAE
 from ssljax.export.names import find, from_theirs, to_theirs
 from ssljax.export.pair_families import CLIP, SIGLIP
+from ssljax.export.speech_family import WAV2VEC2
 from ssljax.export.text_families import GPT_2, T5
 from ssljax.export.torch_names import flatten, unflatten
-from ssljax.nets import GPT2, Bert, Decoder, ImageTower, RealHead, T5Encoder, ViT
+from ssljax.nets import (
+    GPT2,
+    Bert,
+    Decoder,
+    ImageTower,
+    RealHead,
+    T5Encoder,
+    ViT,
+    Wav2Vec2Encoder,
+)
 
 PyTree = Any
 Tensors = dict[str, np.ndarray]
@@ -33,6 +43,7 @@ FAMILIES: dict[str, Family] = {
     "vit_mae": VIT_MAE,
     "clip": CLIP,
     "siglip": SIGLIP,
+    "wav2vec2": WAV2VEC2,
 }
 
 
@@ -111,8 +122,9 @@ def model_type_of(networks: Networks) -> str:
         return "vit_mae" if Decoder in kinds else "vit"
     if isinstance(encoder, ImageTower):
         return "clip" if encoder.pool == "cls" else "siglip"
-    if isinstance(encoder, GPT2 | T5Encoder):
-        return "gpt2" if isinstance(encoder, GPT2) else "t5"
+    for kind, name in ((GPT2, "gpt2"), (T5Encoder, "t5"), (Wav2Vec2Encoder, "wav2vec2")):
+        if isinstance(encoder, kind):
+            return name
     raise ValueError(
         f"transformers has no counterpart for {type(encoder).__name__}: networks of "
         f"{', '.join(FAMILIES)} have one"

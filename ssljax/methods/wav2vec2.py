@@ -69,11 +69,12 @@ class Wav2Vec2:
         keys = jax.random.split(key, 4)
         encoder, stats = nets.init(self.encoder, keys[0], audio_inputs(batch))
         heard = jnp.zeros((1, 1, self.encoder.convs[-1][0]))
+        line, codes = self.networks["context"], jnp.zeros((1, 1, self.quantizer.width))
         params = {
             "encoder": encoder,
             "quantizer": nets.init(self.quantizer, keys[1], heard)[0],
-            "context": nets.init(self._line, keys[2], jnp.zeros((1, 1, self.encoder.width)))[0],
-            "code": nets.init(self._line, keys[3], jnp.zeros((1, 1, self.quantizer.width)))[0],
+            "context": nets.init(line, keys[2], jnp.zeros((1, 1, self.encoder.width)))[0],
+            "code": nets.init(line, keys[3], codes)[0],
         }
         return params, {"stats": {"encoder": stats}, "tau": jnp.float32(self.tau)}
 
@@ -133,15 +134,17 @@ class Wav2Vec2:
             rngs=None if key is None else dict.fromkeys(("dropout", "gumbel"), key),
             temperature=jax.lax.stop_gradient(extra["tau"]),
         )
-        c, _ = nets.apply(self._line, params["context"], {}, states, train=False)
-        q, _ = nets.apply(self._line, params["code"], {}, q, train=False)
+        c, _ = nets.apply(self.networks["context"], params["context"], {}, states, train=False)
+        q, _ = nets.apply(self.networks["code"], params["code"], {}, q, train=False)
         others = jax.vmap(partial(draw_negatives, count=self.negatives))(keys[:, 1], hidden.weight)
         scores = contrastive(c, q, codes, hidden.weight, others, temperature=self.temperature)
         return scores, logits, codes, hidden, heard
 
     @property
-    def _line(self) -> MLP:
-        return MLP(widths=(self.width,), norm=False)
+    def networks(self) -> dict[str, Any]:
+        """All networks, by the names of their parameters."""
+        line = MLP(widths=(self.width,), norm=False)
+        return {"encoder": self.encoder, "quantizer": self.quantizer, "context": line, "code": line}
 
     def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
         del params

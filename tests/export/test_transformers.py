@@ -162,18 +162,18 @@ def check_clip(model, networks, params):
             tokens[row, at] = 40
             seen[row, at + 1 :] = 0
     out = call(model, input_ids=long(tokens), attention_mask=long(seen), pixel_values=pixels())
-    image, text = networks["encoder"], networks["text"]
+    image, text = networks["encoder"], networks["partner"]
     layers = run(image, params["encoder"], IMAGES, method="layers")
     for ours, theirs in zip(layers, out.vision_model_output.hidden_states, strict=True):
         close(ours, theirs)
     x, valid = jnp.asarray(tokens), {"valid": jnp.asarray(seen > 0)} if clip else {}
-    layers = run(text, params["text"], x, method="layers", **valid)
+    layers = run(text, params["partner"], x, method="layers", **valid)
     for ours, theirs in zip(layers, out.text_model_output.hidden_states, strict=True):
         close(ours, theirs, seen > 0)
-    u, v = run(image, params["encoder"], IMAGES), run(text, params["text"], x, **valid)
+    u, v = run(image, params["encoder"], IMAGES), run(text, params["partner"], x, **valid)
     if clip:
         u = run(networks["projector"], params["projector"], u)
-    v = run(networks["text_projector"], params["text_projector"], v)
+    v = run(networks["partner_projector"], params["partner_projector"], v)
     u, v = (z / jnp.linalg.norm(z, axis=1, keepdims=True) for z in (u, v))
     close(u, out.image_embeds)
     close(v, out.text_embeds)
@@ -181,10 +181,40 @@ def check_clip(model, networks, params):
     close(logits, out.logits_per_image)
 
 
+def check_wav2vec2(model, networks, params):
+    """The base network knows no padding in transformers: there all samples are real."""
+    net, arrays = networks["encoder"], params["encoder"]
+    length = peers.LENGTH if net.pre_norm else np.array([400, 400])
+    seen = np.arange(400) < length[:, None]
+    audio = peers.AUDIO * seen
+    x = {"audio": jnp.asarray(audio), "length": jnp.asarray(length)}
+    heard = peers.heard(net, arrays, x)
+    if net.normalize:  # what the feature extractor does
+        mean = audio.sum(1) / length
+        spread = np.sqrt(((audio - mean[:, None]) ** 2 * seen).sum(1) / length + 1e-7)
+        audio = ((audio - mean[:, None]) / spread[:, None] * seen).astype(np.float32)
+    mask = {"attention_mask": long(seen)} if net.pre_norm else {}
+    out = call(model.wav2vec2, input_values=torch.tensor(audio), **mask)
+    real = np.asarray(heard.real)
+    close(heard.layers[0], out.hidden_states[0], real)
+    close(heard.layers[-1], out.last_hidden_state, real)
+    close(heard.normed, out.extract_features, real)
+    if "head" in networks:
+        logits = run(networks["head"], params["head"], heard.layers[-1])
+        close(logits, call(model, input_values=torch.tensor(audio), **mask).logits, real)
+        return
+    with torch.no_grad():
+        q, _ = model.quantizer(out.extract_features)
+        codes, context = model.project_q(q), model.project_hid(out.last_hidden_state)
+    mine = run(networks["quantizer"], params["quantizer"], heard.normed)[0]
+    close(run(networks["code"], params["code"], mine), codes, real)
+    close(run(networks["context"], params["context"], heard.layers[-1]), context, real)
+
+
 CHECKS = {
     **{"bert": check_bert, "roberta": check_bert, "electra": check_bert, "gpt2": check_gpt2},
     **{"t5": check_t5, "vit": check_vit, "vit_mae": check_mae},
-    **{"clip": check_clip, "siglip": check_clip},
+    **{"clip": check_clip, "siglip": check_clip, "wav2vec2": check_wav2vec2},
 }
 
 

@@ -23,6 +23,7 @@ from ssljax.nets.bert import bert
 from ssljax.nets.gpt2 import gpt2
 from ssljax.nets.t5 import t5
 from ssljax.nets.vit import vit
+from ssljax.nets.wav2vec2 import wav2vec2
 
 
 def published(case):
@@ -68,6 +69,15 @@ def mae_file(tensors):
     return {n.replace("decoder_layers.", "decoder_encoder.layer."): v for n, v in tensors.items()}
 
 
+def speech_file(tensors):
+    """As before torch had parametrizations."""
+    old = {"parametrizations.weight.original0": "weight_g"}
+    old |= {"parametrizations.weight.original1": "weight_v"}
+    for new, name in old.items():
+        tensors = {n.replace(new, name): leaf for n, leaf in tensors.items()}
+    return tensors
+
+
 SPELLINGS = {
     "bert": old_bert,
     "bert_alone": lambda tensors: without(tensors, "bert."),
@@ -79,6 +89,7 @@ SPELLINGS = {
     "t5": t5_file,
     "vit": vit_file,
     "vit_mae": mae_file,
+    "wav2vec2": speech_file,
     "clip": lambda tensors: tensors | {"text_model.embeddings.position_ids": np.zeros((1, 12))},
 }
 
@@ -101,6 +112,7 @@ def test_a_setting_that_is_not_there_has_its_default():
         "vit_mae": vit("base", eps=1e-12),
         "clip": ImageTower(),
         "siglip": siglip_image(),
+        "wav2vec2": wav2vec2("base", input_dropout=0.0, layer_drop=0.1),
     }
     for name, encoder in usual.items():
         assert FAMILIES[name].networks({"model_type": name})["encoder"] == encoder
@@ -131,6 +143,9 @@ BAD = [
     ("vit", {"intermediate_size": 25}, {}, "intermediate_size 25, which is no multiple of 24"),
     ("vit_mae", {}, {"decoder.decoder_pos_embed": np.zeros((1, 17, 16))}, "not the sin-cos table"),
     ("clip", {"text_config": 3}, {}, "text_config 3"),
+    ("wav2vec2", {"feat_extract_norm": "batch"}, {}, "feat_extract_norm 'batch'"),
+    ("wav2vec2", {"conv_dim": [8, 8]}, {}, "no lists of one length"),
+    ("wav2vec2", {"add_adapter": True}, {}, "add_adapter True"),
     ("siglip", {"vision_config": {"vision_use_head": False}}, {}, "vision_use_head False"),
 ]
 
@@ -160,9 +175,9 @@ def test_refused_networks():
     with pytest.raises(ValueError, match="positions for 16 patches"):
         to_transformers(networks, params, image_size=32)
     networks, params, options = made("clip")
-    tower = networks["text"].clone(causal=False)
+    tower = networks["partner"].clone(causal=False)
     with pytest.raises(ValueError, match="pool as"):
-        to_transformers(networks | {"text": tower}, params, **options)
+        to_transformers(networks | {"partner": tower}, params, **options)
 
 
 def model_folder(case, where):

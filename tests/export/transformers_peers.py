@@ -16,12 +16,14 @@ from ssljax.nets import (
     Decoder,
     ImageTower,
     Pooler,
+    Quantizer,
     RealHead,
     T5Decoder,
     T5Encoder,
     TextTower,
     TokenHead,
     ViT,
+    Wav2Vec2Encoder,
     word_table,
 )
 
@@ -41,6 +43,18 @@ NARROW = BERT.clone(embedding_width=12)
 GPT = GPT2(length=16, **TEXT)
 ENCODER = T5Encoder(head_width=6, hidden=40, **TEXT)
 DECODER = T5Decoder(depth=2, heads=3, head_width=6, hidden=40)
+SPEECH = Wav2Vec2Encoder(
+    convs=((8, 10, 5), (8, 3, 2), (12, 2, 2)),
+    position_kernel=4,
+    position_groups=4,
+    hidden=40,
+    **{k: v for k, v in TEXT.items() if k != "vocab"},
+)
+LARGE = SPEECH.clone(
+    conv_norm="layer", conv_bias=True, pre_norm=True, normalize=True, position_kernel=5
+)
+AUDIO = np.random.default_rng(2).normal(size=(2, 400)).astype(np.float32)
+LENGTH = np.array([400, 290])
 VIT = ViT(patch=4, width=24, depth=2, heads=3)
 SIDE = {"depth": 2, "heads": 3, "hidden": 40}
 
@@ -104,20 +118,32 @@ def pair_params(clip):
     pool = "cls" if clip else "attention"
     networks = {
         "encoder": ImageTower(patch=4, width=24, pool=pool, **SIDE, **usual),
-        "text": TextTower(vocabulary=V, length=L, width=18, **text, **SIDE, **usual),
-        "text_projector": MLP(widths=(24,), norm=False, output_bias=not clip),
+        "partner": TextTower(vocabulary=V, length=L, width=18, **text, **SIDE, **usual),
+        "partner_projector": MLP(widths=(24,), norm=False, output_bias=not clip),
     }
     if clip:
         networks["projector"] = MLP(widths=(24,), norm=False, output_bias=False)
     inputs = {
         "encoder": IMAGES,
-        "text": jnp.asarray(TOKENS),
+        "partner": jnp.asarray(TOKENS),
         "projector": jnp.zeros((1, 24)),
-        "text_projector": jnp.zeros((1, 18)),
+        "partner_projector": jnp.zeros((1, 18)),
     }
     params = {name: start(module, inputs[name]) for name, module in networks.items()}
     params |= {"log_scale": jnp.float32(2.5)} | ({} if clip else {"bias": jnp.float32(-8.0)})
     return networks, params
+
+
+def speech_params(net, letters=False):
+    x = {"audio": jnp.asarray(AUDIO), "length": jnp.asarray(LENGTH)}
+    states, heard = jnp.zeros((1, 1, 24)), jnp.zeros((1, 1, 12))
+    if letters:
+        networks = {"encoder": net, "head": MLP(widths=(9,), norm=False)}
+        return networks, {"encoder": start(net, x), "head": start(networks["head"], states)}
+    networks = {"encoder": net, "quantizer": Quantizer(entries=5, width=6)}
+    networks |= dict.fromkeys(("context", "code"), MLP(widths=(7,), norm=False))
+    inputs = {"encoder": x, "quantizer": heard, "context": states, "code": heard[..., :6]}
+    return networks, {name: start(net, inputs[name]) for name, net in networks.items()}
 
 
 def head(net):
@@ -148,6 +174,9 @@ CASES = {
     "vit_mae_learned": (partial(mae_params, "learned"), {"image_size": 16}),
     "clip": (partial(pair_params, True), {"image_size": 16, "pad": 1}),
     "siglip": (partial(pair_params, False), {"image_size": 16, "pad": 1}),
+    "wav2vec2": (partial(speech_params, SPEECH), {}),
+    "wav2vec2_large": (partial(speech_params, LARGE), {}),
+    "wav2vec2_letters": (partial(speech_params, LARGE, True), {}),
 }
 
 
@@ -159,7 +188,7 @@ def _built(case):
 def made(case, *, noise=True):
     """(networks, params, options of `to_transformers`) of a case."""
     (networks, params), options = _built(case), CASES[case][1]
-    return networks, scrambled(params, 0.1 if noise else 0.0), options
+    return dict(networks), scrambled(params, 0.1 if noise else 0.0), options
 
 
 def exported(case, where, *, noise=True, changed=None):
@@ -197,3 +226,13 @@ def _within(module, name, method):
 def inner(module, params, x, name, method="__call__", **inputs):
     """What the submodule of that name gives, within a network that does not show it."""
     return _within(module, name, method)(params, x, inputs)
+
+
+@cache
+def _hearing(net):
+    return jax.jit(partial(nets.hear, net))
+
+
+def heard(net, params, x):
+    """All that is inside a network of speech."""
+    return _hearing(net)(params, x)
