@@ -94,6 +94,12 @@ class SigLIP:
         return self.view if self.reads == ("image",) else None
 
     @property
+    def networks(self) -> dict[str, Any]:
+        """All networks, by the names of their parameters."""
+        first, second = self._towers
+        return {**first.chain, **second.chain}
+
+    @property
     def _towers(self) -> tuple[Tower, Tower]:
         return two_towers(self)
 
