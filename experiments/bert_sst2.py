@@ -4,7 +4,9 @@
 
 4 layers, 128 wide, 2,048 word pieces, trained on the 6,920 training sentences without labels.
 Beside masked accuracy stands that of always guessing the most frequent token, and beside the probes
-the same network at random weights and the counts of word pieces.
+the same network at random weights and the counts of word pieces. On two shared CPU cores,
+2026-11-28, one seed, last step: masked accuracy 10.0% (3.1%); sentiment by linear probe 61.9%
+(random 61.1%, counts 78.0%): so few sentences and steps teach nothing about sentiment.
 """
 
 from ssljax.data import Text

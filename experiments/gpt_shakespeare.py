@@ -3,7 +3,9 @@
     ssljax train experiments/gpt_shakespeare.py --data text:PATH/tinyshakespeare.txt
 
 4 layers, 128 wide, context 64, batch 12, 2,000 steps, no dropout: nanoGPT's configuration for a
-CPU, which reaches 1.886 by its estimate on 20 batches and 1.898 on the whole validation set.
+CPU, which reaches 1.886 by its estimate on 20 batches and 1.898 on the whole validation set. Here
+the rate is three times as high: 1.766 on the whole validation set (one core, 2026-11-28, one seed,
+last step), 2.548 bits a byte.
 """
 
 from ssljax.data import Text

@@ -287,7 +287,8 @@ def _export_folder(
     run: Path, experiment: Experiment, method: Method, state: State, out: Path
 ) -> Path:
     """Writes the networks of a run for transformers; see `export.export_transformers`."""
-    networks, reader = networks_of(experiment), experiment.reader
+    networks = networks_of(experiment)
+    reader = getattr(experiment.reader, "text", experiment.reader)  # of captions: that of the texts
     # Numbers beside the networks, such as the scale of logits, belong to the model.
     params = {k: v for k, v in state.params.items() if k in networks or not isinstance(v, dict)}
     params |= {"encoder": method.backbone(state)[0]}
