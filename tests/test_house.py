@@ -102,6 +102,12 @@ def test_methods_do_not_import_siblings():
                 assert not (node.module or "").startswith("ssljax.methods"), path
 
 
+def test_every_test_file_has_its_own_name():
+    """Two of one name hide each other: pytest imports them by it."""
+    names = [path.name for path in (ROOT.parent / "tests").rglob("test_*.py")]
+    assert len(names) == len(set(names)), sorted(n for n in set(names) if names.count(n) > 1)
+
+
 def test_the_runner_stays_short():
     assert len((ROOT / "train.py").read_text().splitlines()) < 300
 
