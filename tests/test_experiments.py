@@ -10,10 +10,13 @@ from conftest import ROOT
 from ssljax import record
 from ssljax.compile import Examples, lower_step
 from ssljax.experiment import Experiment
+from ssljax.learners import Network
+from ssljax.selftrain import SelfTraining
 
 FOLDER = ROOT / "experiments"
 FILES = sorted(p for p in FOLDER.glob("*.py") if "EXPERIMENT = " in p.read_text())
 SWEEPS = sorted(p for p in FOLDER.glob("**/*.py") if "\nSWEEP = " in p.read_text())
+SELFTRAINED = sorted(p for p in FOLDER.glob("*.py") if "\nSELFTRAIN = " in p.read_text())
 # What is trained on, where the file's name does not say it.
 SIZES = {"imagenet": (256, 3), "mnist": (28, 1), "digits": (8, 1), "style": (28, 1)}
 # They begin from another run.
@@ -39,6 +42,23 @@ def test_a_sweep_says_how_it_is_run(path):
     assert len({repr(experiment) for experiment in sweep.values()}) == len(sweep)
     said = ast.get_docstring(ast.parse(path.read_text()))
     assert f"ssljax sweep {path.relative_to(ROOT)}" in said
+
+
+@pytest.mark.parametrize("path", SELFTRAINED, ids=lambda p: p.stem)
+def test_self_training_says_how_it_is_run(path):
+    module = record.load_file(path)
+    config = module.SELFTRAIN
+    assert isinstance(config, SelfTraining)
+    learner, first = config.learner, config.pretrain
+    if isinstance(learner, Network):
+        learner.optimizer.build(steps=learner.steps, batch=learner.batch)
+    if first is not None:
+        first.optimizer.build(steps=first.steps, batch=first.batch)
+        first.cadence.check(first.steps)
+        assert learner.task.encoder == first.method.encoder  # or it could not begin from it
+    assert record.decode(record.encode(config), module=module) == config
+    said = ast.get_docstring(ast.parse(path.read_text()))
+    assert f"ssljax selftrain experiments/{path.name}" in said
 
 
 @pytest.mark.slow

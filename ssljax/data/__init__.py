@@ -16,6 +16,7 @@ from ssljax.data.sources import Source, open_source, splits
 from ssljax.data.stream import Stream
 from ssljax.data.text import Text, Windows
 from ssljax.data.timeseries import TimeSeries
+from ssljax.data.voc import Crops
 
 Dataset = Arrays | Stream | Windows
 
@@ -26,6 +27,7 @@ __all__ = [
     "Captions",
     "Chosen",
     "CorruptExample",
+    "Crops",
     "Dataset",
     "Few",
     "FewLabels",

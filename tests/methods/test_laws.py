@@ -14,6 +14,7 @@ import pytest
 from laws import all_cases
 
 from ssljax import methods
+from ssljax.checkpoint import Checkpoints
 from ssljax.data import Arrays
 from ssljax.probes import with_online_probe
 from ssljax.sharding import Parallel, batch_sharding, to_global
@@ -193,6 +194,19 @@ def test_no_gradient_reaches_extra(name):
 
 
 @each_method
+def test_a_state_from_disk_goes_on_bit_for_bit(name, tmp_path):
+    """Whatever a method keeps in its state, a checkpoint holds all of it."""
+    _, batch, state, step, after, _ = first(name)
+    checkpoints = Checkpoints(tmp_path)
+    checkpoints.save(1, after)
+    checkpoints.wait()
+    restored = checkpoints.restore(state)
+    checkpoints.close()
+    key = jax.random.key(1)
+    assert_equal(step(restored, batch, key), step(after, batch, key))
+
+
+@core_methods
 def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
     """The 6 steps of a run that lost what came after its checkpoint of step 3 equal those of one
     that never stopped, with the online probe and momentum on. (fit() stops at any step in

@@ -1,0 +1,67 @@
+"""SimCLR without labels, then CIFAR-10 with 40, 250 or 4,000 labels, for two CPU cores.
+
+    ssljax selftrain experiments/selftrain_cifar10.py --data parquet:path/to/cifar10
+    ssljax selftrain experiments/selftrain_cifar10.py --data parquet:path/to/cifar10 --few 4
+    ssljax selftrain experiments/selftrain_cifar10.py --data parquet:path/to/cifar10 --few 400
+
+A small network of four convolutions, far from the published WRN-28-2 and 2^20 steps of FixMatch:
+`fixmatch_cifar10.py` and its kin are those. Each round spreads the labels over the graph of nearest
+neighbours in the features of the last network, whose first one is SimCLR's, and trains a fresh
+student from SimCLR's weights on the surest of each class and on the true labels, half of each
+batch.
+"""
+
+from ssljax.experiment import Experiment
+from ssljax.learners import Network
+from ssljax.methods import SimCLR
+from ssljax.nets import MLP, SmallConv
+from ssljax.optimizers import Optimizer
+from ssljax.probes import Evaluation
+from ssljax.pseudolabels.generate import Neighbors
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftrain import SelfTraining
+from ssljax.tasks import ImageInput, OneOf, Task
+from ssljax.train import Cadence
+from ssljax.views import ImageView
+
+_ENCODER = SmallConv(widths=(32, 64, 128, 256))
+_COLOURS = {"mean": (0.4914, 0.4822, 0.4465), "std": (0.247, 0.2435, 0.2616)}
+# SimCLR needs strong views; a label should survive the student's.
+_STRONG = ImageView(size=32, blur=0.0, **_COLOURS)
+_WEAK = ImageView(size=32, scale=(0.5, 1.0), jitter=0.0, grayscale=0.0, blur=0.0, **_COLOURS)
+
+SELFTRAIN = SelfTraining(
+    learner=Network(
+        task=Task(
+            inputs=ImageInput(view=_WEAK), encoder=_ENCODER, target=OneOf(classes=10), dropout=0.3
+        ),
+        optimizer=Optimizer(
+            name="adamw", learning_rate=1e-3, per_batch=None, warmup=20, weight_decay=1e-3
+        ),
+        steps=300,
+        batch=64,
+        share=0.5,
+    ),
+    data="tfds:cifar10",
+    few=25,
+    rounds=Rounds(
+        count=2, generate=Neighbors(rule="spreading"), select=Greedy(per_class=500, growing=True)
+    ),
+    pretrain=Experiment(
+        method=SimCLR(
+            encoder=_ENCODER, projector=MLP(widths=(256, 64)), view=_STRONG, temperature=0.2
+        ),
+        data="tfds:cifar10",
+        optimizer=Optimizer(
+            name="adamw", learning_rate=2e-3, per_batch=None, warmup=50, weight_decay=1e-4
+        ),
+        steps=2000,
+        batch=128,
+        cadence=Cadence(log=100, save=500, monitor=0),
+        evaluation=Evaluation(
+            knn=("knn200_t0.1",), shots=(4, 25), draws=3, max_examples=20_000, compared=1_000,
+            lidar_views=0,
+        ),
+    ),
+)  # fmt: skip

@@ -1,0 +1,201 @@
+"""Objects cut out of pictures that are annotated with boxes, in the layout of Pascal VOC
+(Everingham et al. 2010, doi:10.1007/s11263-009-0275-4).
+
+    voc:PATH    a folder or zip with Annotations/*.xml, JPEGImages/ and ImageSets/Main/SPLIT.txt
+
+The layout may lie in a folder of the zip. Without ImageSets everything is the training split.
+"""
+
+import io
+import logging
+import zipfile
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from typing import Any, ClassVar, Literal, NamedTuple
+from xml.etree import ElementTree
+
+import numpy as np
+from PIL import Image
+
+from ssljax.data.corrupt import CorruptExample
+from ssljax.data.dataset import Arrays, Rows, Spec, check_corrupt
+from ssljax.data.folder import list_files
+from ssljax.data.images import Images
+from ssljax.data.split_names import SPLITS, normal
+
+log = logging.getLogger("ssljax")
+
+
+class Annotated(NamedTuple):
+    """A picture. boxes: float64 [N, 4], left, top, right, bottom in pixels from 0; names: [N]."""
+
+    file: str
+    boxes: np.ndarray
+    names: tuple[str, ...]
+
+
+class Voc:
+    """A folder or a zip in that layout. Only its annotations are read at first."""
+
+    def __init__(self, spec: str) -> None:
+        """Raises: ValueError or FileNotFoundError where `spec` is none."""
+        kind, _, place = spec.partition(":")
+        if kind != "voc" or not place:
+            raise ValueError(f"data {spec!r}: annotated pictures are read from voc:PATH")
+        self.place = Path(place)
+        kinds = {".xml", ".txt", ".jpg", ".jpeg", ".png"}
+        files = list_files(place, kind="voc", suffixes=kinds, what="annotated pictures")
+        self._zip = zipfile.ZipFile(place) if self.place.suffix == ".zip" else None
+        self._pictures = {PurePosixPath(f).stem: f for f in files if "/JPEGImages/" in f"/{f}"}
+        xml = {PurePosixPath(f).stem: f for f in files if "/Annotations/" in f"/{f}"}
+        if not xml or not self._pictures:
+            raise ValueError(
+                f"{spec} needs Annotations/*.xml and JPEGImages/: is this another layout?"
+            )
+        lists = {PurePosixPath(f).stem: f for f in files if "/ImageSets/Main/" in f"/{f}"}
+        self._of = {
+            normal(name): self.read(f).decode().split()
+            for name, f in lists.items()
+            if normal(name) in SPLITS
+        } or {"train": sorted(xml)}
+        self._xml, self.skipped = xml, []
+        self._boxes = {
+            split: [a for name in names if (a := self._annotated(name)) is not None]
+            for split, names in self._of.items()
+        }
+        check_corrupt(self.skipped, sum(map(len, self._of.values())))
+        if self.skipped:
+            log.warning("left out %s", "; ".join(self.skipped[:10]))
+        found = {n for rows in self._boxes.values() for a in rows for n in a.names}
+        self.classes = tuple(sorted(found))
+
+    def splits(self) -> tuple[str, ...]:
+        """Those of train, validation and test that are there."""
+        return tuple(s for s in SPLITS if s in self._boxes)
+
+    def split(self, name: str) -> list[Annotated]:
+        """The pictures of a split. Raises: ValueError where there is none of that name."""
+        if normal(name) not in self._boxes:
+            raise ValueError(
+                f"voc:{self.place} has no split {name!r}, but {', '.join(self.splits())}"
+            )
+        return self._boxes[normal(name)]
+
+    def read(self, file: str) -> bytes:
+        """The bytes of a file."""
+        return self._zip.read(file) if self._zip else (self.place / file).read_bytes()
+
+    def _annotated(self, name: str) -> Annotated | None:
+        """None, and an entry in `skipped`, where something is missing or broken."""
+        try:
+            tree = ElementTree.fromstring(self.read(self._xml[name]))
+            boxes, names = [], []
+            for thing in tree.iter("object"):
+                ends = [thing.findtext(f"bndbox/{end}") for end in ("xmin", "ymin", "xmax", "ymax")]
+                left, top, right, bottom = (float(x) for x in ends)
+                if right < left or bottom < top:
+                    raise ValueError(f"a box from {left}, {top} to {right}, {bottom}")
+                # Pixels count from 1 in this format, and both ends belong to the box.
+                boxes.append((left - 1, top - 1, right, bottom))
+                names.append(str(thing.findtext("name")))
+            file = self._pictures[name]
+        except (KeyError, TypeError, ValueError, ElementTree.ParseError) as error:
+            what = f"no file for {error}" if isinstance(error, KeyError) else str(error)
+            self.skipped.append(f"{self.place}: {name}: {what}")
+            return None
+        return Annotated(file, np.array(boxes, np.float64).reshape(-1, 4), tuple(names))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Crops:
+    """Each annotated object as an image of its own, with its class: rows as of `Images`."""
+
+    plain_name: ClassVar[str] = "pixels"
+    size: int = 32
+    """Side in pixels."""
+    channels: Literal[1, 3] = 3
+    margin: float = 0.1
+    """What is seen around an object on each side, in units of the longer side of its box."""
+    smallest: float = 4.0
+    """Boxes whose longer side is shorter, in pixels, are left out."""
+
+    def __post_init__(self) -> None:
+        Images(size=self.size, channels=self.channels)
+        if self.margin < 0:
+            raise ValueError(f"margin {self.margin}: at least 0")
+
+    def prepared(self, spec: str, folder: Path | None = None) -> "Crops":
+        """Itself."""
+        del spec, folder
+        return self
+
+    def splits(self, spec: str) -> tuple[str, ...]:
+        """The splits that `spec` offers."""
+        return Voc(spec).splits()
+
+    def load(
+        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
+    ) -> Arrays:
+        """A split of `spec` in memory.
+
+        Raises: ValueError or FileNotFoundError that say what was found and what to do.
+        """
+        del in_memory_bytes, workers
+        voc = Voc(spec)
+        number = {name: i for i, name in enumerate(voc.classes)}
+        images, labels, skipped = [], [], []
+        pictures = voc.split(split)
+        for picture in pictures:
+            try:
+                cut = self._cut(voc.read(picture.file), picture)
+            except CorruptExample as error:
+                skipped.append(str(error))
+                continue
+            images += [image for image, _ in cut]
+            labels += [number[name] for _, name in cut]
+        check_corrupt(skipped, len(pictures))
+        if skipped:
+            log.warning("left out %d corrupt picture(s): %s", len(skipped), "; ".join(skipped[:10]))
+        if not images:
+            raise ValueError(f"{spec} ({split}) has no objects of {self.smallest} pixels and more")
+        rows = {"image": np.stack(images), "label": np.array(labels, np.int32)}
+        return Arrays(rows, classes=voc.classes, skipped=skipped)
+
+    def shapes(self) -> Spec:
+        """{"image": (shape, dtype)}."""
+        return {"image": ((self.size, self.size, self.channels), np.dtype(np.uint8))}
+
+    def plain(self, rows: Rows) -> np.ndarray:
+        """Raw pixels [B, H*W*C] in [0, 1]."""
+        return Images().plain(rows)
+
+    def _cut(self, data: bytes, picture: Annotated) -> list[tuple[np.ndarray, str]]:
+        """Squares around the objects, moved into the picture where they stick out."""
+        try:
+            image = Image.open(io.BytesIO(data))
+            image.load()
+        except Exception as error:  # Pillow's decoders raise nearly anything on broken files
+            raise CorruptExample(picture.file, str(error) or type(error).__name__) from error
+        image = image.convert("L" if self.channels == 1 else "RGB")
+        found = []
+        for box, name in zip(picture.boxes, picture.names, strict=True):
+            square = enclosing(box, image.size, margin=self.margin)
+            if max(box[2] - box[0], box[3] - box[1]) < self.smallest:
+                continue
+            part = image.resize((self.size,) * 2, Image.Resampling.BICUBIC, box=tuple(square))
+            array = np.asarray(part)
+            found.append((array[..., None] if array.ndim == 2 else array, name))
+        return found
+
+
+def enclosing(box: Any, size: tuple[int, int], *, margin: float) -> np.ndarray:
+    """The square around a box, float64 [4], within a picture of (width, height).
+
+    margin: around the longer side of the box, in units of it. A square larger than the picture is
+    cut to it, and then no square.
+    """
+    box, size = np.asarray(box, np.float64), np.asarray(size, np.float64)
+    side = (box[2:] - box[:2]).max() * (1 + 2 * margin)
+    sides = np.minimum(side, size)
+    start = np.clip((box[:2] + box[2:]) / 2 - sides / 2, 0, size - sides)
+    return np.concatenate([start, start + sides])
