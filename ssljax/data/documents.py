@@ -1,6 +1,7 @@
 """Text on disk: documents, and labels where there are any, by split.
 
-    text:PATH[:SPLIT]       a .txt file, or a folder of them; any may be gzipped
+    text:PATH[:SPLIT]       a .txt file, or a folder of them; any may be gzipped; or a pattern of
+                            files such as multi30k/*.en.gz, whatever their ending
     tsv:PATH[:SPLIT]        a table with a column of text and maybe one of labels, or a folder of
     csv:PATH[:SPLIT]        such tables, one a split
 
@@ -103,7 +104,7 @@ def _parse(spec: str) -> tuple[str, Path, str | None]:
     head, _, tail = place.rpartition(":")
     named = normal(tail) if head and normal(tail) in SPLITS and not Path(place).exists() else None
     path = Path(head if named else place)
-    if not path.exists():
+    if not path.exists() and not (kind == "text" and _matching(path)):
         raise FileNotFoundError(f"data {spec!r}: there is no {path}")
     return kind, path, named
 
@@ -112,6 +113,8 @@ def _offered(kind: str, place: Path) -> dict[str, list[Path]]:
     """Files by split."""
     if place.is_file():
         files = [place]
+    elif not place.exists():
+        files = _matching(place)
     else:
         ends = [end for e in KINDS[kind] for end in (f".{e}", f".{e}.gz")]
         files = sorted(f for f in place.rglob("*") if f.name.endswith(tuple(ends)))
@@ -124,6 +127,13 @@ def _offered(kind: str, place: Path) -> dict[str, list[Path]]:
     if found:
         return found
     return {"train": files, "validation": files} if kind == "text" else {"train": files}
+
+
+def _matching(pattern: Path) -> list[Path]:
+    """Files whose name fits the pattern that a path ends with; none where it is no pattern."""
+    if not any(c in pattern.name for c in "*?["):
+        return []
+    return sorted(f for f in pattern.parent.glob(pattern.name) if f.is_file())
 
 
 def _split_of(file: Path) -> str:

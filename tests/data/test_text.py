@@ -47,6 +47,12 @@ def test_files_named_after_a_split_are_all_of_it(tmp_path):
     assert document_splits(spec) == ("train",)
     assert read_documents(spec, split="train", unit="line").texts == ["One line.", "Another line."]
     assert document_splits(f"text:{tmp_path}") == ("validation",)  # only .txt is text in a folder
+    (tmp_path / "dev.en").write_text("z")
+    pattern = f"text:{tmp_path}/*.en*"
+    assert document_splits(pattern) == ("train", "validation")
+    assert read_documents(pattern, split="validation").texts == ["z"]
+    with pytest.raises(FileNotFoundError, match="there is no"):
+        document_splits(f"text:{tmp_path}/*.fr")
 
 
 def test_tables(table, tmp_path):
