@@ -19,8 +19,10 @@ import numpy as np
 log = logging.getLogger("ssljax")
 
 SLOW = 10.0
-"""A step that takes so many times the median is reported, once it has taken a second."""
-_KNOWN = 20  # steps before the usual is known
+"""A step, or a call of several, that takes so many times the median is reported, once it has taken a
+second.
+"""
+_KNOWN = 20  # calls before the usual is known
 
 
 class Clock:
@@ -31,7 +33,7 @@ class Clock:
         self._pause = self._waited = self._busy = 0.0
         self._examples = 0
         self._paused = False
-        self._recent: deque[float] = deque(maxlen=1000)
+        self._recent: deque[float] = deque(maxlen=1000)  # seconds a call, of one step or several
         self._window: list[float] = []
         self._over = threading.Event()
         threading.Thread(target=self._watch, daemon=True).start()
@@ -44,7 +46,7 @@ class Clock:
         self._busy += took
         self._examples += examples
         self._window.append(took / steps)
-        self._recent.append(took / steps)
+        self._recent.append(took)
 
     @contextmanager
     def paused(self) -> Iterator[None]:

@@ -13,6 +13,7 @@ import numpy as np
 import optax
 import pytest
 
+from ssljax import clock
 from ssljax.data import Arrays
 from ssljax.method import from_loss
 from ssljax.sharding import Parallel, check_batch
@@ -215,6 +216,19 @@ def test_a_slow_step_is_reported_while_it_hangs(caplog):
     assert record.args[0] < 2.0
     assert 0.001 < record.args[1] < 0.1
     assert "is the data slow" in record.message
+
+
+def test_a_call_of_many_steps_is_compared_with_such_calls(caplog, monkeypatch):
+    """Ten steps at once take ten times one step, and nothing is wrong with that."""
+    monkeypatch.setattr(clock, "_KNOWN", 3)
+    measured = clock.Clock()
+    for _ in range(4):
+        time.sleep(0.3)
+        measured.step(160, steps=10)
+    time.sleep(1.6)
+    measured.close()
+    assert not caplog.records
+    assert measured.read()["machine/step_seconds_median"] < 0.1
 
 
 def test_the_wait_for_data_is_measured(tmp_path):
