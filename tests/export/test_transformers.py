@@ -223,7 +223,10 @@ def check(where, networks, params, **options):
     CHECKS[model.config.model_type](model, networks, params)
 
 
-@pytest.mark.parametrize("noise", [False, True], ids=["fresh", "scrambled"])
+@pytest.mark.parametrize(
+    "noise",
+    [pytest.param(False, id="fresh", marks=pytest.mark.slow), pytest.param(True, id="noise")],
+)
 @pytest.mark.parametrize("case", CASES)
 def test_all_names_load_and_outputs_agree(case, noise, tmp_path):
     networks, params = peers.exported(case, tmp_path / "model", noise=noise)

@@ -31,19 +31,21 @@ CORE = ("simclr", "byol", "dinov2", "deepcluster", "mae", "gan", "bert", "fixmat
 CORE += ("wav2vec2",)
 
 
-def _each(rest=()):
-    """All methods; those not in CORE with the marks `rest`. One worker takes all laws of a method,
-    so that they share what was compiled.
+def _each(rest=(), core=CORE):
+    """All methods; those not in `core` with the marks `rest`. One worker takes all laws of a
+    method, so that they share what was compiled.
     """
     group = pytest.mark.xdist_group
     return pytest.mark.parametrize(
-        "name", [pytest.param(n, marks=[group(n), *([] if n in CORE else rest)]) for n in CASES]
+        "name", [pytest.param(n, marks=[group(n), *([] if n in core else rest)]) for n in CASES]
     )
 
 
 each_method = _each()
 # The dear laws: for methods outside of CORE they are among the slow tests.
 core_methods = _each([pytest.mark.slow])
+# Without jit each operation is compiled by itself: the dearest of all.
+two_methods = _each([pytest.mark.slow], core=("simclr", "gan"))
 
 
 @pytest.fixture(autouse=True)
@@ -129,7 +131,7 @@ def test_step(name):
     assert all(moved.values()), moved
 
 
-@core_methods
+@two_methods
 def test_jit_equals_no_jit(name):
     method, batch, state, _, after, metrics = first(name)
     with jax.disable_jit():
@@ -138,7 +140,7 @@ def test_jit_equals_no_jit(name):
     assert_close(after.params, slow.params, rtol=1e-4, atol=1e-5)
 
 
-@each_method
+@core_methods
 def test_eight_devices_equal_one(name):
     check_devices(name, Parallel())
 
@@ -164,11 +166,12 @@ def check_devices(name, parallel):
 @each_method
 def test_embed(name):
     method, batch, state, *_ = first(name)
-    features = method.embed(state, batch)
+    embed = jax.jit(method.embed)
+    features = embed(state, batch)
     assert features.ndim == 2
     assert features.shape[0] == 16
     # frozen: a row does not depend on the others, as it would with batch statistics
-    alone = method.embed(state, jax.tree.map(lambda x: x[:1], batch))
+    alone = embed(state, jax.tree.map(lambda x: x[:1], batch))
     np.testing.assert_allclose(features[:1], alone, rtol=1e-4, atol=1e-5)
 
 
