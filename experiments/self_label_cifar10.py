@@ -38,9 +38,9 @@ class SelfLabelled(Experiment):
         classes, best = before.method.classes, int(before.method.best_head(state))
         params, stats = jax.device_get((state.params, state.extra["stats"]))
         mine = slice(best * classes, (best + 1) * classes)
-        head = jax.tree.map(lambda w: w[..., mine], params["head"])
-        networks = {"encoder": params["encoder"], "head": head}
-        return started(super().build(dataset), networks, {"encoder": stats["encoder"]})
+        last = jax.tree.map(lambda w: w[..., mine], params["head"]["linear_0"])
+        networks = {"encoder": params["encoder"], "head": params["head"] | {"linear_0": last}}
+        return started(super().build(dataset), networks, stats)
 
 
 EXPERIMENT = SelfLabelled(

@@ -19,7 +19,7 @@ SMALL = load_file(Path(__file__).with_name("vision_small.py"))
 SelfLabelled = load_file(Path(__file__).with_name("self_label_cifar10.py")).SelfLabelled
 
 EXPERIMENT = SelfLabelled(
-    method=SelfLabel(encoder=SMALL.CONV, view=SMALL.VIEW),
+    method=SelfLabel(encoder=SMALL.CONV, view=SMALL.VIEW, standardize=True),
     data="tfds:mnist",
     optimizer=Optimizer(name="adamw", learning_rate=1e-3, weight_decay=1e-4, per_batch=None),
     steps=500,

@@ -10,7 +10,9 @@ Both begin from pretrained weights (`ssljax.method.started`): SCAN from the enco
 neighbours a batch brings as "neighbor" (`ssljax.data.Neighbors`), SelfLabel from SCAN. Of several
 heads `predict` takes the one with the lowest loss; the authors measure it on held-out images, here
 it is a running mean. Where the authors stop when no image is sure, the loss is zero here.
-Strong views are `ImageView`s, not the authors' RandAugment with Cutout.
+Strong views are `ImageView`s, not the authors' RandAugment with Cutout. `standardize`, not the
+authors', puts batch norm before the heads: features of short runs have a large mean and little
+spread, and linear heads then divide them along whatever direction varies most.
 """
 
 from dataclasses import dataclass, replace
@@ -37,11 +39,13 @@ class _Classifier:
     encoder: Any = ResNet(depth=18, stem="cifar")
     classes: int = 10
     view: ImageView = _STRONG
+    standardize: bool = False
+    """Batch norm before the heads."""
 
     @property
     def _chain(self) -> dict[str, Any]:
-        heads = getattr(self, "heads", 1)
-        return {"encoder": self.encoder, "head": MLP(widths=(heads * self.classes,))}
+        width = getattr(self, "heads", 1) * self.classes
+        return {"encoder": self.encoder, "head": MLP(widths=(width,), input_norm=self.standardize)}
 
     def embed(self, state: State, batch: Batch) -> jax.Array:
         x = self.view.plain(batch["image"])

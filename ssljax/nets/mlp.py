@@ -30,6 +30,8 @@ class MLP(nn.Module):
     """Output width of each linear layer; the last is that of the head."""
     norm: bool = True
     """Batch norm after each hidden layer."""
+    input_norm: bool = False
+    """Batch norm before the first layer."""
     activation: Literal["relu", "gelu"] = "relu"
     """After the batch norm of each hidden layer; GELU is the exact one."""
     output_norm: bool = False
@@ -52,21 +54,26 @@ class MLP(nn.Module):
         if self.activation not in ("relu", "gelu"):
             raise ValueError(f"MLP has no activation {self.activation!r}: 'relu' or 'gelu'")
         dtype = jnp.dtype(self.dtype)
+
+        def norm(x: jax.Array, name: str, affine: bool = True) -> jax.Array:
+            return nn.BatchNorm(
+                use_running_average=not train,
+                momentum=0.9,
+                epsilon=1e-5,
+                use_scale=affine,
+                use_bias=affine,
+                dtype=dtype,
+                name=name,
+            )(x)
+
+        if self.input_norm:
+            x = norm(x, "bn_input")
         for i, width in enumerate(self.widths):
             last = i == len(self.widths) - 1
             bias = self.output_bias if last else self.hidden_bias
             x = nn.Dense(width, use_bias=bias, dtype=dtype, name=f"linear_{i}")(x)
             if self.output_norm if last else self.norm:
-                affine = self.output_affine or not last
-                x = nn.BatchNorm(
-                    use_running_average=not train,
-                    momentum=0.9,
-                    epsilon=1e-5,
-                    use_scale=affine,
-                    use_bias=affine,
-                    dtype=dtype,
-                    name=f"bn_{i}",
-                )(x)
+                x = norm(x, f"bn_{i}", self.output_affine or not last)
             if not last:
                 x = nn.relu(x) if self.activation == "relu" else nn.gelu(x, approximate=False)
         return x.astype(jnp.float32)

@@ -26,6 +26,6 @@ CASES = {
         ),
         images,
     ),
-    "scan": Case(SCAN(encoder=NET, classes=4, heads=2, view=VIEW), neighbors),
+    "scan": Case(SCAN(encoder=NET, classes=4, heads=2, view=VIEW, standardize=True), neighbors),
     "self_label": Case(SelfLabel(encoder=NET, classes=4, view=VIEW, threshold=0.26), images),
 }

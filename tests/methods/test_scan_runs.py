@@ -59,7 +59,7 @@ def test_scan_from_simclr_to_scores(tmp_path, capsys):
     module = load_file(FILES / "scan_cifar10.py")
     scan = small(module.EXPERIMENT, "--pretrained", str(tmp_path / "simclr"), "--neighbors", "5")
     assert type(scan) is module.Scan  # flags keep the class and its own fields
-    scan = replace(scan, method=replace(scan.method, heads=2))
+    scan = replace(scan, method=replace(scan.method, heads=2, standardize=True))
     dataset, _ = scan.load()
     table = np.load(tmp_path / "simclr" / "neighbors-2-5.npy")
     assert table.shape == (len(dataset), 6)
@@ -74,6 +74,7 @@ def test_scan_from_simclr_to_scores(tmp_path, capsys):
 
     module = load_file(FILES / "self_label_cifar10.py")
     own = small(module.EXPERIMENT, "--pretrained", str(tmp_path / "scan"))
+    own = replace(own, method=replace(own.method, standardize=True))
     dataset, _ = own.load()
     begun = own.build(dataset)
     begun = begun.refresh(runner.untrained(own, begun, dataset), dataset)

@@ -42,6 +42,12 @@ HIDDEN = {"linear_0/kernel", "linear_1/kernel", "bn_0/scale", "bn_0/bias"}
             HIDDEN | {"linear_0/bias", "bn_1/scale", "bn_1/bias"},
             {"bn_0", "bn_1"},
         ),
+        (
+            {"input_norm": True, "norm": False, "output_bias": False},
+            {"bn_input/scale", "bn_input/bias", "linear_0/kernel", "linear_0/bias"}
+            | {"linear_1/kernel"},
+            {"bn_input"},
+        ),
         (  # MoCo v2
             {"norm": False},
             {"linear_0/kernel", "linear_0/bias", "linear_1/kernel", "linear_1/bias"},
@@ -78,6 +84,17 @@ def test_training_equals_torch():
         # torch averages the unbiased variance, Flax the biased one
         biased = 0.9 + (theirs.running_var.numpy() - 0.9) * 15 / 16
         np.testing.assert_allclose(moved[ours]["var"], biased, rtol=1e-5)
+
+
+def test_the_norm_of_the_input_comes_first():
+    """A head behind it is that of standardized features, whatever their mean and spread."""
+    x = np.random.default_rng(0).normal(1.0, [0.5, 1.0, 3.0], size=(64, 3)).astype(np.float32)
+    plain, with_norm = MLP(widths=(4,)), MLP(widths=(4,), input_norm=True)
+    params, stats = nets.init(with_norm, jax.random.key(0), x)
+    y, _ = nets.apply(with_norm, params, stats, x, train=True)
+    standard = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
+    expected, _ = nets.apply(plain, {"linear_0": params["linear_0"]}, {}, standard, train=True)
+    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_refused():
