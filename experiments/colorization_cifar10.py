@@ -5,8 +5,13 @@
     ssljax train experiments/colorization_cifar10.py --method.form regression
 
 Bins, targets and weights are the paper's; optimizer Adam without weight decay as there (3e-5 for
-its batch of 40, here linearly more). The paper has no number for CIFAR-10; not measured yet. The
-report shows image, lightness, and the colours that the network gives it.
+its batch of 40, here linearly more). The paper has no number for CIFAR-10, and the full run has
+not been made. The report shows image, lightness, and the colours that the network gives it.
+
+What a CPU can do, 300 steps (0.8 epochs), 2026-11-29, one seed, last step: linear probe 37.6% and
+k-NN (k 200) 34.9% of the test images, random weights 27.9 and 22.8, pixels 41.4 and 30.9:
+--batch 128 --steps 300 --method.encoder.width 16 --method.encoder.dtype float32
+--optimizer.learning-rate 3e-4 --optimizer.warmup 30
 """
 
 from dataclasses import replace

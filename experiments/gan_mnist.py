@@ -5,7 +5,10 @@
     python experiments/gan_score.py RUN                                # Frechet distance
 
 Made for two CPU cores. No published number is claimed: the Frechet distance that gan_score.py
-prints is in the features of our own classifier, and not the FID of papers.
+prints is in the features of our own classifier, and not the FID of papers. With --steps 2000 on a
+shared CPU core, 2026-11-29, one seed, last step: 0.60 to the 10,000 test images, where as many
+training images have 0.01 and noise 914; the classifier (96.8% right on test images) finds all ten
+digits among the samples, the rarest with 7.0%, at a mean confidence of 0.68 (real ones 0.92).
 """
 
 from ssljax.experiment import Experiment

@@ -7,6 +7,11 @@ the predictor, the loss reaches its minimum of -1, the embeddings become one poi
 that of chance. The curves of `loss` and `embedding_std` in comparison.html show it: a spread of
 1/sqrt(128) = 0.088 is even, 0 is a point.
 
+Measured on a shared CPU core, 2026-11-29, one seed, last step, 600 steps: as published the loss is
+-0.787, the spread 0.076 and the linear probe 81.0% (random weights 76.1). Without the predictor,
+the stop-gradient or both the loss is -0.9997 and the spread 0.002 in all three: collapsed, and the
+linear probe is below random weights (72.9, 64.4 and 73.1%).
+
 The projector has no batch norm on its output, unlike the published one: with it, short runs without
 the stop-gradient fell onto few directions and not yet onto a point. Probes see the encoder below
 the projector, whose gradient vanishes with the collapse: they may stay well above chance. The
