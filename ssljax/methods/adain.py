@@ -4,12 +4,15 @@ Huang, Belongie, "Arbitrary Style Transfer in Real-time with Adaptive Instance N
 arXiv:1703.06868.
 
     t = AdaIN(f(c), f(s)),   g = decoder(t)
-    L = |f(g) - t|^2 + w sum over levels of [ |mean(f_l(g)) - mean(f_l(s))|^2 + |std ... |^2 ]
+    L = |f(g) - t|^2 / u_L
+        + w sum over levels l of [ |mean(f_l(g)) - mean(f_l(s))|^2 + |std ... |^2 ] / u_l
         + |decoder(f(c)) - c|^2 + |decoder(f(s)) - s|^2
 
 Content c and style s are two images of the batch, unpaired. Differs from the paper: f is VGG-19,
 trained with labels, there; here encoder and decoder are trained together by the last two terms,
-without labels, and in the first two f is a constant.
+without labels, and in the first two f is a constant. Its maps may then have any size, where those
+of VGG are all alike, and so distances of level l are in units of u_l, the mean variance of its maps
+over space: otherwise the largest level drowns the content.
 """
 
 from dataclasses import dataclass
@@ -20,7 +23,7 @@ import jax.numpy as jnp
 import optax
 
 from ssljax import nets
-from ssljax.losses.style import adain, moment_distance
+from ssljax.losses.style import adain, moment_distance, moments
 from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
 from ssljax.nets import StyleDecoder, StyleEncoder
 from ssljax.views import ImageView, plain_only, view_batch
@@ -36,7 +39,7 @@ class AdaIN:
     """View of the image that keeps its content."""
     style: Any = plain_only(size=32)
     """View of the image that gives the style, the next one in the batch."""
-    style_weight: float = 10.0
+    style_weight: float = 1.0
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         k1, k2 = jax.random.split(key)
@@ -59,10 +62,12 @@ class AdaIN:
 
         fixed, maps = jax.lax.stop_gradient((params["encoder"], maps))
         of_c, of_s = zip(*(jnp.split(level, 2) for level in maps), strict=True)
+        units = [jnp.mean(moments(level)[1] ** 2) for level in maps]
         t = adain(of_c[-1], of_s[-1])
         of_g = self._levels(fixed, self._draw(params["decoder"], t))
-        content = jnp.mean((of_g[-1] - t) ** 2)
-        style = sum(moment_distance(a, b) for a, b in zip(of_g, of_s, strict=True))
+        content = jnp.mean((of_g[-1] - t) ** 2) / units[-1]
+        distances = [moment_distance(a, b) for a, b in zip(of_g, of_s, strict=True)]
+        style = sum(distance / unit for distance, unit in zip(distances, units, strict=True))
         metrics = {"reconstruction": reconstruction, "content": content, "style": style}
         return reconstruction + content + self.style_weight * style, (extra, metrics)
 
