@@ -5,7 +5,10 @@
     ssljax train experiments/inpainting_cifar10.py --method.adversarial 0.001      # sharper
     python experiments/inpainting_score.py RUN          # PSNR and SSIM, beside simple fillings
 
-No published number is claimed: the paper's are of 227x227 images of ImageNet and Paris StreetView.
+With --steps 400 on a shared CPU core, 2026-11-29, one seed, last step, 2,000 test images: PSNR of
+the hole 16.75 dB, SSIM of the image 0.653; OpenCV's Telea 15.74 and 0.636, the mean colour of the
+image 13.42 and 0.480, that of the data 13.18 and 0.461. No published number is claimed: the paper's
+are of 227x227 images of ImageNet and Paris StreetView.
 """
 
 from ssljax.experiment import Experiment
