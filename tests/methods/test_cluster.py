@@ -145,8 +145,10 @@ def test_scan_adds_its_heads():
     method = CASES["scan"].method
     rows = neighbors()
     params, extra = method.init(KEY, rows)
-    half = jax.tree.map(lambda w: w[..., :4], params["head"])
-    params["head"] = jax.tree.map(lambda w: jnp.concatenate([w, w], axis=-1), half)
+    last = jax.tree.map(lambda w: w[..., :4], params["head"]["linear_0"])
+    half = params["head"] | {"linear_0": last}
+    both = jax.tree.map(lambda w: jnp.concatenate([w, w], axis=-1), last)
+    params["head"] = params["head"] | {"linear_0": both}
     one = dataclasses.replace(method, heads=1)
     value, (after, metrics) = method.loss(params, extra, rows, KEY)
     single = {"stats": extra["stats"], "score": jnp.zeros(1)}
