@@ -5,7 +5,6 @@
 Each run: 600 steps of batch 128 on the 60,000 training images without labels, one network for all
 convolutional methods and one small ViT for those that need tokens; then k-NN, linear and few-shot
 probes on the 10,000 test images, beside the same network with random weights and raw pixels. The
-rate is 2e-3, and 5e-4 for the ViT, which hardly learns at more; no other setting was tuned. The
 budget is far below any paper's: the numbers say that a method works, not which one is best.
 """
 
@@ -101,11 +100,6 @@ def small(method: Any, *, learning_rate: float = 2e-3) -> Experiment:
     )
 
 
-def tokens(method: Any) -> Experiment:
-    """The same for a ViT, at a rate that suits it."""
-    return small(method, learning_rate=5e-4)
-
-
 _HEAD = MLP(widths=(128, 64))
 _PLAIN = MLP(widths=(128, 64), output_bias=False)
 # Two crops of 28 pixels, and for some methods two more of 16: in so few steps those help little.
@@ -186,11 +180,9 @@ SWEEP = {
             **_TEACHER,
         )
     ),
-    "ibot": tokens(
-        IBOT(encoder=_MASKED_VIT, head=_DINO_HEAD, crops=_CROPS, smallest=4, **_TEACHER)
-    ),
-    "dinov2": tokens(DINOv2(encoder=_MASKED_VIT, head=_DINO_HEAD, crops=_CROPS, **_TEACHER)),
-    "msn": tokens(
+    "ibot": small(IBOT(encoder=_MASKED_VIT, head=_DINO_HEAD, crops=_CROPS, smallest=4, **_TEACHER)),
+    "dinov2": small(DINOv2(encoder=_MASKED_VIT, head=_DINO_HEAD, crops=_CROPS, **_TEACHER)),
+    "msn": small(
         MSN(
             encoder=VIT.clone(any_size=True),
             projector=MLP(widths=(128, 128, 64), activation="gelu"),
@@ -202,12 +194,12 @@ SWEEP = {
     "lejepa": small(
         LeJEPA(encoder=CONV, projector=MLP(widths=(128, 128, 16)), crops=_CROPS, slices=256)
     ),
-    "mae": tokens(MAE(encoder=_SINCOS, decoder=_DECODER, view=VIEW)),
-    "simmim": tokens(SimMIM(encoder=_TOKEN, view=VIEW, square=4)),
-    "ijepa": tokens(
+    "mae": small(MAE(encoder=_SINCOS, decoder=_DECODER, view=VIEW)),
+    "simmim": small(SimMIM(encoder=_TOKEN, view=VIEW, square=4)),
+    "ijepa": small(
         IJEPA(encoder=_SINCOS, predictor=_DECODER, view=VIEW, context=0.5, tau=0.98),
     ),
-    "data2vec": tokens(
+    "data2vec": small(
         Data2Vec(encoder=_TOKEN, view=VIEW, hidden=30, smallest=4, top=2, tau=0.99, tau_start=0.99)
     ),
     "deepcluster": replace(

@@ -25,6 +25,6 @@ METHOD = MAE(
 )
 
 SWEEP = {
-    f"ratio{ratio:g}": SMALL.tokens(replace(METHOD, ratio=ratio))
+    f"ratio{ratio:g}": SMALL.small(replace(METHOD, ratio=ratio))
     for ratio in (0.1, 0.25, 0.5, 0.75, 0.9)
 }
