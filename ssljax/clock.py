@@ -19,8 +19,8 @@ import numpy as np
 log = logging.getLogger("ssljax")
 
 SLOW = 10.0
-"""A step, or a call of several, that takes so many times the median is reported, once it has taken a
-second.
+"""A step, or a call of several, that takes so many times the median is reported, once it has taken
+a second.
 """
 _KNOWN = 20  # calls before the usual is known
 
