@@ -4,7 +4,9 @@
     ssljax train experiments/bert_multi30k.py --data "text:PATH/multi30k/*.de.gz"    # German
 
 The network and the budget of `bert_sst2.py`, one caption a row, 29,000 of them. Masked accuracy is
-that on the validation captions, beside that of always guessing the most frequent token.
+that on the 1,000 test captions, beside that of always guessing the most frequent token. Measured on
+English on a shared CPU core, 2026-11-29, one seed, last step, 600 steps: 24.6% (10.9%), loss 4.76
+nats (5.73 by the frequencies of the tokens).
 """
 
 from dataclasses import replace

@@ -6,6 +6,10 @@ The data is a folder or a zip in the layout of Pascal VOC; every annotated cell 
 48x48, and the split is by picture. A small ResNet-18 learns SimCLR on all cells without labels
 first. 85% of the cells are red: the F1 that results.json holds says more than accuracy, and the
 greedy choice takes equally many of each class, which is not how the classes are spread.
+
+Measured on a shared CPU core, 2026-11-29, three seeds, last round and last step, percent:
+supervised 97.2 ± 1.2, self-trained 97.1 ± 1.6, fully supervised 98.8 ± 0.4, mean macro F1 92.9,
+93.5 and 95.8: no help. Pseudo-labels 98.0, 98.2 and 96.7% right on 7, 13 and 20% of the pool.
 """
 
 from ssljax.data import Crops
