@@ -63,15 +63,16 @@ class FeatureInput:
 
 @dataclass(frozen=True, kw_only=True)
 class TokenInput:
-    """ "tokens" and "segments" int [B, L], tokens left out at random in training -> both."""
+    """ "tokens" and "segments" int [B, L], tokens left out at random in training -> both
+    by name, for a `Bert`."""
 
     drop: float = 0.0
     """Probability of replacing a token by `unknown`."""
     unknown: int = 1
 
-    def __call__(self, batch: Batch, key: jax.Array | None) -> tuple[jax.Array, jax.Array]:
+    def __call__(self, batch: Batch, key: jax.Array | None) -> dict[str, jax.Array]:
         tokens, segments = batch["tokens"], batch["segments"]
         if key is not None and self.drop:
             hidden = jax.random.bernoulli(key, self.drop, tokens.shape) & (segments > 0)
             tokens = jnp.where(hidden, self.unknown, tokens)
-        return tokens, segments
+        return {"tokens": tokens, "segments": segments}

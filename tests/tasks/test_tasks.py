@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssljax.nets import LSTM, MLP
+from ssljax.nets import LSTM, MLP, Bert
 from ssljax.tasks import AnyOf, FeatureInput, OneOf, SeriesInput, Task, TokenInput, Value
 
 rng = np.random.default_rng(0)
@@ -105,8 +105,24 @@ def test_inputs_are_still_without_a_key():
     assert np.all(np.asarray(x)[~steps] == 0) and np.std(np.asarray(x)[steps]) > 0
     np.testing.assert_array_equal(SeriesInput(noise=0.1)(series, None)[0][1], 1)
     tokens = {"tokens": np.full((4, 100), 7), "segments": np.tile(np.arange(100) < 60, (4, 1))}
-    x, _ = TokenInput(drop=0.5, unknown=1)(tokens, jax.random.key(0))
+    x = TokenInput(drop=0.5, unknown=1)(tokens, jax.random.key(0))["tokens"]
     assert set(np.unique(x[:, :60])) == {1, 7} and np.all(np.asarray(x)[:, 60:] == 7)
+
+
+def test_text_is_read_by_a_bert():
+    """The network takes what the input gives, and padding changes nothing."""
+    net = Bert(vocab=12, width=8, depth=1, heads=2, hidden=16, length=6, dropout=0.0)
+    net = net.clone(attention_dropout=0.0)
+    task = Task(inputs=TokenInput(drop=0.2), encoder=net, target=OneOf(classes=3), dropout=0.1)
+    segments = np.tile(np.arange(6) < 4, (5, 1)).astype(np.int32)
+    batch = {"tokens": rng.integers(2, 12, (5, 6)).astype(np.int32), "segments": segments}
+    params, stats = task.init(jax.random.key(0), batch)
+    y, _ = task.outputs(params, stats, batch, key=jax.random.key(1), train=True)
+    assert y.shape == (5, 3)
+    other = batch | {"tokens": np.where(segments > 0, batch["tokens"], 3)}
+    features = [task.features(params, stats, b) for b in (batch, other)]
+    assert features[0].shape == (5, 8)
+    np.testing.assert_allclose(*features, atol=1e-6)
 
 
 def test_a_task_is_still_without_a_key_and_noisy_with_one():
