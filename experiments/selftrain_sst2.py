@@ -6,6 +6,10 @@
 4 layers, 128 wide, that of `bert_sst2.py`: masked words of the 6,920 training sentences first, then
 rounds in which the network labels all of them, keeps the surest of each class, 500 more a round,
 and learns anew from those and the true labels, half of each batch. Words are left out at random.
+
+Measured with --few 100 on a shared CPU core, 2026-11-29, three seeds, last round and last step,
+percent: supervised 59.4 ± 1.0, self-trained 58.6 ± 0.4, fully supervised 71.2 ± 1.5: no help.
+Pseudo-labels 71.3 and 68.2% right on 15 and 30% of the pool. 10 of each class have not been run.
 """
 
 from pathlib import Path
