@@ -9,6 +9,8 @@ A small network of four convolutions, far from the published WRN-28-2 and 2^20 s
 neighbours in the features of the last network, whose first one is SimCLR's, and trains a fresh
 student from SimCLR's weights on the surest of each class and on the true labels, half of each
 batch.
+
+Not measured yet.
 """
 
 from ssljax.experiment import Experiment

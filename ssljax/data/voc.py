@@ -6,10 +6,10 @@
 The layout may lie in a folder of the zip. Without ImageSets everything is the training split.
 """
 
-import io
 import logging
 import zipfile
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal, NamedTuple
 from xml.etree import ElementTree
@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import Arrays, Rows, Spec, check_corrupt
+from ssljax.data.dataset import READ_ERRORS, Arrays, Rows, Spec, check_corrupt
 from ssljax.data.folder import list_files
 from ssljax.data.images import Images
 from ssljax.data.split_names import SPLITS, normal
@@ -35,7 +35,7 @@ class Annotated(NamedTuple):
 
 
 class Voc:
-    """A folder or a zip in that layout. Only its annotations are read at first."""
+    """A folder or a zip in that layout, of which only the lists of splits are read at first."""
 
     def __init__(self, spec: str) -> None:
         """Raises: ValueError or FileNotFoundError where `spec` is none."""
@@ -58,24 +58,23 @@ class Voc:
             for name, f in lists.items()
             if normal(name) in SPLITS
         } or {"train": sorted(xml)}
-        self._xml, self.skipped = xml, []
-        self._boxes = {
-            split: [a for name in names if (a := self._annotated(name)) is not None]
-            for split, names in self._of.items()
-        }
-        check_corrupt(self.skipped, sum(map(len, self._of.values())))
-        if self.skipped:
-            log.warning("left out %s", "; ".join(self.skipped[:10]))
-        found = {n for rows in self._boxes.values() for a in rows for n in a.names}
-        self.classes = tuple(sorted(found))
+        self._xml = xml
 
     def splits(self) -> tuple[str, ...]:
         """Those of train, validation and test that are there."""
-        return tuple(s for s in SPLITS if s in self._boxes)
+        return tuple(s for s in SPLITS if s in self._of)
+
+    @property
+    def classes(self) -> tuple[str, ...]:
+        """Names of the objects of all splits, sorted."""
+        return tuple(sorted({n for rows in self._boxes.values() for a in rows for n in a.names}))
 
     def split(self, name: str) -> list[Annotated]:
-        """The pictures of a split. Raises: ValueError where there is none of that name."""
-        if normal(name) not in self._boxes:
+        """The pictures of a split.
+
+        Raises: ValueError where there is none of that name, or too many annotations are broken.
+        """
+        if normal(name) not in self._of:
             raise ValueError(
                 f"voc:{self.place} has no split {name!r}, but {', '.join(self.splits())}"
             )
@@ -85,8 +84,23 @@ class Voc:
         """The bytes of a file."""
         return self._zip.read(file) if self._zip else (self.place / file).read_bytes()
 
-    def _annotated(self, name: str) -> Annotated | None:
-        """None, and an entry in `skipped`, where something is missing or broken."""
+    @cached_property
+    def _boxes(self) -> dict[str, list[Annotated]]:
+        found, skipped = {}, []
+        for split, names in self._of.items():
+            found[split] = []
+            for name in names:
+                try:
+                    found[split].append(self._annotated(name))
+                except CorruptExample as error:
+                    skipped.append(str(error))
+        check_corrupt(skipped, sum(map(len, self._of.values())))
+        if skipped:
+            log.warning("left out %d annotation(s): %s", len(skipped), "; ".join(skipped[:10]))
+        return found
+
+    def _annotated(self, name: str) -> Annotated:
+        """Raises: CorruptExample where something is missing or broken."""
         try:
             tree = ElementTree.fromstring(self.read(self._xml[name]))
             boxes, names = [], []
@@ -99,10 +113,9 @@ class Voc:
                 boxes.append((left - 1, top - 1, right, bottom))
                 names.append(str(thing.findtext("name")))
             file = self._pictures[name]
-        except (KeyError, TypeError, ValueError, ElementTree.ParseError) as error:
+        except (KeyError, TypeError, ValueError, ElementTree.ParseError, *READ_ERRORS) as error:
             what = f"no file for {error}" if isinstance(error, KeyError) else str(error)
-            self.skipped.append(f"{self.place}: {name}: {what}")
-            return None
+            raise CorruptExample(f"{self.place}/{name}", what) from error
         return Annotated(file, np.array(boxes, np.float64).reshape(-1, 4), tuple(names))
 
 
@@ -148,7 +161,7 @@ class Crops:
         for picture in pictures:
             try:
                 cut = self._cut(voc.read(picture.file), picture)
-            except CorruptExample as error:
+            except (CorruptExample, *READ_ERRORS) as error:
                 skipped.append(str(error))
                 continue
             images += [image for image, _ in cut]
@@ -171,12 +184,8 @@ class Crops:
 
     def _cut(self, data: bytes, picture: Annotated) -> list[tuple[np.ndarray, str]]:
         """Squares around the objects, moved into the picture where they stick out."""
-        try:
-            image = Image.open(io.BytesIO(data))
-            image.load()
-        except Exception as error:  # Pillow's decoders raise nearly anything on broken files
-            raise CorruptExample(picture.file, str(error) or type(error).__name__) from error
-        image = image.convert("L" if self.channels == 1 else "RGB")
+        pixels = Images(channels=self.channels)(data, picture.file)
+        image = Image.fromarray(pixels[..., 0] if self.channels == 1 else pixels)
         found = []
         for box, name in zip(picture.boxes, picture.names, strict=True):
             square = enclosing(box, image.size, margin=self.margin)

@@ -60,6 +60,18 @@ def test_a_crop_is_the_pixels_of_its_box(tmp_path):
     assert other.labels().tolist() == [2]
 
 
+def test_a_grey_crop_is_resized_as_pillow_does_it(tmp_path):
+    """Half the size, of a square that a margin makes larger than the box; at its border the filter
+    sees what lies around it, too."""
+    write(tmp_path, FILES)
+    found = Crops(size=12, margin=0.25, channels=1).load(f"voc:{tmp_path}")
+    grey = Image.fromarray(PICTURE).convert("L").crop((6, 1, 30, 25))
+    expected = np.asarray(grey.resize((12, 12), Image.Resampling.BICUBIC))
+    image = found.take(np.arange(1))["image"][0, ..., 0]
+    np.testing.assert_array_equal(image[2:-2, 2:-2], expected[2:-2, 2:-2])
+    assert not np.array_equal(image, expected)
+
+
 def test_a_zip_with_a_folder_is_the_same(tmp_path):
     write(tmp_path / "x", FILES)
     with zipfile.ZipFile(tmp_path / "x.zip", "w") as archive:

@@ -313,6 +313,47 @@ def test_the_style_loss_trains_the_decoder_only():
     assert np.abs(light["encoder"]["conv1"]["kernel"]).max() > 1e-6
 
 
+def test_the_style_loss_in_float64():
+    """The whole loss from the maps and pictures of the networks, each level in units of the mean
+    variance of its maps, so that maps ten times as large change nothing."""
+    method = replace(CASES["adain"].method, style_weight=3.0)
+    _, state = start(method)
+    k1, k2 = jax.random.split(KEY)
+    image = BATCH["image"]
+    c = np.asarray(view_batch(method.content, k1, image))
+    s = np.asarray(view_batch(method.style, k2, np.roll(image, 1, axis=0)))
+
+    def levels(x):
+        maps = nets.apply(
+            method.encoder, state.params["encoder"], {}, x, train=True, method="levels"
+        )
+        return [np.asarray(m, np.float64) for m in maps[0]]
+
+    def draw(maps):
+        drawn = nets.apply(method.decoder, state.params["decoder"], {}, maps, train=True)[0]
+        return np.asarray(drawn, np.float64)
+
+    def moments(x):
+        return x.mean((1, 2), keepdims=True), np.sqrt(x.var((1, 2), keepdims=True) + 1e-5)
+
+    of_c, of_s = levels(c), levels(s)
+    (mean_c, std_c), (mean_s, std_s) = moments(of_c[-1]), moments(of_s[-1])
+    t = std_s * (of_c[-1] - mean_c) / std_c + mean_s
+    of_g = levels(draw(t.astype(np.float32)))
+    content, style = 0.0, 0.0
+    for a, b, of in zip(of_g, of_s, of_c, strict=True):
+        unit = np.mean(moments(np.concatenate([of, b]))[1] ** 2)
+        content = np.mean((a - t) ** 2) / unit if a.shape == t.shape else content
+        style += sum(np.mean((p - q) ** 2) for p, q in zip(moments(a), moments(b))) / unit
+    seen = np.concatenate([c, s])
+    drawn = draw(np.concatenate([of_c[-1], of_s[-1]]).astype(np.float32))
+    reconstruction = np.mean((drawn - seen) ** 2)
+    value, (_, metrics) = method.loss(state.params, state.extra, BATCH, KEY)
+    np.testing.assert_allclose(metrics["content"], content, rtol=1e-5)
+    np.testing.assert_allclose(metrics["style"], style, rtol=1e-5)
+    np.testing.assert_allclose(value, reconstruction + content + 3 * style, rtol=1e-5)
+
+
 def test_a_style_is_all_that_is_taken_from_the_other_image():
     """Style with its pixels shuffled in blocks has nearly the same moments; content does not."""
     method = CASES["adain"].method

@@ -89,12 +89,17 @@ def test_training_equals_torch():
 def test_the_norm_of_the_input_comes_first():
     """A head behind it is that of standardized features, whatever their mean and spread."""
     x = np.random.default_rng(0).normal(1.0, [0.5, 1.0, 3.0], size=(64, 3)).astype(np.float32)
-    plain, with_norm = MLP(widths=(4,)), MLP(widths=(4,), input_norm=True)
-    params, stats = nets.init(with_norm, jax.random.key(0), x)
-    y, _ = nets.apply(with_norm, params, stats, x, train=True)
-    standard = (x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5)
-    expected, _ = nets.apply(plain, {"linear_0": params["linear_0"]}, {}, standard, train=True)
-    np.testing.assert_allclose(y, expected, rtol=1e-4, atol=1e-4)
+    module = MLP(widths=(4,), input_norm=True)
+    params, stats = nets.init(module, jax.random.key(0), x)
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda a: rng.normal(size=a.shape).astype(np.float32), params)
+    with jax.default_matmul_precision("highest"):
+        y, _ = nets.apply(module, params, stats, x, train=True)
+    wide = x.astype(np.float64)
+    standard = (wide - wide.mean(0)) / np.sqrt(wide.var(0) + 1e-5)
+    standard = standard * params["bn_input"]["scale"] + params["bn_input"]["bias"]
+    expected = standard @ params["linear_0"]["kernel"] + params["linear_0"]["bias"]
+    np.testing.assert_allclose(y, expected, rtol=1e-5, atol=1e-5)
 
 
 def test_refused():
