@@ -414,7 +414,8 @@ def _profile(arguments: list[str]) -> None:
 def _sweep(arguments: list[str]) -> None:
     parser = _parser(
         "sweep",
-        "Runs every experiment of a file that defines SWEEP = {name: Experiment, ...}, skips those "
+        "Runs every experiment of a file that defines SWEEP = {name: Experiment, ...}, or of "
+        "SelfTraining, skips those "
         "that are finished, and ends with one table and one plot. Any field of the experiments is "
         "a flag that holds for all of them: --data parquet:PATH --steps 200.",
     )

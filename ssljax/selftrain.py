@@ -58,6 +58,8 @@ class SelfTraining:
     pretrain: Experiment | None = None
     """Pretraining without labels, on `data` and by `reader` of this run, whatever it says itself;
     every network starts from its encoder."""
+    begin: str | None = None
+    """In place of that, the folder of a finished run of pretraining."""
     seeds: tuple[int, ...] = (0, 1, 2)
     test_fraction: float = 0.2
     """Share held out for testing, for data without a test split."""
@@ -135,7 +137,6 @@ def _one(
         truth=truth,
         held=held,
         names=pool.classes,
-        provenance=type(config.rounds.generate).__name__,
         seed=seed,
     )
     found = {"seed": seed, "labels": len(given), "ended": ended, "rounds": rows}
@@ -179,14 +180,20 @@ def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
     last = max(len(s["rounds"]) for s in seeds)
     found["quality_by_round"] = []
     for r in range(1, last):
-        here = [
-            s["rounds"][r] for s in seeds if len(s["rounds"]) > r and "quality" in s["rounds"][r]
-        ]
+        here = [s["rounds"][r] for s in seeds if len(s["rounds"]) > r]
+        estimated = not any("quality" in h for h in here)  # the truth is unknown: by the hold-out
+        kind = "estimate" if estimated else "quality"
+        here = [h for h in here if kind in h]
         if here:
-            key = "accuracy" if "accuracy" in here[0]["quality"] else "r2"
-            labels = _spread([h["quality"][key] for h in here])
-            coverage = _spread([h["coverage"] for h in here])
-            found["quality_by_round"].append({"round": r, "labels": labels, "coverage": coverage})
+            first = "accuracy" if "accuracy" in here[0][kind] else "r2"
+            names = {"labels": first, "precision": "precision", "recall": "recall", "f1": "f1"}
+            row = {
+                k: _spread([h[kind][n] for h in here])
+                for k, n in names.items()
+                if n in here[0][kind]
+            }
+            row |= {"round": r, "coverage": _spread([h["coverage"] for h in here])}
+            found["quality_by_round"].append(row | {"estimated": estimated})
     if {"supervised", "full"} <= found.keys():
         means = (found[k]["mean"] for k in ("supervised", "self_trained", "full"))
         found["gap_closed"] = quality.gap_closed(*means)
@@ -206,7 +213,10 @@ def table(results: dict[str, Any]) -> str:
             lines.append(f"  {name:30} {percent(results[key])}")
     for row in results["quality_by_round"]:
         name = f"pseudo-labels of round {row['round']}"
-        lines.append(f"  {name:30} {percent(row['labels'])} right, of {percent(row['coverage'])}")
+        said = f"{percent(row['labels'])} right, of {percent(row['coverage'])}"
+        if "f1" in row:
+            said += "".join(f", {k} {percent(row[k])}" for k in ("precision", "recall", "f1"))
+        lines.append(f"  {name:30} {said}{' (estimated)' if row['estimated'] else ''}")
     gap = results.get("gap_closed")
     if gap is not None:
         lines.append(f"  {'gap closed':30} {100 * gap:.0f}%")
@@ -352,15 +362,14 @@ def truth_of(data: Arrays) -> np.ndarray | None:
 def without_labels(data: Arrays) -> Arrays:
     """The same examples, of which nothing but the inputs is known."""
     rows = data.take(np.arange(len(data)))
-    hidden = Arrays({k: v for k, v in rows.items() if k not in ("label", "value", "index")})
-    hidden.classes = data.classes
-    return hidden
+    kept = {k: v for k, v in rows.items() if k not in ("label", "value", "index")}
+    return Arrays(kept, classes=data.classes, readable=data.readable)
 
 
 def _part(data: Arrays, index: np.ndarray) -> Arrays:
     rows = data.take(index)
     rows.pop("index")
-    return Arrays(rows, classes=data.classes)
+    return Arrays(rows, classes=data.classes, readable=data.readable)
 
 
 def _given(
@@ -415,12 +424,19 @@ def _split(given: Labels, holdout: float, seed: int) -> tuple[Labels, Labels | N
 
 def _pretrained(config: SelfTraining, folder: Path) -> Any:
     """({"encoder": params}, {"encoder": stats}) to start from, or None."""
-    if config.pretrain is None:
+    if config.begin is not None:
+        if config.pretrain is not None:
+            raise ValueError("begin and pretrain both name a pretraining: keep one of them")
+        place = Path(config.begin)
+    elif config.pretrain is not None:
+        place = folder / "pretrained"
+        first = dataclasses.replace(config.pretrain, data=config.data, reader=config.reader)
+        if not (place / "results.json").exists() and not run(first, place)["finished"]:
+            raise KeyboardInterrupt(
+                "stopped by a signal while pretraining; the same command goes on"
+            )
+    else:
         return None
-    place = folder / "pretrained"
-    first = dataclasses.replace(config.pretrain, data=config.data, reader=config.reader)
-    if not (place / "results.json").exists() and not run(first, place)["finished"]:
-        raise KeyboardInterrupt("stopped by a signal while pretraining; the same command goes on")
     _, method, state, _, _ = load_run(place)
     params, stats = method.backbone(state)
     return {"encoder": params}, {"encoder": stats}
@@ -438,6 +454,9 @@ def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
     if found:
         arrays["mistakes"] = np.array(found, np.float64)
         arrays["names"] = np.array(pool.classes)
-        if "image" in pool.spec:
-            arrays["images"] = pool.take(np.array([int(m[0]) for m in found]))["image"]
+        rows = pool.take(np.array([int(m[0]) for m in found]))
+        if "image" in rows:
+            arrays["images"] = rows["image"]
+        elif pool.readable is not None:
+            arrays["texts"] = np.array(pool.readable(rows))
     np.savez_compressed(folder / "report.npz", **arrays)

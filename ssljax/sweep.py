@@ -1,7 +1,8 @@
 """A sweep: the experiments of one file, run one by one, and what they say together.
 
-The file defines SWEEP = {name: Experiment, ...} and may define AXIS, the field that goes along x in
-the plot (by default the one in which the experiments differ). In the folder of the sweep:
+The file defines SWEEP = {name: Experiment, ...}, or {name: SelfTraining, ...}, and may define AXIS,
+the field that goes along x in the plot (by default the one in which the experiments differ). In the
+folder of the sweep:
 
     NAME/           the run folder of each experiment; error.txt where it failed
     sweep.txt, sweep.csv, sweep.json    one table: for people, for spreadsheets, for programs
@@ -21,6 +22,7 @@ import jax
 
 from ssljax import probes, record, report
 from ssljax.experiment import Experiment, run
+from ssljax.selftrain import SelfTraining, percent, run_self_training
 
 # What sweep.txt shows of the trained encoder, where it was measured; sweep.csv has all numbers.
 _COLUMNS = (
@@ -28,18 +30,24 @@ _COLUMNS = (
     *("linear_offline", "knn20_t0.07", "knn200_t0.1", "linear_1shot", "linear_10shot"),
     *("kmeans_accuracy", "rankme", "lidar", "feature_std"),
 )
+_ROUNDS = (
+    *("supervised", "self_trained", "full", "pseudo.labels", "pseudo.precision", "pseudo.recall"),
+    *("pseudo.f1", "pseudo.coverage"),
+)
 
 
-def load_sweep(path: str) -> tuple[dict[str, Experiment], str | None]:
+def load_sweep(path: str) -> tuple[dict[str, Any], str | None]:
     """(SWEEP, AXIS or None) of a file. Raises ValueError where it has no such thing."""
     module = record.load_file(path)
     experiments = getattr(module, "SWEEP", None)
     if not isinstance(experiments, dict) or not experiments:
         raise ValueError(f"{path} does not define SWEEP = {{name: Experiment(...), ...}}")
+    first = next(iter(experiments.values()))
+    kind = SelfTraining if isinstance(first, SelfTraining) else Experiment
     for name, experiment in experiments.items():
-        if not isinstance(experiment, Experiment):
+        if not isinstance(experiment, kind):
             raise ValueError(
-                f"{path}: SWEEP[{name!r}] is {type(experiment).__name__}, no Experiment"
+                f"{path}: SWEEP[{name!r}] is {type(experiment).__name__}, no {kind.__name__}"
             )
         if Path(name).name != name or name in ("", ".", ".."):
             raise ValueError(f"{path}: SWEEP has the name {name!r}, which names no folder")
@@ -47,7 +55,7 @@ def load_sweep(path: str) -> tuple[dict[str, Experiment], str | None]:
 
 
 def run_sweep(
-    experiments: dict[str, Experiment],
+    experiments: dict[str, Any],
     folder: Path,
     *,
     index: int | None = None,
@@ -75,7 +83,7 @@ def run_sweep(
         say(f"{name}: {folder / name}")
         error = folder / name / "error.txt"
         try:
-            done = run(experiments[name], folder / name)["finished"]
+            done = _run(experiments[name], folder / name)
         except Exception as caught:
             if jax.process_count() > 1:  # the other hosts are still in it
                 raise
@@ -91,8 +99,19 @@ def run_sweep(
     return True
 
 
+def _run(experiment: Any, folder: Path) -> bool:
+    """Whether it was finished."""
+    if isinstance(experiment, Experiment):
+        return run(experiment, folder)["finished"]
+    try:
+        run_self_training(experiment, folder)
+    except KeyboardInterrupt:  # a signal, after which the state is saved
+        return False
+    return True
+
+
 def summarize(
-    experiments: dict[str, Experiment], folder: Path, *, axis: str | None = None
+    experiments: dict[str, Any], folder: Path, *, axis: str | None = None
 ) -> tuple[str, list[str]]:
     """Writes table and plot of what there is so far.
 
@@ -100,13 +119,17 @@ def summarize(
     """
     status = {name: _status(folder / name) for name in experiments}
     finished = [folder / name for name in experiments if status[name] == "finished"]
-    fields = report.differing(finished) if finished else {}
+    rounds = isinstance(next(iter(experiments.values())), SelfTraining)
+    fields = report.differing(finished) if finished and not rounds else {}
     rows = []
     for name in experiments:
         row: dict[str, Any] = {"run": name, "status": status[name]}
         if status[name] == "finished":
-            place = [path.name for path in finished].index(name)
             results = json.loads((folder / name / "results.json").read_text())
+        if status[name] == "finished" and rounds:
+            row |= _numbers(results)
+        elif status[name] == "finished":
+            place = [path.name for path in finished].index(name)
             row |= {field: values[place] for field, values in fields.items()}
             row |= {
                 f"{encoder}.{key}": value
@@ -116,7 +139,7 @@ def summarize(
             row["seconds.training"] = results["seconds"]["training"]
             row["hardware"] = results["hardware"]
         rows.append(row)
-    text = _text(rows, list(fields), axis)
+    text = _rounds_text(rows) if rounds else _text(rows, list(fields), axis)
     failed = [name for name in experiments if status[name] == "failed"]
     for name in failed:
         last = (folder / name / "error.txt").read_text().strip().splitlines()[-1]
@@ -129,10 +152,33 @@ def summarize(
     _write(folder / "sweep.txt", text + "\n")
     _write(folder / "sweep.csv", table.getvalue())
     _write(folder / "sweep.json", json.dumps(rows, indent=2) + "\n")
-    if finished:
+    if finished and rounds:
+        report.write_self_trainings(finished, folder)
+    elif finished:
         report.write_overview(finished, folder / "sweep.png", axis=axis)
         report.write_comparison(finished, folder / "comparison.html", axis=axis)
     return text, failed
+
+
+def _numbers(results: dict[str, Any]) -> dict[str, Any]:
+    """The columns of a run of self-training: means and spreads over seeds, of the last round."""
+    last = (results["quality_by_round"] or [{}])[-1]
+    spreads = {k: results[k] for k in ("supervised", "self_trained", "full") if k in results}
+    spreads |= {f"pseudo.{k}": v for k, v in last.items() if isinstance(v, dict)}
+    row = {k: v["mean"] for k, v in spreads.items()}
+    row |= {f"{k}_std": v["std"] for k, v in spreads.items()}
+    return row | {"gap_closed": results.get("gap_closed"), "hardware": results["hardware"]}
+
+
+def _rounds_text(rows: list[dict[str, Any]]) -> str:
+    """The table for people: what was trained, and the labels of the last round, in percent."""
+    keys = [k for k in _ROUNDS if any(k in row for row in rows)]
+    lines = [["run", *(k.removeprefix("pseudo.") for k in keys)]]
+    for row in rows:
+        spreads = [{"mean": row[k], "std": row[f"{k}_std"]} if k in row else None for k in keys]
+        name = row["run"] if row["status"] == "finished" else f"{row['run']} ({row['status']})"
+        lines.append([name, *("-" if s is None else percent(s) for s in spreads)])
+    return probes.aligned(lines)
 
 
 def _text(rows: list[dict[str, Any]], fields: list[str], axis: str | None) -> str:

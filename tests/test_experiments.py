@@ -37,6 +37,8 @@ def test_a_file_says_how_it_is_run(path):
 def test_a_sweep_says_how_it_is_run(path):
     sweep = record.load_file(path).SWEEP
     for experiment in sweep.values():
+        if isinstance(experiment, SelfTraining):
+            experiment = experiment.student or experiment.learner
         experiment.optimizer.build(steps=experiment.steps, batch=experiment.batch)
         experiment.cadence.check(experiment.steps)
     assert len({repr(experiment) for experiment in sweep.values()}) == len(sweep)

@@ -16,7 +16,7 @@ import pytest
 from conftest import ROOT
 from sklearn.datasets import load_digits
 
-from ssljax import cli
+from ssljax import cli, report
 from ssljax.data import Arrays
 from ssljax.learners import Network
 from ssljax.nets import MLP, SmallConv
@@ -25,7 +25,7 @@ from ssljax.pseudolabels.generate import Model
 from ssljax.pseudolabels.labels import Labels, read
 from ssljax.pseudolabels.rounds import Rounds, self_train
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining, run_self_training, scores, summary
+from ssljax.selftrain import SelfTraining, run_self_training, scores, summary, table
 from ssljax.tasks import AnyOf, FeatureInput, OneOf, Task, Value
 from ssljax.views import plain_only
 
@@ -295,7 +295,140 @@ def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
     cli.main(["label", pretrained, "--out", str(out), *few])
     labels = read(out, examples=len(truth), classes=10)
     assert (labels.target == truth[labels.index]).mean() > 0.3
+    # A run that is already there serves as well.
+    other = dataclasses.replace(config, pretrain=None, begin=pretrained)
+    run_self_training(other, tmp_path / "other")
+    one, two = (
+        load_teacher(p)[1]
+        .guess(Arrays({"image": load_digits().images.astype(np.uint8)[..., None]}))
+        .p
+        for p in (tmp_path, tmp_path / "other")
+    )
+    np.testing.assert_array_equal(one, two)
+    with pytest.raises(ValueError, match="keep one of them"):
+        run_self_training(dataclasses.replace(config, begin=pretrained), tmp_path / "both")
     _, method, state, _, _ = load_run(tmp_path / "pretrained")
     _, teacher, _ = load_teacher(tmp_path)
     mine = teacher.states[0].params["encoder"]["conv1"]["kernel"]
     np.testing.assert_array_equal(mine, method.backbone(state)[0]["conv1"]["kernel"])
+
+
+_TEXT = """
+from dataclasses import dataclass
+
+from sklearn.linear_model import LogisticRegression
+
+from ssljax.data import Text
+from ssljax.learners import Scikit
+from ssljax.pseudolabels.generate import Model, Rules
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.rules import Matches
+from ssljax.pseudolabels.select import Percentile
+from ssljax.selftrain import SelfTraining
+
+
+@dataclass(frozen=True)
+class Logistic:
+    def __call__(self):
+        return LogisticRegression()
+
+
+READER = Text(length=16, vocab=200)
+SELFTRAIN = SelfTraining(
+    learner=Scikit(estimator=Logistic(), reader=READER),
+    reader=READER,
+    few=1,
+    rounds=Rounds(
+        count=2,
+        generate=(
+            Rules(functions=(Matches("good|fine", 1), Matches("bad", 0), Matches("awful", 0))),
+            Model(),
+        ),
+        select=Percentile(step=100),
+    ),
+    seeds=(0,),
+)
+"""
+
+
+@pytest.fixture
+def reviews(tmp_path):
+    """(experiment file, data): sentences of which rules tell the class of most."""
+    rng, lines = np.random.default_rng(0), ["text\tlabel"]
+    words = {0: ("bad", "awful", "dull"), 1: ("good", "fine", "great")}
+    for i in range(120):
+        other = rng.choice(["film", "plot", "cast", "end", "start", "song"], 3)
+        lines.append(f"a {words[i % 2][i % 3]} {' '.join(other)}\t{i % 2}")
+    (tmp_path / "data").mkdir()
+    for split in ("train", "test"):
+        (tmp_path / "data" / f"{split}.tsv").write_text("\n".join(lines))
+    (tmp_path / "mine.py").write_text(_TEXT)
+    return tmp_path / "mine.py", f"tsv:{tmp_path / 'data'}"
+
+
+def test_rules_label_text_and_the_report_shows_it(reviews, tmp_path, capsys):
+    file, data = reviews
+    folder = tmp_path / "run"
+    cli.main(["selftrain", str(file), "--data", data, "--workdir", str(folder)])
+    results = json.loads((folder / "results.json").read_text())
+    first, second = results["quality_by_round"]
+    assert first["labels"]["mean"] == 1 and 0.5 < first["coverage"]["mean"] < 0.8
+    assert second["coverage"]["mean"] == 1
+    assert results["self_trained"]["mean"] > results["supervised"]["mean"]
+    assert "precision 100.0" in capsys.readouterr().out
+    # A mistake is shown as what it says.
+    stored = dict(np.load(folder / "report.npz"))
+    stored["mistakes"], stored["names"] = np.array([[3.0, 0, 1, 0.9]]), np.array(["no", "yes"])
+    np.savez(folder / "report.npz", **stored | {"texts": np.array(["a <fine> film"])})
+    page = report.write_self_training(folder).read_text()
+    assert "a &lt;fine&gt; film" in page and "labelled no" in page
+
+
+def test_quality_is_estimated_where_the_truth_is_unknown(reviews, tmp_path, capsys):
+    """Half of the given labels are held out and say how good the others' labels are."""
+    file, data = reviews
+    folder = tmp_path / "run"
+    flags = ["--few", "20", "--holdout", "0.5", "--workdir", str(folder)]
+    cli.main(["selftrain", str(file), "--data", data, *flags])
+    first = json.loads((folder / "seed0" / "rounds" / "01" / "round.json").read_text())
+    assert first["estimate"]["examples"] == 20 and first["estimate"]["accuracy"] == 1
+    results = json.loads((folder / "results.json").read_text())
+    for seed in results["seeds"]:
+        for r in seed["rounds"]:
+            r.pop("quality", None)
+    found = summary(results["seeds"])
+    assert [row["estimated"] for row in found["quality_by_round"]] == [True, True]
+    assert found["quality_by_round"][0]["f1"]["mean"] > 0.5
+    assert "(estimated)" in table(found | {"seeds": results["seeds"]})
+    (folder / "results.json").write_text(json.dumps(results | found))
+    assert "estimated on the hold-out" in report.write_self_training(folder).read_text()
+
+
+def test_a_sweep_of_self_training(reviews, tmp_path, capsys):
+    file, data = reviews
+    text = file.read_text() + (
+        "from dataclasses import replace\n"
+        "SWEEP = {f'few{n}': replace(SELFTRAIN, few=n) for n in (1, 4)}\n"
+    )
+    file.write_text(text)
+    folder = tmp_path / "sweep"
+    command = ["sweep", str(file), "--data", data, "--workdir", str(folder)]
+    cli.main(command)
+    said = capsys.readouterr().out
+    assert "supervised" in said and "few4" in said
+    rows = json.loads((folder / "sweep.json").read_text())
+    results = json.loads((folder / "few4" / "results.json").read_text())
+    assert rows[1]["self_trained"] == results["self_trained"]["mean"]
+    assert rows[1]["pseudo.f1"] == results["quality_by_round"][-1]["f1"]["mean"]
+    assert (folder / "sweep.png").stat().st_size > 5_000
+    page = (folder / "comparison.html").read_text()
+    assert "few1" in page and "fully supervised" in page and "<svg" in page
+    cli.main(command)
+    assert "few4: already finished" in capsys.readouterr().out
+    with pytest.raises(SystemExit):
+        cli.main([*command, "--few", "2"])
+    assert "another configuration" in capsys.readouterr().err
+    file.write_text(text.replace("SWEEP = {", "SWEEP = {'x': 1} | {"))
+    with pytest.raises(SystemExit):
+        cli.main(["sweep", str(file)])
+    assert "is int, no Experiment" in capsys.readouterr().err

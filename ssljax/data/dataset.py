@@ -45,8 +45,11 @@ class Arrays:
         *,
         classes: tuple[str, ...] | None = None,
         skipped: Sequence[str] = (),
+        readable: Callable[[Rows], list[str]] | None = None,
     ) -> None:
         """rows: such as {"image": uint8 [N, H, W, C], "label": int [N]}; "index" is added.
+
+        readable: rows -> what a person reads in each, for data that are text.
 
         Raises: ValueError where lengths differ, there are no rows, or labels are not integers [N].
         """
@@ -65,7 +68,7 @@ class Arrays:
             check_label(int(label.max()), classes, "these labels")
             self._rows["label"] = label.astype(np.int32)
             classes = classes or numbered(label)
-        self.classes = classes
+        self.classes, self.readable = classes, readable
         self.skipped = list(skipped)
         self.spec: Spec = {k: (v.shape[1:], v.dtype) for k, v in self._rows.items()}
 

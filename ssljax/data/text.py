@@ -134,11 +134,11 @@ class TokenText:
             stream = np.concatenate([self._stream(t) for t in found.texts])
             return Windows(stream, self.text.length, sizes=tok.token_bytes(self.tokenizer))
         if self.text.layout == "packed":
-            return Arrays(self._pack(self._pieces(found.texts)))
+            return Arrays(self._pack(self._pieces(found.texts)), readable=self.readable)
         rows = self.rows(found.texts)
         if found.labels is not None:
             rows["label"] = found.labels
-        return Arrays(rows, classes=found.classes)
+        return Arrays(rows, classes=found.classes, readable=self.readable)
 
     def rows(self, texts: list[str]) -> Rows:
         """One row a text, [CLS] text [SEP], without labels."""
@@ -154,6 +154,12 @@ class TokenText:
     def decode(self, numbers: Any) -> str:
         """The text of token numbers."""
         return self.tokenizer.decode([int(i) for i in numbers], skip_special_tokens=True)
+
+    def readable(self, rows: Rows) -> list[str]:
+        """The text of each row, as far as the vocabulary keeps it."""
+        lengths = (rows["segments"] > 0).sum(1)
+        kept = [row[:n].tolist() for row, n in zip(rows["tokens"], lengths, strict=True)]
+        return self.tokenizer.decode_batch(kept, skip_special_tokens=True)
 
     def stream(self, numbers: Iterator[int]) -> Iterator[str]:
         """The text of tokens as they come; a character of several tokens comes with its last."""

@@ -58,24 +58,33 @@ class Model:
 
 @dataclass(frozen=True, kw_only=True)
 class Rules:
-    """Labelling functions: each is called with a batch of rows and returns int [B], or -1s."""
+    """Labelling functions: each is called with a batch of rows and returns int [B], or -1s.
+
+    Rows of text bring "text", a list of str [B], as well (`rules.Matches`).
+    """
 
     functions: tuple[Any, ...]
     """Frozen dataclasses with `__call__`, so that a run can be recorded."""
     combine: Literal["majority", "model"] = "model"
-    """Count votes, or estimate how accurate each rule is."""
+    """Count votes, or estimate how accurate each rule is, from each other and the known labels."""
+    prior: tuple[float, ...] | None = None
+    """Shares of the classes, for the model; None: equal."""
     batch: int = 1024
 
     def __call__(self, known: Known) -> Guess:
         classes = known.need_classes("labelling by rules")
         parts = []
+        readable = getattr(known.pool, "readable", None)
         for rows in known.pool.once(self.batch):
+            if readable is not None:
+                rows["text"] = readable(rows)
             votes = np.stack([np.asarray(rule(rows)) for rule in self.functions], axis=1)
             parts.append(votes[rows["mask"]])
         votes = np.concatenate(parts)
         if self.combine == "majority":
             return Guess.of(rules.majority(votes, classes=classes))
-        return Guess.of(rules.label_model(votes, classes=classes)[0])
+        found = {"prior": self.prior, "known": (known.index, known.target)}
+        return Guess.of(rules.label_model(votes, classes=classes, **found)[0])
 
 
 @dataclass(frozen=True, kw_only=True)

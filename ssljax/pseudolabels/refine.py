@@ -21,7 +21,7 @@ from typing import Literal
 
 import numpy as np
 
-from ssljax.pseudolabels import graph
+from ssljax.pseudolabels import alignment, graph
 from ssljax.pseudolabels.adaptive import gaussian
 from ssljax.pseudolabels.generate import Known
 from ssljax.pseudolabels.labels import Guess, Labels
@@ -243,6 +243,25 @@ class OverGraph:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Align:
+    """Before the choice: predictions moved until their mean is nearer to the shares of the classes
+    (distribution alignment, `alignment.py`). Equal shares are a bias where the classes are not.
+    """
+
+    prior: tuple[float, ...] | None = None
+    """Shares of the classes; None: equal."""
+
+    def guess(self, guess: Guess, known: Known) -> Guess:
+        classes = known.need_classes("distribution alignment")
+        p = np.array(_probabilities(guess, "distribution alignment"), np.float64)
+        some = p.sum(1) > 0  # who abstains goes on abstaining
+        prior = None if self.prior is None else np.asarray(self.prior)
+        start = alignment.alignment_start(classes, prior=prior)
+        p[some] = alignment.align(p[some], start, decay=0.0)[0]
+        return Guess.of(np.minimum(p, 1))
+
+
+@dataclass(frozen=True, kw_only=True)
 class Agree:
     """Before the choice: abstain where the nearest neighbours' vote is another class."""
 
@@ -293,6 +312,29 @@ class Weigh:
         elif self.by != "confidence":
             raise ValueError(f"there are no weights by {self.by!r}")
         return dataclasses.replace(labels, weight=(labels.weight * m).astype(np.float32))
+
+
+@dataclass(frozen=True, kw_only=True)
+class SmallLoss:
+    """Weight 0 for the labels that the teacher believes least: all but a share of smallest loss.
+
+    A second opinion on labels of clusters, neighbours or rules; of the teacher's own labels these
+    are the least confident.
+    """
+
+    keep: float = 0.8
+    """Share of the labels that keep their weight."""
+
+    def __post_init__(self) -> None:
+        if not 0 < self.keep <= 1:
+            raise ValueError(f"keep {self.keep} must be above 0 and at most 1")
+
+    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
+        known.need_classes("pruning by loss")
+        p = _probabilities(known.teacher.guess(known.pool), "pruning by loss")
+        loss = -np.log(np.maximum(p[labels.index, labels.hard()], 1e-12))
+        kept = small_loss(loss, keep=self.keep)
+        return dataclasses.replace(labels, weight=np.where(kept, labels.weight, 0))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -42,7 +42,8 @@ class Rounds:
     count: int = 3
     """Rounds after the first teacher."""
     generate: Any = Model()
-    """Where labels come from (`generate.py`)."""
+    """Where labels come from (`generate.py`); or a tuple of sources, one a round, of which the last
+    goes on: rules first, then what was trained on them."""
     refine: tuple[Any, ...] = ()
     """What makes them better, in order (`refine.py`)."""
     select: Any = field(default_factory=Threshold)
@@ -57,6 +58,14 @@ class Rounds:
     def __post_init__(self) -> None:
         if self.count < 0 or self.restart not in ("fresh", "warm"):
             raise ValueError("rounds: count must not be negative, restart fresh or warm")
+        if self.generate == ():
+            raise ValueError("rounds: generate names no source of labels")
+
+    def source(self, round: int) -> Any:
+        """Where the labels of a round come from; rounds count from 1."""
+        if not isinstance(self.generate, tuple):
+            return self.generate
+        return self.generate[min(round, len(self.generate)) - 1]
 
 
 def self_train(
@@ -71,7 +80,6 @@ def self_train(
     truth: np.ndarray | None = None,
     held: Labels | None = None,
     names: tuple[str, ...] | None = None,
-    provenance: str = "teacher",
     seed: int = 0,
 ) -> tuple[list[dict[str, Any]], str]:
     """Runs or resumes all rounds in `folder`.
@@ -82,7 +90,6 @@ def self_train(
       score: numbers of a teacher on test data; called once a round and never used here.
       truth: true targets of the pool [N, ...], only to measure. held: true labels that training
         never sees, to estimate quality where the truth is unknown.
-      provenance: what pseudo-labels are said to come from.
     Returns: (what round.json of each round says, first the one of round 0; why it ended:
       max_iter, no_change, all_labeled or nothing_selected, the first three as in scikit-learn).
     Raises: ValueError where everything abstains or confidences are none.
@@ -114,7 +121,7 @@ def self_train(
                 earlier=tuple(earlier),
             )
             if not path.exists():
-                guess = _make(here, plan, known, out, r, before, provenance, path, size)
+                guess = _make(here, plan, known, out, r, before, path, size)
             if not path.exists():
                 reason = "no_change" if plan.keep else "nothing_selected"
                 log.warning("round %d chose nothing: %s", r, _why(guess, out))
@@ -168,12 +175,12 @@ def _make(
     out: np.ndarray,
     r: int,
     before: Labels | None,
-    provenance: str,
     path: Path,
     size: int,
 ) -> Guess:
     """Makes the labels of a round and writes them, or none where nothing is chosen."""
-    guess = plan.generate(known).check(f"round {r}, {type(plan.generate).__name__}")
+    source = plan.source(r)
+    guess = source(known).check(f"round {r}, {type(source).__name__}")
     if len(guess.target) != size:
         raise ValueError(f"{len(guess.target)} labels for a pool of {size} examples")
     _write_guess(here, guess)  # raw, beside whatever becomes of it
@@ -193,7 +200,7 @@ def _make(
         open_[mask],
         part.target[mask],
         np.minimum(part.confidence[mask], 1),
-        provenance=provenance,
+        provenance=type(source).__name__,
         round=r,
     )
     for step in plan.refine:
@@ -256,16 +263,22 @@ def _measure(
             full[used.index] = used.target
             measure = quality.sets_quality if truth.ndim == 2 else quality.values_quality
             found["quality"] = measure(truth[out], full[out], chosen[out])
-    if held is not None and classes is not None:
-        right = np.asarray(guess.target)[held.index] == held.hard()
-        sure = m[held.index] >= used.confidence.min()
-        found["estimate"] = {
-            "examples": len(held),
-            "accuracy": float(right[sure].mean()) if sure.any() else 0.0,
-            "coverage": float(sure.mean()),
-            "ece": quality.ece(right, m[held.index]),
-        }
+    if held is not None:
+        found["estimate"] = _estimate(guess, used, held, classes)
     return found
+
+
+def _estimate(guess: Guess, used: Labels, held: Labels, classes: int | None) -> dict[str, Any]:
+    """The quality of labels as confident as those that are used, on held-out true labels."""
+    target, m = np.asarray(guess.target)[held.index], np.asarray(guess.confidence)[held.index]
+    sure = (m >= used.confidence.min()) & (m > 0)
+    found: dict[str, Any] = {"examples": len(held)}
+    if classes is None:
+        measure = quality.sets_quality if held.target.ndim == 2 else quality.values_quality
+        return found | measure(held.target, target, sure)
+    numbers = quality.classes_quality(held.hard(), target, sure, classes=classes)
+    names = ("accuracy", "coverage", "precision", "recall", "f1")
+    return found | {k: numbers[k] for k in names} | {"ece": quality.ece(target == held.hard(), m)}
 
 
 def _mistakes(used: Labels, truth: np.ndarray, count: int = 12) -> list[list[float]]:

@@ -6,11 +6,18 @@ EM algorithm", Applied Statistics 28) with one number a rule, its accuracy a_r, 
 evenly over the other classes:
 
     E:  log p(y_i = k) = log prior_k + sum_r [v_ir = k] log a_r + [v_ir != k] log (1 - a_r)/(K - 1)
-    M:  a_r = (sum_i p(y_i = v_ir) + b) / (n_r + b + c),     prior_k = mean of p(y_i = k)
+    M:  a_r = (sum_i p(y_i = v_ir) + b) / (n_r + b + c)
 
-over the votes that are cast. The pseudo-counts b = 7, c = 3 keep a rule that votes once from being
-taken for perfect, and settle which of two mirrored solutions is meant: rules are better than not.
+over the votes that are cast; where a true label is known, p is that label. The pseudo-counts b = 7,
+c = 3 keep a rule that votes once from being taken for perfect, and settle which of two mirrored
+solutions is meant: rules are better than not. The prior is given and not estimated: where rules
+seldom meet, an estimated one drifts until all examples are of one class.
 """
+
+import re
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
 
 import numpy as np
 
@@ -38,13 +45,23 @@ def majority(votes: np.ndarray, *, classes: int) -> np.ndarray:
 
 
 def label_model(
-    votes: np.ndarray, *, classes: int, iterations: int = 200, tol: float = 1e-8
+    votes: np.ndarray,
+    *,
+    classes: int,
+    prior: np.ndarray | None = None,
+    known: tuple[np.ndarray, np.ndarray] | None = None,
+    iterations: int = 200,
+    tol: float = 1e-8,
 ) -> tuple[np.ndarray, np.ndarray]:
     """EM from the majority: (probabilities [N, K], accuracies of the rules [R]), float64.
 
-    A row is zero where all rules abstain; a rule that never votes has the accuracy of the prior.
-    Raises: ValueError for votes that are none, fewer than two classes, or fewer than three rules,
-      whose agreement does not tell how accurate each is.
+    Args:
+      prior: shares of the classes [K]; None: equal.
+      known: (index [L], labels int [L]), the examples whose true label is known.
+    Returns: rows of zeros where all rules abstain; a rule that never votes has the accuracy of the
+      pseudo-counts.
+    Raises: ValueError for votes that are none, shares that are none, fewer than two classes, or
+      fewer than three rules, whose agreement does not tell how accurate each is.
     """
     votes = check_votes(votes, classes)
     if classes < 2:
@@ -56,14 +73,19 @@ def label_model(
         )
     cast = votes >= 0
     some = cast.any(1)
+    prior = np.full(classes, 1 / classes) if prior is None else np.asarray(prior, np.float64)
+    if prior.shape != (classes,) or prior.min() < 0 or abs(prior.sum() - 1) > 1e-4:
+        raise ValueError(f"a prior of {classes} classes is {classes} shares that sum to one")
     p = majority(votes, classes=classes)
+    index, labels = known or (np.zeros(0, np.int64), np.zeros(0, np.int64))
+    index, true = index[some[index]], np.eye(classes)[labels[some[index]]]
+    p[index] = true
     rows = np.arange(len(votes))[:, None]
     accuracy = np.zeros(votes.shape[1])
     for _ in range(iterations):
         before = accuracy
         right = np.where(cast, p[rows, np.maximum(votes, 0)], 0.0).sum(0)
         accuracy = (right + _RIGHT) / (cast.sum(0) + _RIGHT + _WRONG)
-        prior = p[some].mean(0) if some.any() else np.full(classes, 1 / classes)
         # What a vote for k adds over a vote for anything else.
         gain = np.log(accuracy) - np.log((1 - accuracy) / (classes - 1))
         score = np.log(np.maximum(prior, 1e-12)) + np.zeros((len(votes), classes))
@@ -71,7 +93,33 @@ def label_model(
             score[cast[:, r], votes[cast[:, r], r]] += gain[r]
         score -= score.max(1, keepdims=True)
         p = np.exp(score) / np.exp(score).sum(1, keepdims=True)
-        p[~some] = 0
+        p[~some], p[index] = 0, true
         if np.abs(accuracy - before).max() < tol:
             break
     return p, accuracy
+
+
+@dataclass(frozen=True)
+class Matches:
+    """A rule for text: a class for every text that a regular expression is found in."""
+
+    pattern: str
+    """As in Python's `re`, upper and lower case alike."""
+    label: int
+    """The class."""
+
+    def __post_init__(self) -> None:
+        try:
+            re.compile(self.pattern)
+        except re.error as error:
+            raise ValueError(f"rule {self.pattern!r} is no regular expression: {error}") from None
+
+    @cached_property
+    def _found(self) -> re.Pattern:
+        return re.compile(self.pattern, re.IGNORECASE)
+
+    def __call__(self, rows: dict[str, Any]) -> np.ndarray:
+        """int [B], -1 where the expression is not found. Raises: ValueError for other data."""
+        if "text" not in rows:
+            raise ValueError("a rule that matches text needs data with text: read it with `Text`")
+        return np.array([self.label if self._found.search(x) else -1 for x in rows["text"]])

@@ -28,7 +28,7 @@ from ssljax.report.runs import (
     read_runs,
     to_float,
 )
-from ssljax.report.selftraining import write_self_training
+from ssljax.report.selftraining import write_self_training, write_self_trainings
 from ssljax.report.tables import NOTE, finetuned_table, numbers_table
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "write_overview",
     "write_report",
     "write_self_training",
+    "write_self_trainings",
 ]
 
 

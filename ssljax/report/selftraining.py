@@ -53,6 +53,70 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     return write_page(Path(out or folder / "report.html"), folder.resolve().name, body)
 
 
+def write_self_trainings(folders: list[Path], out: Path) -> Path:
+    """Writes comparison.html and sweep.png of several runs into `out`; returns the page's path."""
+    found = {Path(f).name: json.loads((Path(f) / "results.json").read_text()) for f in folders}
+    with matplotlib.rc_context(RC):
+        figure = _overview(found)
+        Path(out).mkdir(parents=True, exist_ok=True)
+        figure.savefig(Path(out) / "sweep.png", dpi=160, metadata={"Software": None})
+        chart = f'<figure class="wide">{svg_of(figure)}</figure>'
+    names = {
+        "supervised": "supervised",
+        "self_trained": "self-trained",
+        "full": "fully supervised",
+        "labels": "labels right",
+        "precision": "precision",
+        "recall": "recall",
+        "f1": "F1",
+        "coverage": "coverage",
+    }
+    rows = []
+    for name, results in found.items():
+        last = (results["quality_by_round"] or [{}])[-1]
+        numbers = [results.get(k, last.get(k)) for k in names]
+        rows.append([name, *("—" if n is None else _share(n) for n in numbers)])
+    count = len(next(iter(found.values()))["seeds"])
+    note = (
+        f'<p class="note">Mean ± standard deviation over {count} seeds, percent of the test data; '
+        "right, precision, recall, F1 and coverage are those of the last round's pseudo-labels."
+        "</p>"
+    )
+    body = [
+        f"<header><h1>{escape(Path(out).resolve().name)}</h1></header>",
+        section("Results", note + text_table(["run", *names.values()], rows)),
+        section("Test score", chart),
+    ]
+    return write_page(Path(out) / "comparison.html", Path(out).resolve().name, body)
+
+
+def _overview(found: dict[str, dict[str, Any]]) -> Figure:
+    """A row a run: its seeds, their mean, and the means of both baselines."""
+    figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(found)), layout="constrained")
+    axes = figure.add_subplot()
+    colours, labelled = colours_for(3), set()
+    for place, results in enumerate(found.values()):
+        for key, colour, mark in (
+            ("supervised", colours[1], "|"),
+            ("full", colours[2], "|"),
+            ("self_trained", colours[0], "o"),
+        ):
+            if key in results:
+                seeds = [100 * v for v in results[key]["values"]]
+                axes.plot(seeds, [place] * len(seeds), ".", color=colour, alpha=0.45, markersize=5)
+                label = None if key in labelled else key.replace("_", "-")
+                labelled.add(key)
+                mean = 100 * results[key]["mean"]
+                axes.plot(mean, place, mark, color=colour, markersize=9, label=label, mew=2)
+    axes.set_yticks(range(len(found)), list(found))
+    axes.invert_yaxis()
+    axes.set_xlabel("percent of the test data; small dots are seeds")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.grid(axis="x", color="#e6e8eb", linewidth=0.8)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False)
+    return figure
+
+
 def _results(results: dict[str, Any]) -> str:
     names = {
         "supervised": "supervised on the few labels",
@@ -62,6 +126,11 @@ def _results(results: dict[str, Any]) -> str:
     rows = [[name, _share(results[key])] for key, name in names.items() if key in results]
     for row in results.get("quality_by_round", ()):
         share = f"{_share(row['labels'])} right, {_share(row['coverage'])} of the pool"
+        if "f1" in row:
+            more = (f"{name} {_share(row[name.lower()])}" for name in ("precision", "recall", "F1"))
+            share += f"; {', '.join(more)}"
+        if row.get("estimated"):
+            share += " (estimated on the hold-out)"
         rows.append([f"pseudo-labels of round {row['round']}", share])
     gap = results.get("gap_closed")
     if gap is not None:
@@ -86,6 +155,9 @@ def _by_round(results: dict[str, Any]) -> list[str]:
     panels = {
         "Test score": lambda r: r.get("test", {}).get("score"),
         "Pseudo-labels that are right": lambda r: r.get("quality", {}).get("accuracy"),
+        "Pseudo-labels that are right, by the hold-out": lambda r: r.get("estimate", {}).get(
+            "accuracy"
+        ),
         "Coverage of the pool": lambda r: r.get("coverage"),
         "Labels unchanged since the last round": lambda r: r.get("stability", {}).get("unchanged"),
         "Calibration error": lambda r: r.get("ece"),
@@ -175,6 +247,9 @@ def _mistakes(arrays: dict[str, np.ndarray]) -> str:
         (f"number {int(i)}", f"labelled {names[int(y)]}", f"is {names[int(t)]}", f"{c:.3f}")
         for i, y, t, c in rows
     ]
+    if "texts" in arrays:
+        rows = [[str(x), y, t, c] for x, (_, y, t, c) in zip(arrays["texts"], said, strict=True)]
+        return text_table(["text", "label", "truth", "confidence"], rows)
     if "images" not in arrays:
         return text_table(["example", "label", "truth", "confidence"], list(map(list, said)))
     images = arrays["images"]

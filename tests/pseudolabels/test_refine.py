@@ -148,3 +148,40 @@ def test_steps_of_a_round():
     np.testing.assert_allclose(weighed.weight, refine.entropy_weight(p[1:39]), rtol=1e-5)
     with pytest.raises(ValueError, match="needs probabilities"):
         refine.Temporal().guess(guess._replace(p=None), known)
+
+
+def test_alignment_moves_the_mean_to_the_prior():
+    p = rng.dirichlet([4, 1, 1], 500)
+    p[7] = 0  # abstains
+    known = Known(None, range(500), np.array([0]), np.array([0]), 3, 0)
+    even = refine.Align().guess(Guess.of(p), known)
+    cast = np.delete(p, 7, 0)
+    want = cast * (1 / 3 + 1e-6) / (cast.mean(0) + 1e-6)
+    want /= want.sum(1, keepdims=True)
+    np.testing.assert_allclose(np.delete(even.p, 7, 0), want, rtol=1e-5)
+    assert even.confidence[7] == 0
+    share = np.bincount(even.target, minlength=3) / 500
+    before = np.bincount(p.argmax(1), minlength=3) / 500
+    assert np.abs(share - 1 / 3).max() < 0.1 < np.abs(before - 1 / 3).max()
+    prior = refine.Align(prior=(0.8, 0.1, 0.1)).guess(Guess.of(p), known)
+    assert (prior.target == 0).mean() > 0.75
+    with pytest.raises(ValueError, match="3 shares that sum to one"):
+        refine.Align(prior=(0.5, 0.5)).guess(Guess.of(p), known)
+    with pytest.raises(ValueError, match="needs probabilities"):
+        refine.Align().guess(Guess.of(p)._replace(p=None), known)
+
+
+def test_small_loss_asks_the_teacher():
+    """Of four labels of another source, the one that the teacher believes least goes."""
+
+    class Sure:
+        def guess(self, data):
+            return Guess.of(np.array([[0.9, 0.1], [0.6, 0.4], [0.2, 0.8], [0.3, 0.7], [0.5, 0.5]]))
+
+    known = Known(Sure(), range(5), np.array([4]), np.array([0]), 2, 0)
+    labels = Labels.made(np.arange(4), np.array([0, 1, 1, 0]), np.ones(4), provenance="r", round=1)
+    pruned = refine.SmallLoss(keep=0.75).labels(labels, None, known)
+    np.testing.assert_array_equal(pruned.weight, [1, 1, 1, 0])
+    assert pruned.target is labels.target
+    with pytest.raises(ValueError, match="above 0"):
+        refine.SmallLoss(keep=0)

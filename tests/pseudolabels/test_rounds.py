@@ -205,7 +205,9 @@ def test_quality_from_a_hold_out(tmp_path, cancer):
         spy=lambda r, found: seen.append(found.index),
     )
     assert rows[1]["estimate"]["examples"] == len(held)
-    assert 0.7 < rows[1]["estimate"]["accuracy"] <= 1
+    estimate = rows[1]["estimate"]
+    assert all(0.7 < estimate[k] <= 1 for k in ("accuracy", "precision"))
+    assert 0 < estimate["recall"] <= estimate["coverage"] <= 1 and 0 < estimate["f1"] <= 1
     assert not np.isin(held.index, np.concatenate(seen)).any()
 
 
@@ -232,6 +234,18 @@ def test_every_source_labels_well(tmp_path, cancer, source):
     )
     assert rows[1]["coverage"] > 0.25
     assert rows[1]["quality"]["accuracy"] > 0.85
+
+
+def test_sources_by_round(tmp_path, cancer):
+    """Rules first, then what was trained on their labels."""
+    first = Rules(functions=(High(0),), combine="majority")
+    plan = Rounds(count=3, generate=(first, Model()), select=Percentile(step=100))
+    run(tmp_path, cancer, plan)
+    files = sorted(tmp_path.glob("rounds/*/labels.parquet"))
+    said = [set(read(p, examples=len(cancer)).provenance) for p in files]
+    assert said == [{"Rules"}, {"Model"}, {"Model"}]
+    with pytest.raises(ValueError, match="no source"):
+        Rounds(generate=())
 
 
 def test_refinement_reaches_the_file(tmp_path, cancer):
