@@ -68,7 +68,7 @@ class Rules:
     combine: Literal["majority", "model"] = "model"
     """Count votes, or estimate how accurate each rule is, from each other and the known labels."""
     prior: tuple[float, ...] | None = None
-    """Shares of the classes, for the model; None: equal."""
+    """Shares of the classes among the examples with a vote, for the model; None: equal."""
     batch: int = 1024
 
     def __call__(self, known: Known) -> Guess:

@@ -5,13 +5,14 @@ is that of Dawid and Skene (1979, "Maximum likelihood estimation of observer err
 EM algorithm", Applied Statistics 28) with one number a rule, its accuracy a_r, and errors spread
 evenly over the other classes:
 
-    E:  log p(y_i = k) = log prior_k + sum_r [v_ir = k] log a_r + [v_ir != k] log (1 - a_r)/(K - 1)
-    M:  a_r = (sum_i p(y_i = v_ir) + b) / (n_r + b + c)
+    E:  log p(y_i = k) = b_k + sum_r [v_ir = k] log a_r + [v_ir != k] log (1 - a_r)/(K - 1)
+    M:  a_r = (sum_i p(y_i = v_ir) + 7) / (n_r + 10),     b: mean of p(y_i = k) = share_k
 
-over the votes that are cast; where a true label is known, p is that label. The pseudo-counts b = 7,
-c = 3 keep a rule that votes once from being taken for perfect, and settle which of two mirrored
-solutions is meant: rules are better than not. The prior is given and not estimated: where rules
-seldom meet, an estimated one drifts until all examples are of one class.
+over the votes that are cast and the examples that have any; where a true label is known, p is that
+label. The pseudo-counts keep a rule that votes once from being taken for perfect, and settle which
+of two mirrored solutions is meant: rules are better than not. The shares of the classes are held,
+as posterior regularisation has it (Ganchev et al. 2010, JMLR 11): rules for one class each, which
+seldom meet, are explained just as well by one class for everything, and EM ends there otherwise.
 """
 
 import re
@@ -22,6 +23,7 @@ from typing import Any
 import numpy as np
 
 _RIGHT, _WRONG = 7.0, 3.0
+_BALANCE = 100  # steps of b, within one of EM, until the shares are held
 
 
 def check_votes(votes: np.ndarray, classes: int) -> np.ndarray:
@@ -56,7 +58,7 @@ def label_model(
     """EM from the majority: (probabilities [N, K], accuracies of the rules [R]), float64.
 
     Args:
-      prior: shares of the classes [K]; None: equal.
+      prior: shares of the classes [K] among the examples with a vote; None: equal.
       known: (index [L], labels int [L]), the examples whose true label is known.
     Returns: rows of zeros where all rules abstain; a rule that never votes has the accuracy of the
       pseudo-counts.
@@ -74,29 +76,46 @@ def label_model(
     cast = votes >= 0
     some = cast.any(1)
     prior = np.full(classes, 1 / classes) if prior is None else np.asarray(prior, np.float64)
-    if prior.shape != (classes,) or prior.min() < 0 or abs(prior.sum() - 1) > 1e-4:
-        raise ValueError(f"a prior of {classes} classes is {classes} shares that sum to one")
+    if prior.shape != (classes,) or prior.min() <= 0 or abs(prior.sum() - 1) > 1e-4:
+        raise ValueError(
+            f"a prior of {classes} classes is {classes} shares above 0 that sum to one"
+        )
     p = majority(votes, classes=classes)
     index, labels = known or (np.zeros(0, np.int64), np.zeros(0, np.int64))
     index, true = index[some[index]], np.eye(classes)[labels[some[index]]]
     p[index] = true
     rows = np.arange(len(votes))[:, None]
-    accuracy = np.zeros(votes.shape[1])
+    accuracy, bias = np.zeros(votes.shape[1]), np.log(prior)
     for _ in range(iterations):
         before = accuracy
         right = np.where(cast, p[rows, np.maximum(votes, 0)], 0.0).sum(0)
         accuracy = (right + _RIGHT) / (cast.sum(0) + _RIGHT + _WRONG)
         # What a vote for k adds over a vote for anything else.
         gain = np.log(accuracy) - np.log((1 - accuracy) / (classes - 1))
-        score = np.log(np.maximum(prior, 1e-12)) + np.zeros((len(votes), classes))
+        score = np.zeros((len(votes), classes))
         for r in range(votes.shape[1]):
             score[cast[:, r], votes[cast[:, r], r]] += gain[r]
-        score -= score.max(1, keepdims=True)
-        p = np.exp(score) / np.exp(score).sum(1, keepdims=True)
+        p[some], bias = _balanced(score[some], bias, prior)
         p[~some], p[index] = 0, true
         if np.abs(accuracy - before).max() < tol:
             break
     return p, accuracy
+
+
+def _balanced(
+    score: np.ndarray, bias: np.ndarray, prior: np.ndarray
+) -> tuple[np.ndarray, np.ndarray]:
+    """(p [n, K], bias [K]): p = softmax(score + bias), whose mean is the prior."""
+    p = np.zeros_like(score)
+    for _ in range(_BALANCE if len(score) else 0):
+        logit = score + bias
+        logit -= logit.max(1, keepdims=True)
+        p = np.exp(logit) / np.exp(logit).sum(1, keepdims=True)
+        miss = np.log(prior) - np.log(np.maximum(p.mean(0), 1e-300))
+        if np.abs(miss).max() < 1e-6:
+            break
+        bias = bias + miss
+    return p, bias
 
 
 @dataclass(frozen=True)
