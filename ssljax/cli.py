@@ -34,14 +34,13 @@ from ssljax.experiment import (
     add_finetuned,
     evaluate,
     finetune,
-    load_run,
     networks_of,
     run,
 )
 from ssljax.method import Method, State
 from ssljax.profile import profile
 from ssljax.sample import sample
-from ssljax.selftrain import BY, SelfTraining, label, run_self_training, table
+from ssljax.selftrain import BY, SelfTraining, label, load_any, run_self_training, table
 from ssljax.sweep import load_sweep, run_sweep, summarize
 from ssljax.train import TrainingStopped
 
@@ -164,7 +163,7 @@ def _probe(arguments: list[str]) -> None:
     if rest and not args.finetune:
         parser.error(f"unknown: {' '.join(rest)} (with --finetune there are more flags)")
     protocol = tyro.cli(probes.FineTune, args=rest, prog="ssljax probe RUN --finetune")
-    experiment, method, state, train_set, test = load_run(Path(args.run), file=args.experiment)
+    experiment, method, state, train_set, test = load_any(Path(args.run), file=args.experiment)
     if args.data or args.test:
         other = dataclasses.replace(experiment, data=args.data or experiment.data, test=args.test)
         train_set, test = other.load(Path(args.run))
@@ -261,7 +260,7 @@ def _export(arguments: list[str]) -> None:
         "--out", required=True, help="file to write; for transformers a folder, new or empty"
     )
     args = parser.parse_args(arguments)
-    experiment, method, state, train_set, _ = load_run(Path(args.run), file=args.experiment)
+    experiment, method, state, train_set, _ = load_any(Path(args.run), file=args.experiment)
     if args.format == "transformers":
         print(f"wrote {_export_folder(Path(args.run), experiment, method, state, Path(args.out))}")
         return
@@ -352,7 +351,7 @@ def _sample(arguments: list[str]) -> None:
     parser.add_argument("--top-p", type=float, default=1.0, help="only so much probability")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_args(arguments)
-    experiment, method, state, *_ = load_run(Path(args.run), file=args.experiment)
+    experiment, method, state, *_ = load_any(Path(args.run), file=args.experiment)
     if not isinstance(experiment.method.encoder, nets.GPT2):
         raise ValueError(f"{args.run} has no causal language model: train GPT first")
     reader = experiment.reader.prepared(experiment.data, Path(args.run))

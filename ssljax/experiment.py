@@ -280,6 +280,10 @@ def load_run(
     module = record.load_file(file) if file else None
     config = json.loads((folder / "config.json").read_text())
     experiment = record.decode(config["experiment"], module=module)
+    if not isinstance(experiment, Experiment):
+        raise ValueError(
+            f"{folder} is a run of {type(experiment).__name__}: name one of `ssljax train`"
+        )
     train, test = experiment.load(folder)
     method = experiment.build(train)
     return experiment, method, restore(experiment, method, train, folder), train, test

@@ -25,6 +25,7 @@ import numpy as np
 from ssljax import probes, record, report
 from ssljax.data import Arrays, Images
 from ssljax.experiment import Experiment, embedder, hardware, load_run, lock, prepare, run
+from ssljax.method import Method, State
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Clusters, Known, Neighbors, Teacher
@@ -302,6 +303,38 @@ def load_teacher(
     hidden = without_labels(pool)
     teacher = learner.train(hidden, labels, here / "student", seed=seed, start=None)
     return config, teacher, r
+
+
+def load_any(
+    folder: Path, *, file: str | None = None
+) -> tuple[Experiment, Method, State, Any, Any]:
+    """As `load_run`, also for a run of self-training: its last student as an experiment.
+
+    Of an ensemble that is the first network. Raises: ValueError for an estimator of scikit-learn.
+    """
+    config, teacher, r = load_teacher(folder, file=file)
+    if isinstance(config, Experiment):
+        return load_run(folder, file=file)
+    if not hasattr(teacher, "states"):
+        raise ValueError(
+            f"{folder} trained an estimator of scikit-learn, which has no encoder to look at: "
+            "`ssljax label` labels data with it"
+        )
+    learner = config.learner if r == 0 or config.student is None else config.student
+    experiment = Experiment(
+        method=teacher.model,
+        data=config.data,
+        test=config.test,
+        reader=config.reader,
+        optimizer=learner.optimizer,
+        steps=learner.steps,
+        batch=learner.batch,
+    )
+    train, test = experiment.load(folder)
+    method = teacher.model.build(
+        learner.optimizer.build(steps=learner.steps, batch=learner.batch), updates=learner.steps
+    )
+    return experiment, method, teacher.states[0], train, test
 
 
 def label(

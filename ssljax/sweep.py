@@ -153,7 +153,8 @@ def summarize(
     _write(folder / "sweep.csv", table.getvalue())
     _write(folder / "sweep.json", json.dumps(rows, indent=2) + "\n")
     if finished and rounds:
-        report.write_self_trainings(finished, folder)
+        page, picture = folder / "comparison.html", folder / "sweep.png"
+        report.write_self_trainings(finished, page, picture=picture)
     elif finished:
         report.write_overview(finished, folder / "sweep.png", axis=axis)
         report.write_comparison(finished, folder / "comparison.html", axis=axis)

@@ -18,6 +18,7 @@ from sklearn.datasets import load_digits
 
 from ssljax import cli, report
 from ssljax.data import Arrays
+from ssljax.experiment import load_run
 from ssljax.learners import Network
 from ssljax.nets import MLP, SmallConv
 from ssljax.optimizers import Optimizer
@@ -91,6 +92,36 @@ def test_resumed_it_changes_nothing(finished, capsys):
     assert (run / "results.json").read_text() == results
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*.parquet")} == before
     assert "fully supervised" in capsys.readouterr().out
+
+
+def test_the_last_student_is_exported_probed_and_reported(finished, tmp_path, capsys):
+    from ssljax.export import load
+    from ssljax.selftrain import load_teacher
+
+    run, out = str(finished[1]), tmp_path / "student.safetensors"
+    cli.main(["export", run, "--format", "safetensors", "--out", str(out)])
+    _, teacher, r = load_teacher(finished[1])
+    assert r == 2
+    params = load(out, teacher.model.encoder)[0]
+    own = teacher.model.backbone(teacher.states[0])[0]
+    np.testing.assert_array_equal(params["conv1"]["kernel"], own["conv1"]["kernel"])
+    other = tmp_path / "other.npz"
+    digits = load_digits()
+    np.savez(
+        other, image=digits.images[:300].astype(np.uint8)[..., None], label=digits.target[:300]
+    )
+    capsys.readouterr()
+    cli.main(["probe", run, "--data", f"npz:{other}", "--json"])
+    found = json.loads(capsys.readouterr().out)
+    assert found["step"] == 80
+    encoders = found["evaluation"]["encoders"]
+    assert encoders["trained"]["linear_offline"] > encoders["random"]["linear_1shot"]
+    cli.main(["report", run, "--out", str(tmp_path / "one.html")])
+    assert (tmp_path / "one.html").read_text() == (finished[1] / "report.html").read_text()
+    cli.main(["report", run, run, "--out", str(tmp_path / "two.html")])
+    assert "fully supervised" in (tmp_path / "two.html").read_text()
+    with pytest.raises(ValueError, match="is a run of SelfTraining"):
+        load_run(finished[1])
 
 
 @pytest.mark.slow
@@ -280,7 +311,6 @@ def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
         ),
     )
     run_self_training(config, tmp_path)
-    from ssljax.experiment import load_run
     from ssljax.selftrain import load_teacher
 
     # Its features and a few labels label the rest, without any classifier.

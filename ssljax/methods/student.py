@@ -15,7 +15,7 @@ import jax.numpy as jnp
 import optax
 
 from ssljax.method import Batch, Method, Metrics, State, from_loss
-from ssljax.tasks import Task
+from ssljax.tasks import OneOf, Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +71,11 @@ class Student:
         """The network of the features."""
         return self.task.encoder
 
+    @property
+    def plain_view(self) -> Any:
+        """How an image is prepared outside training. Raises: AttributeError for other inputs."""
+        return self.task.inputs.view
+
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         del updates  # nothing here depends on the length of the run
         return from_loss(
@@ -78,6 +83,7 @@ class Student:
             init=self.init,
             loss=self.loss,
             embed=self.embed,
+            predict=self.predict if isinstance(self.task.target, OneOf) else None,
             after=self.after if self.ema else None,
             backbone=self.backbone,
         )

@@ -28,7 +28,11 @@ from ssljax.report.runs import (
     read_runs,
     to_float,
 )
-from ssljax.report.selftraining import write_self_training, write_self_trainings
+from ssljax.report.selftraining import (
+    is_self_training,
+    write_self_training,
+    write_self_trainings,
+)
 from ssljax.report.tables import NOTE, finetuned_table, numbers_table
 
 __all__ = [
@@ -52,6 +56,8 @@ def write_report(folder: Path, *, out: Path | None = None) -> Path:
     Raises: FileNotFoundError without metrics.jsonl, ValueError for a file that cannot be read.
     """
     folder = Path(folder)
+    if is_self_training(folder):
+        return write_self_training(folder, out=out)
     run = read_run(folder)
     keys = list(run.curves)
     probes = [k for k in keys if is_accuracy(k, run)]
@@ -87,6 +93,8 @@ def write_comparison(folders: list[Path], out: Path, *, axis: str | None = None)
     fields that differ are shown. axis: see `write_overview`.
     Raises: ValueError without runs, and what `write_report` raises.
     """
+    if folders and all(map(is_self_training, folders)):
+        return write_self_trainings(folders, Path(out))
     runs = read_runs(folders)
     names = [r.name for r in runs]
     colours = colours_for(len(runs))

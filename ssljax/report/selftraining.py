@@ -53,13 +53,30 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     return write_page(Path(out or folder / "report.html"), folder.resolve().name, body)
 
 
-def write_self_trainings(folders: list[Path], out: Path) -> Path:
-    """Writes comparison.html and sweep.png of several runs into `out`; returns the page's path."""
-    found = {Path(f).name: json.loads((Path(f) / "results.json").read_text()) for f in folders}
+def is_self_training(folder: Path) -> bool:
+    """Whether a run folder is one of `ssljax selftrain`."""
+    path = Path(folder) / "config.json"
+    fields = dict(flat_fields(json.loads(path.read_text()))) if path.is_file() else {}
+    return fields.get("experiment.type", "").endswith(":SelfTraining")
+
+
+def write_self_trainings(folders: list[Path], out: Path, *, picture: Path | None = None) -> Path:
+    """Writes a page that compares several runs, and its chart as `picture`; returns `out`.
+
+    Raises: FileNotFoundError where a run is not finished.
+    """
+    found = {}
+    for folder in map(Path, folders):
+        path = folder / "results.json"
+        if not path.is_file():
+            raise FileNotFoundError(f"{folder} has no results.json: finish the run first")
+        found[folder.resolve().name] = json.loads(path.read_text())
+    title = f"Comparison of {len(found)} runs"
     with matplotlib.rc_context(RC):
         figure = _overview(found)
-        Path(out).mkdir(parents=True, exist_ok=True)
-        figure.savefig(Path(out) / "sweep.png", dpi=160, metadata={"Software": None})
+        if picture is not None:
+            Path(picture).parent.mkdir(parents=True, exist_ok=True)
+            figure.savefig(picture, dpi=160, metadata={"Software": None})
         chart = f'<figure class="wide">{svg_of(figure)}</figure>'
     names = {
         "supervised": "supervised",
@@ -83,11 +100,11 @@ def write_self_trainings(folders: list[Path], out: Path) -> Path:
         "</p>"
     )
     body = [
-        f"<header><h1>{escape(Path(out).resolve().name)}</h1></header>",
+        f"<header><h1>{title}</h1></header>",
         section("Results", note + text_table(["run", *names.values()], rows)),
         section("Test score", chart),
     ]
-    return write_page(Path(out) / "comparison.html", Path(out).resolve().name, body)
+    return write_page(Path(out), title, body)
 
 
 def _overview(found: dict[str, dict[str, Any]]) -> Figure:
