@@ -316,14 +316,15 @@ class Weigh:
 
 @dataclass(frozen=True, kw_only=True)
 class SmallLoss:
-    """Weight 0 for the labels that the teacher believes least: all but a share of smallest loss.
+    """Weight 0 for the labels that the teacher believes least: of each class all but a share of
+    smallest loss. Among all labels at once, the classes that are hard would go first.
 
     A second opinion on labels of clusters, neighbours or rules; of the teacher's own labels these
     are the least confident.
     """
 
     keep: float = 0.8
-    """Share of the labels that keep their weight."""
+    """Share of the labels of each class that keep their weight."""
 
     def __post_init__(self) -> None:
         if not 0 < self.keep <= 1:
@@ -332,8 +333,12 @@ class SmallLoss:
     def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
         known.need_classes("pruning by loss")
         p = _probabilities(known.teacher.guess(known.pool), "pruning by loss")
-        loss = -np.log(np.maximum(p[labels.index, labels.hard()], 1e-12))
-        kept = small_loss(loss, keep=self.keep)
+        hard = labels.hard()
+        loss = -np.log(np.maximum(p[labels.index, hard], 1e-12))
+        kept = np.zeros(len(labels), bool)
+        for c in np.unique(hard):
+            rows = np.flatnonzero(hard == c)
+            kept[rows] = small_loss(loss[rows], keep=self.keep)
         return dataclasses.replace(labels, weight=np.where(kept, labels.weight, 0))
 
 

@@ -28,7 +28,7 @@ from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Known, Model, Teacher
 from ssljax.pseudolabels.labels import Guess, Labels
-from ssljax.pseudolabels.select import Threshold
+from ssljax.pseudolabels.select import Adaptive, Greedy, Threshold
 
 log = logging.getLogger("ssljax")
 Train = Callable[[Labels, int, Path, Teacher | None], Teacher]
@@ -147,6 +147,8 @@ def self_train(
             record = {"round": r, "labels": mark, "seed": seed, "test": score(student)}
             if pseudo is not None:
                 record |= _measure(guess, pseudo, before, out, truth, held, classes, names, size)
+                if r == 1 and classes is not None:
+                    record["warnings"] += _limits(plan, guess, given, classes)
                 for line in record.get("warnings", ()):
                     log.warning("round %d: %s", r, line)
             write_json(done, record)
@@ -266,6 +268,19 @@ def _measure(
     if held is not None:
         found["estimate"] = _estimate(guess, used, held, classes)
     return found
+
+
+def _limits(plan: Rounds, guess: Guess, given: Labels, classes: int) -> list[str]:
+    """What is known not to work, of this plan with these classes."""
+    taken = np.asarray(guess.target)[np.asarray(guess.confidence) > 0]
+    select = plan.select
+    return quality.known_limits(
+        np.bincount(taken, minlength=classes),
+        few=int(np.bincount(given.hard(), minlength=classes).min()),
+        adaptive=isinstance(select, Adaptive),
+        equal=isinstance(select, Greedy) and select.per_class is not None,
+        own=isinstance(plan.source(1), Model),
+    )
 
 
 def _estimate(guess: Guess, used: Labels, held: Labels, classes: int | None) -> dict[str, Any]:

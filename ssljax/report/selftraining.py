@@ -126,7 +126,7 @@ def _overview(found: dict[str, dict[str, Any]]) -> Figure:
                 mean = 100 * results[key]["mean"]
                 axes.plot(mean, place, mark, color=colour, markersize=9, label=label, mew=2)
     axes.set_yticks(range(len(found)), list(found))
-    axes.invert_yaxis()
+    axes.set_ylim(len(found) - 0.4, -0.6)
     axes.set_xlabel("percent of the test data; small dots are seeds")
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="x", color="#e6e8eb", linewidth=0.8)
