@@ -483,10 +483,9 @@ def _spread(values: list[float]) -> dict[str, Any]:
 def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
     """Images of the most confident mistakes of the first seed's last round, for the report."""
     found = seeds[0]["rounds"][-1].get("mistakes", [])
-    arrays: dict[str, np.ndarray] = {}
+    arrays = {"names": np.array(pool.classes)} if pool.classes else {}
     if found:
         arrays["mistakes"] = np.array(found, np.float64)
-        arrays["names"] = np.array(pool.classes)
         rows = pool.take(np.array([int(m[0]) for m in found]))
         if "image" in rows:
             arrays["images"] = rows["image"]

@@ -77,7 +77,10 @@ def test_results_and_report(finished):
     assert [r["round"] for r in rounds] == [0, 1, 2]
     assert sum(rounds[2]["selected"]) <= 400 and max(rounds[2]["selected"]) <= 40
     page = (finished[1] / "report.html").read_text()
-    for words in ("supervised on the few labels", "Most confident mistakes", "Reliability", "ECE"):
+    for words in (
+        *("supervised on the few labels", "Most confident mistakes", "Reliability", "ECE"),
+        *("What is labelled as what", "4 labels of a class are few"),
+    ):
         assert words in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)  # opens offline
     assert "<script" not in page

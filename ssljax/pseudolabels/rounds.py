@@ -256,9 +256,10 @@ def _measure(
                     t, np.asarray(guess.target)[out], every, classes=classes
                 )["f1"],
             }
-            right = np.asarray(guess.target)[out] == t
-            found["reliability"] = quality.reliability(right, m[out])
-            found["ece"] = quality.ece(right, m[out])
+            cast = m[out] > 0  # who abstains has not said that it is unsure
+            right = (np.asarray(guess.target)[out] == t)[cast]
+            found["reliability"] = quality.reliability(right, m[out][cast])
+            found["ece"] = quality.ece(right, m[out][cast])
             found["mistakes"] = _mistakes(used, truth)
         else:
             full = np.zeros((size, *used.target.shape[1:]), np.float32)

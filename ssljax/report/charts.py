@@ -18,7 +18,7 @@ from ssljax.report.tables import shown_keys
 
 _COLOURS = ("#1f6fb4", "#d9541e", "#178a5e", "#a3439a", "#c98a00", "#3aa6c9", "#7a5c3e", "#666e78")
 RC = {"svg.fonttype": "none", "svg.hashsalt": "ssljax", "text.parse_math": False, "font.size": 9.5}
-_PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
+PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
 _HEADLINE = ("linear_offline", "knn20_t0.07", "knn200_t0.1", "kmeans_accuracy")
 
 
@@ -57,7 +57,7 @@ def line_chart(
         axes.yaxis.set_major_locator(MaxNLocator(6, steps=[1, 2, 5, 10]))
         axes.xaxis.set_major_formatter(FuncFormatter(lambda value, _: f"{value:,.0f}"))
         if percent:
-            axes.yaxis.set_major_formatter(_PERCENT)
+            axes.yaxis.set_major_formatter(PERCENT)
         below = ""
         if legend and len(series) > 1:
             below = legend_of([label for label, *_ in series], colours)
@@ -100,7 +100,7 @@ def dot_chart(encoders: dict[str, dict]) -> str:
         axes.spines[["top", "right", "left"]].set_visible(False)
         axes.tick_params(axis="y", length=0)
         axes.grid(axis="y", color="#eef0f2", linewidth=0.8)
-        axes.xaxis.set_major_formatter(_PERCENT)
+        axes.xaxis.set_major_formatter(PERCENT)
         legend = legend_of(list(encoders), _COLOURS)
         return f'<figure class="dots">{svg_of(figure)}{legend}</figure>'
 
@@ -147,7 +147,7 @@ def overview_chart(runs: list[Run], axis: str | None) -> Figure | None:
                 _draw(axes, [at[i] for i in here], y, colour=colour, label=label, flat=not axis)
             if title == "accuracy":
                 _baselines(axes, runs, keys[0], flat=not axis)
-                (axes.yaxis if axis else axes.xaxis).set_major_formatter(_PERCENT)
+                (axes.yaxis if axis else axes.xaxis).set_major_formatter(PERCENT)
             _places(axes, places, title, axis)
             axes.legend(
                 *axes.get_legend_handles_labels(),

@@ -8,8 +8,9 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import MaxNLocator
 
-from ssljax.report.charts import RC, colours_for, svg_of
+from ssljax.report.charts import PERCENT, RC, colours_for, svg_of
 from ssljax.report.page import (
     details_of,
     grid_of,
@@ -21,6 +22,8 @@ from ssljax.report.page import (
     write_page,
 )
 from ssljax.report.runs import flat_fields, read_arrays
+
+_NAMED = 20  # classes whose names, and confusions, have room in a chart
 
 
 def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
@@ -38,11 +41,12 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     first = results["seeds"][0]
     last = first["rounds"][-1]
     arrays = read_arrays(folder / "report.npz")
+    names = [str(n) for n in arrays["names"]] if "names" in arrays else None
     body = [
         f"<header><h1>{escape(folder.resolve().name)}</h1></header>",
         section("Results", _results(results)),
         section("By round", grid_of(_by_round(results))),
-        section("Classes", grid_of(_classes(first)) + _class_table(last, arrays)),
+        section("Classes", grid_of(_classes(first, names)) + _class_table(last, arrays)),
         section("Calibration", grid_of([_reliability(first)])),
         section("Most confident mistakes", _mistakes(arrays)),
         section("Warnings", _warnings(results)),
@@ -192,35 +196,68 @@ def _by_round(results: dict[str, Any]) -> list[str]:
                 if line:
                     axes.plot(*zip(*line, strict=True), "o-", color=colour, markersize=3.5)
             axes.set_xlabel("round")
+            axes.yaxis.set_major_formatter(PERCENT)
             axes.set_xticks(range(max(len(s["rounds"]) for s in seeds)))
             legend = legend_of([f"seed {s['seed']}" for s in seeds], colours_for(len(seeds)))
             found.append(_figure(title, figure, legend))
     return found
 
 
-def _classes(first: dict[str, Any]) -> list[str]:
-    """How many labels each class has, in every round of the first seed, beside the truth."""
+def _classes(first: dict[str, Any], names: list[str] | None) -> list[str]:
+    """How many labels each class has, in every round of the first seed, beside the truth, and what
+    is taken for what in the last.
+    """
     rounds = [r for r in first["rounds"] if "selected" in r]
     if not rounds:
         return []
+    count = len(rounds[0]["selected"])
+    named = names if names and count <= _NAMED else None
+    found = []
     with matplotlib.rc_context(RC):
         figure, axes = _axes()
-        colours = colours_for(len(rounds) + 1)
-        places = np.arange(len(rounds[0]["selected"]))
-        for r, colour in zip(rounds, colours, strict=False):
-            axes.step(places, r["selected"], where="mid", color=colour)
+        colours, places = colours_for(len(rounds) + 1), np.arange(count)
         labels = [f"round {r['round']}" for r in rounds]
+        width = 0.8 / len(rounds)
+        for i, (r, colour) in enumerate(zip(rounds, colours, strict=False)):
+            axes.bar(places - 0.4 + (i + 0.5) * width, r["selected"], width, color=colour)
         if "quality" in rounds[-1]:
             prior = rounds[-1]["quality"]["prior"]
-            axes.step(places, prior, where="mid", color=colours[-1], linestyle=":")
+            colour = colours[len(rounds)]
+            axes.bar(places, prior, 0.9, fill=False, edgecolor=colour, linewidth=0.8)
             labels.append("in the pool")
-        axes.set_xlabel("class")
         axes.set_ylabel("examples")
-        return [
-            _figure(
-                f"Labels of each class, seed {first['seed']}", figure, legend_of(labels, colours)
+        _name(axes.xaxis, named, "class")
+        title = f"Labels of each class, seed {first['seed']}"
+        found.append(_figure(title, figure, legend_of(labels, colours)))
+        if "quality" in rounds[-1] and count <= _NAMED:
+            table = np.array(rounds[-1]["quality"]["confusion"], float)
+            figure, axes = _axes()
+            axes.grid(visible=False)
+            share = table / np.maximum(table.sum(1, keepdims=True), 1)
+            axes.pcolormesh(
+                share, cmap="Blues", vmin=0, vmax=1, edgecolors="#e6e8eb", linewidth=0.3
             )
-        ]
+            axes.invert_yaxis()
+            for axis, what in ((axes.xaxis, "label"), (axes.yaxis, "truth")):
+                _name(axis, named, what, shift=0.5)
+            title = (
+                f"What is labelled as what, round {rounds[-1]['round']}, share of each true class"
+            )
+            found.append(_figure(title, figure, ""))
+    return found
+
+
+def _name(axis: Any, names: list[str] | None, what: str, *, shift: float = 0.0) -> None:
+    """Names of classes along an axis, or what it is where there are none."""
+    if names is None:
+        axis.set_label_text(what)
+        axis.set_major_locator(MaxNLocator(8, integer=True))
+        return
+    axis.set_ticks(np.arange(len(names)) + shift, [n[:12] for n in names])
+    if axis.axis_name == "x" and max(map(len, names)) > 2:
+        for label in axis.get_ticklabels():
+            label.set(rotation=60, ha="right", rotation_mode="anchor")
+    axis.set_label_text(what)
 
 
 def _class_table(last: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
@@ -265,8 +302,8 @@ def _mistakes(arrays: dict[str, np.ndarray]) -> str:
         for i, y, t, c in rows
     ]
     if "texts" in arrays:
-        rows = [[str(x), y, t, c] for x, (_, y, t, c) in zip(arrays["texts"], said, strict=True)]
-        return text_table(["text", "label", "truth", "confidence"], rows)
+        rows = [[*words, str(x)] for words, x in zip(said, arrays["texts"], strict=True)]
+        return text_table(["example", "label", "truth", "confidence", "text"], rows)
     if "images" not in arrays:
         return text_table(["example", "label", "truth", "confidence"], list(map(list, said)))
     images = arrays["images"]
