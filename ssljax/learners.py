@@ -139,7 +139,10 @@ def _arrays(rows: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
 
 @dataclass(frozen=True, kw_only=True)
 class Scikit:
-    """An estimator of scikit-learn with `predict_proba`, on the plainest features of the reader."""
+    """An estimator of scikit-learn, on the plainest features of the reader: a classifier with
+    `predict_proba`, or for values a regressor whose `predict` has `return_std` (`BayesianRidge`,
+    `GaussianProcessRegressor`).
+    """
 
     estimator: Callable[[], Any]
     """Called without arguments for a fresh estimator: a frozen dataclass with `__call__`."""
@@ -151,29 +154,48 @@ class Scikit:
     ) -> "ScikitTeacher":
         """Fits anew; `start` is not used, nor `folder`: a fit is repeated after a kill."""
         del start, folder
-        teacher = ScikitTeacher(self.estimator(), self.reader, classes=len(data.classes))
         used = labels.take(labels.weight > 0)
+        classes = len(data.classes) if data.classes else None
+        spread = 1.0 if classes else max(float(np.std(labels.target[labels.is_given])), 1e-8)
+        teacher = ScikitTeacher(self.estimator(), self.reader, classes=classes, spread=spread)
         fitted = teacher.estimator
         if "random_state" in fitted.get_params():
             fitted.set_params(random_state=seed)
         x = teacher.features(data)[used.index]
         # Estimators without weights are only given labels that count fully.
         plain = bool((used.weight == 1).all())
-        fitted.fit(x, used.hard(), **({} if plain else {"sample_weight": used.weight}))
+        target = used.hard() if classes else used.target
+        fitted.fit(x, target, **({} if plain else {"sample_weight": used.weight}))
         return teacher
 
 
 class ScikitTeacher:
     """A fitted estimator."""
 
-    def __init__(self, estimator: Any, reader: Any, *, classes: int) -> None:
-        self.estimator, self._reader, self._classes = estimator, reader, classes
+    def __init__(
+        self, estimator: Any, reader: Any, *, classes: int | None, spread: float = 1.0
+    ) -> None:
+        self.estimator, self._reader = estimator, reader
+        self._classes, self._spread = classes, spread
         self._kept: tuple[Any, np.ndarray] | None = None
 
     def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
-        """Classes by `predict_proba`. Raises: ValueError for random views."""
+        """Classes by `predict_proba`; values with the confidence 1 / (1 + (std / spread)^2), where
+        the spread is that of the given labels. Raises: ValueError for random views, and for a
+        regressor that cannot say how sure it is.
+        """
         if views:
             raise ValueError("random views are of networks: set generate.views to 0")
+        if self._classes is None:
+            try:
+                value, std = self.estimator.predict(self.features(data), return_std=True)
+            except TypeError as error:
+                raise ValueError(
+                    f"{type(self.estimator).__name__} cannot say how sure it is of a value "
+                    f"({error}): use one whose predict has return_std, such as BayesianRidge"
+                ) from error
+            confidence = 1 / (1 + (np.asarray(std) / self._spread) ** 2)
+            return Guess(np.asarray(value, np.float32), confidence)
         found = np.asarray(self.estimator.predict_proba(self.features(data)))
         p = np.zeros((len(found), self._classes))
         p[:, self.estimator.classes_] = found

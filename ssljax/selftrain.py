@@ -194,7 +194,9 @@ def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
                 if n in here[0][kind]
             }
             row |= {"round": r, "coverage": _spread([h["coverage"] for h in here])}
-            found["quality_by_round"].append(row | {"estimated": estimated})
+            measure = "right" if first == "accuracy" else "r2"
+            row |= {"estimated": estimated, "measure": measure}
+            found["quality_by_round"].append(row)
     if {"supervised", "full"} <= found.keys():
         means = (found[k]["mean"] for k in ("supervised", "self_trained", "full"))
         found["gap_closed"] = quality.gap_closed(*means)
@@ -214,7 +216,7 @@ def table(results: dict[str, Any]) -> str:
             lines.append(f"  {name:30} {percent(results[key])}")
     for row in results["quality_by_round"]:
         name = f"pseudo-labels of round {row['round']}"
-        said = f"{percent(row['labels'])} right, of {percent(row['coverage'])}"
+        said = f"{percent(row['labels'])} {row['measure']}, of {percent(row['coverage'])}"
         if "f1" in row:
             said += "".join(f", {k} {percent(row[k])}" for k in ("precision", "recall", "f1"))
         lines.append(f"  {name:30} {said}{' (estimated)' if row['estimated'] else ''}")

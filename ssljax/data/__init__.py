@@ -14,6 +14,7 @@ from ssljax.data.neighbors import Neighbors
 from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
 from ssljax.data.stream import Stream
+from ssljax.data.table import Table
 from ssljax.data.text import Text, Windows
 from ssljax.data.timeseries import TimeSeries
 from ssljax.data.voc import Crops
@@ -38,6 +39,7 @@ __all__ = [
     "Reader",
     "Source",
     "Stream",
+    "Table",
     "Text",
     "TimeSeries",
     "Windows",

@@ -92,6 +92,13 @@ def read_cells(spec: str, *, split: str) -> list[tuple[Path, list[list[str]]]]:
     return [(file, _cells(kind, file)) for file in offered[split]]
 
 
+def class_names(labels: set[str]) -> tuple[str, ...]:
+    """The classes that labels name, in their order: numbers up to the largest, or names sorted."""
+    if all(re.fullmatch(r"\d+", name) for name in labels):
+        return tuple(map(str, range(1 + max(map(int, labels)))))
+    return tuple(sorted(labels))
+
+
 def _parse(spec: str) -> tuple[str, Path, str | None]:
     """(kind, place, split or None) of "kind:place[:split]"; a place may hold colons itself."""
     kind, _, place = spec.partition(":")
@@ -171,10 +178,7 @@ def _table(kind: str, offered: dict[str, list[Path]], split: str) -> Documents:
     if rows[0][1] is None:
         return Documents(texts)
     names = {label for table in tables.values() for _, label in table if label is not None}
-    if all(re.fullmatch(r"\d+", name) for name in names):
-        classes = tuple(map(str, range(1 + max(map(int, names)))))
-    else:
-        classes = tuple(sorted(names))
+    classes = class_names(names)
     number = {name: i for i, name in enumerate(classes)}
     for i, (_, label) in enumerate(rows):
         if label is None:

@@ -146,7 +146,8 @@ def _results(results: dict[str, Any]) -> str:
     }
     rows = [[name, _share(results[key])] for key, name in names.items() if key in results]
     for row in results.get("quality_by_round", ()):
-        share = f"{_share(row['labels'])} right, {_share(row['coverage'])} of the pool"
+        measure = row.get("measure", "right")
+        share = f"{_share(row['labels'])} {measure}, {_share(row['coverage'])} of the pool"
         if "f1" in row:
             more = (f"{name} {_share(row[name.lower()])}" for name in ("precision", "recall", "F1"))
             share += f"; {', '.join(more)}"
@@ -176,6 +177,7 @@ def _by_round(results: dict[str, Any]) -> list[str]:
     panels = {
         "Test score": lambda r: r.get("test", {}).get("score"),
         "Pseudo-labels that are right": lambda r: r.get("quality", {}).get("accuracy"),
+        "r2 of the pseudo-labels": lambda r: r.get("quality", {}).get("r2"),
         "Pseudo-labels that are right, by the hold-out": lambda r: r.get("estimate", {}).get(
             "accuracy"
         ),

@@ -1,0 +1,186 @@
+"""Tables: one example a row, with numbers and categories in its columns.
+
+    csv:PATH, tsv:PATH    with the names of the columns in the first row; a file, or a folder with
+                          files whose names begin with train, validation or test
+    sklearn:NAME          what comes with scikit-learn: iris, wine, breast_cancer, diabetes
+
+A row is {"features": float32 [D]} with {"label": int32} where one class is to be predicted, or with
+{"value": float32} a number, or {"value": float32 [K]} a set of classes. A column that holds other
+things than numbers is a category: one feature for each value of the training split.
+"""
+
+import importlib
+from dataclasses import dataclass
+from typing import Any, ClassVar, Literal
+
+import numpy as np
+
+from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.documents import class_names, document_splits, read_cells
+
+_TARGETS = ("label", "target", "class")
+_SKLEARN = ("iris", "wine", "breast_cancer", "diabetes")
+_CATEGORIES = 200  # values of a column beyond which it is no category but a text or a number of it
+
+Columns = dict[str, np.ndarray]
+"""Cells of each column, str [N], or float64 [N] where they are known to be numbers."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """How the rows of a table become examples."""
+
+    plain_name: ClassVar[str] = "columns"
+
+    kind: Literal["class", "value", "set"] = "class"
+    """What is predicted: one class, a number, or a set: columns of 0 and 1."""
+    target: tuple[str, ...] = ()
+    """The column to predict, for a set those of all its classes; (): the one that is called label,
+    target or class."""
+    drop: tuple[str, ...] = ()
+    """Columns that are left out, such as numbers of the rows."""
+    standardize: bool = True
+    """Every number less its mean, over its spread, in the training split."""
+
+    def __post_init__(self) -> None:
+        if self.kind not in ("class", "value", "set"):
+            raise ValueError(f"kind {self.kind!r}: choose class, value or set")
+        if self.kind == "set" and not self.target:
+            raise ValueError("a set needs the names of its columns: --reader.target A B C")
+        if self.kind != "set" and len(self.target) > 1:
+            raise ValueError(f"kind {self.kind} has one target, not {', '.join(self.target)}")
+
+    def prepared(self, spec: str, folder: Any = None) -> "Table":
+        """Itself: spreads and categories are read from the training split each time."""
+        del spec, folder
+        return self
+
+    def splits(self, spec: str) -> tuple[str, ...]:
+        """The splits that `spec` offers."""
+        return ("train",) if spec.startswith("sklearn:") else document_splits(spec)
+
+    def load(
+        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
+    ) -> Arrays:
+        """A split of `spec`. Raises: ValueError or FileNotFoundError that say what to do."""
+        del in_memory_bytes, workers
+        here = _columns(spec, split)
+        first = _columns(spec, "train") if "train" in self.splits(spec) else here
+        targets = self._targets(spec, here)
+        used = [name for name in here if name not in (*targets, *self.drop)]
+        if not used:
+            raise ValueError(f"{spec} has no columns beside {', '.join(targets)}")
+        for name in used:
+            if name not in first:
+                raise ValueError(f"{spec}: the training split has no column {name!r}")
+        parts = [self._features(spec, name, here[name], first[name]) for name in used]
+        rows: Rows = {"features": np.concatenate(parts, axis=1).astype(np.float32)}
+        if self.kind == "class":
+            everything = [_columns(spec, s)[targets[0]] for s in self.splits(spec)]
+            classes = class_names({str(x) for column in everything for x in column})
+            number = {name: i for i, name in enumerate(classes)}
+            rows["label"] = np.array([number[str(x)] for x in here[targets[0]]], np.int32)
+            return Arrays(rows, classes=classes)
+        values = np.stack([_numbers(spec, name, here[name]) for name in targets], axis=1)
+        if self.kind == "set" and not np.isin(values, (0, 1)).all():
+            raise ValueError(f"{spec}: the columns of a set hold 0 and 1 only")
+        rows["value"] = (values if self.kind == "set" else values[:, 0]).astype(np.float32)
+        return Arrays(rows)
+
+    def shapes(self) -> Spec | None:
+        """None: the number of features is in the data."""
+        return None
+
+    def plain(self, rows: Rows) -> np.ndarray:
+        """The features themselves [B, D]."""
+        return np.asarray(rows["features"], np.float32)
+
+    def _targets(self, spec: str, columns: Columns) -> tuple[str, ...]:
+        found = self.target or tuple(n for n in columns if n.lower() in _TARGETS)[:1]
+        missing = [name for name in (*found, *self.drop) if name not in columns]
+        if missing or not found:
+            what = f"no column {missing[0]!r}" if missing else "no column label, target or class"
+            raise ValueError(
+                f"{spec} has {what}, only {', '.join(columns)}: name what to predict with "
+                "--reader.target NAME"
+            )
+        return found
+
+    def _features(self, spec: str, name: str, cells: np.ndarray, first: np.ndarray) -> np.ndarray:
+        """float64 [N, d] of a column."""
+        if _is_numbers(first):
+            x, training = _numbers(spec, name, cells), _numbers(spec, name, first)
+            if self.standardize:
+                x = (x - training.mean()) / max(training.std(), 1e-8)
+            return x[:, None]
+        values = np.unique(first)
+        if len(values) > _CATEGORIES:
+            raise ValueError(
+                f"{spec}: column {name!r} holds {len(values):,} different values, which is no "
+                f"category: leave it out with --reader.drop {name}"
+            )
+        return (cells[:, None] == values).astype(np.float64)
+
+
+def _columns(spec: str, split: str) -> Columns:
+    """The cells of a split by column, in the order of the file."""
+    kind, _, name = spec.partition(":")
+    if kind == "sklearn":
+        return _bundled(name, split)
+    found: dict[str, list[str]] = {}
+    for file, cells in read_cells(spec, split=split):
+        if len(cells) < 2:
+            raise ValueError(f"{file} holds no examples: it needs a row of names, and others below")
+        head, *rows = cells
+        names = [cell.strip() for cell in head]
+        if len(set(names)) < len(names):
+            raise ValueError(f"{file}: two columns have one name in the first row: {names}")
+        if found and set(names) != set(found):
+            raise ValueError(f"{file} has other columns than the files before it: {names}")
+        for i, row in enumerate(rows, start=2):
+            if len(row) != len(names):
+                raise ValueError(f"{file}: row {i} has {len(row)} cells, the first {len(names)}")
+            for column, cell in zip(names, row, strict=True):
+                found.setdefault(column, []).append(cell.strip())
+    return {column: np.array(cells) for column, cells in found.items()}
+
+
+def _bundled(name: str, split: str) -> Columns:
+    if name not in _SKLEARN:
+        raise ValueError(f"there is no sklearn:{name}: choose {', '.join(_SKLEARN)}")
+    if split != "train":
+        raise ValueError(f"sklearn:{name} has no split {split!r}: it has train")
+    data = getattr(importlib.import_module("sklearn.datasets"), f"load_{name}")()
+    columns = {str(n): data.data[:, i] for i, n in enumerate(data.feature_names)}
+    named = "target_names" in data and name != "diabetes"
+    columns["target"] = np.array(data.target_names)[data.target] if named else data.target
+    return columns
+
+
+def _is_numbers(cells: np.ndarray) -> bool:
+    """Whether most cells are numbers: a few that are not are mistakes, and `_numbers` says so."""
+    if np.issubdtype(cells.dtype, np.number):
+        return True
+    return np.mean([_number(cell) is not None for cell in cells]) > 0.5
+
+
+def _numbers(spec: str, name: str, cells: np.ndarray) -> np.ndarray:
+    """float64 [N]. Raises: ValueError that names the row of a cell that is no finite number."""
+    if np.issubdtype(cells.dtype, np.number):
+        return cells.astype(np.float64)
+    values = [_number(cell) for cell in cells]
+    if None in values:
+        i = values.index(None)
+        raise ValueError(
+            f"{spec}: column {name!r} holds {str(cells[i])!r} in example {i + 1}, which is no "
+            f"number: fill it in, or leave the column out with --reader.drop {name}"
+        )
+    return np.array(values, np.float64)
+
+
+def _number(cell: str) -> float | None:
+    try:
+        value = float(cell)
+    except ValueError:
+        return None
+    return value if np.isfinite(value) else None
