@@ -17,7 +17,7 @@ from ssljax.data import Images
 from ssljax.experiment import Experiment
 from ssljax.learners import Network
 from ssljax.methods import SimCLR
-from ssljax.nets import MLP, SmallConv
+from ssljax.nets import MLP, ConvEncoder
 from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
 from ssljax.pseudolabels.generate import Model, Neighbors
@@ -28,7 +28,8 @@ from ssljax.tasks import ImageInput, OneOf, Task
 from ssljax.train import Cadence
 from ssljax.views import ImageView
 
-_ENCODER = SmallConv(widths=(16, 32, 64, 128))
+# What a number says depends on where it stands: the last grid is kept, not averaged.
+_ENCODER = ConvEncoder(widths=(16, 32, 64), norm=True)
 # Signs must not be mirrored: left and right are classes.
 _VIEW = ImageView(
     size=32,
@@ -55,9 +56,9 @@ SELFTRAIN = SelfTraining(
             dropout=0.2,
         ),
         optimizer=Optimizer(
-            name="adamw", learning_rate=3e-3, per_batch=None, warmup=30, weight_decay=1e-3
+            name="adamw", learning_rate=2e-3, per_batch=None, warmup=30, weight_decay=1e-3
         ),
-        steps=600,
+        steps=1000,
         batch=64,
         share=0.5,
     ),
@@ -77,7 +78,7 @@ SELFTRAIN = SelfTraining(
         optimizer=Optimizer(
             name="adamw", learning_rate=2e-3, per_batch=None, warmup=50, weight_decay=1e-4
         ),
-        steps=2000,
+        steps=1000,
         batch=128,
         cadence=Cadence(log=100, save=500, monitor=0),
         evaluation=Evaluation(
