@@ -448,7 +448,8 @@ def _split(given: Labels, holdout: float, seed: int) -> tuple[Labels, Labels | N
     if not holdout:
         return given, None
     rng, away = np.random.default_rng([seed, 29]), []
-    hard = given.hard() if given.target.ndim == 1 else np.zeros(len(given), np.int64)
+    whole = given.target.ndim == 1 and np.issubdtype(given.target.dtype, np.integer)
+    hard = given.target if whole else np.zeros(len(given), np.int64)
     for c in np.unique(hard):
         rows = rng.permutation(np.flatnonzero(hard == c))
         away.extend(rows[: min(round(holdout * len(rows)), len(rows) - 1)])

@@ -15,11 +15,12 @@ import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
 from sklearn.datasets import load_digits
+from sklearn.linear_model import BayesianRidge, LinearRegression
 
 from ssljax import cli, report
-from ssljax.data import Arrays
+from ssljax.data import Arrays, Table
 from ssljax.experiment import load_run
-from ssljax.learners import Network
+from ssljax.learners import Network, Scikit
 from ssljax.nets import MLP, SmallConv
 from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.generate import Model
@@ -33,7 +34,7 @@ from ssljax.views import plain_only
 from ssljax.tasks import ImageInput  # isort: skip
 
 _FILE = """
-from ssljax.learners import Network
+from ssljax.learners import Network, Scikit
 from ssljax.nets import SmallConv
 from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.rounds import Rounds
@@ -192,6 +193,92 @@ def test_a_file_without_selftrain(tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["selftrain", str(tmp_path / "x.py")])
     assert "does not define SELFTRAIN" in capsys.readouterr().err
+
+
+@dataclasses.dataclass(frozen=True)
+class Bayes:
+    def __call__(self):
+        return BayesianRidge()
+
+
+@dataclasses.dataclass(frozen=True)
+class Plain:
+    def __call__(self):
+        return LinearRegression()
+
+
+def test_a_regressor_of_sklearn_labels_a_table(tmp_path):
+    reader = Table(kind="value")
+    config = SelfTraining(
+        learner=Scikit(estimator=Bayes(), reader=reader),
+        data="sklearn:diabetes",
+        reader=reader,
+        few=100,
+        holdout=0.3,
+        rounds=Rounds(count=1, select=Greedy(budget=100)),
+        seeds=(0,),
+    )
+    results = run_self_training(config, tmp_path / "run")
+    (row,) = results["seeds"][0]["rounds"][1:]
+    assert results["full"]["mean"] > 0.3 and row["estimate"]["examples"] == 30
+    assert row["quality"]["coverage"] == pytest.approx(100 / (354 - 100))
+    # As scikit-learn by itself.
+    labels = read(tmp_path / "run" / "seed0" / "rounds" / "01" / "labels.parquet", examples=354)
+    pool, _ = config.load()
+    given = read(tmp_path / "run" / "seed0" / "given.parquet", examples=354)
+    held = np.setdiff1d(given.index, results_index(tmp_path / "run", given))
+    used = given.take(~np.isin(given.index, held))
+    rows = pool.take(np.arange(354))
+    peer = BayesianRidge().fit(rows["features"][used.index], used.target)
+    value, std = peer.predict(rows["features"][labels.index], return_std=True)
+    np.testing.assert_allclose(labels.target, value, rtol=1e-5)
+    want = 1 / (1 + (std / used.target.std()) ** 2)
+    np.testing.assert_allclose(labels.confidence, want, rtol=1e-5)
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert "r2 of the pseudo-labels" in page
+    plain = dataclasses.replace(config, learner=Scikit(estimator=Plain(), reader=reader))
+    with pytest.raises(ValueError, match="cannot say how sure it is"):
+        run_self_training(plain, tmp_path / "plain")
+
+
+def results_index(folder, given):
+    """The given labels that are trained on: the split of the run itself."""
+    from ssljax.selftrain import _split
+
+    return _split(given, 0.3, 0)[0].index
+
+
+def test_sets_of_a_table_from_the_command_line(tmp_path, capsys):
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(240, 4))
+    table = np.column_stack([x, x[:, :3] > 0])
+    head = "x1,x2,x3,x4,a,b,c"
+    for split, part in (("train", table[:200]), ("test", table[200:])):
+        np.savetxt(tmp_path / f"{split}.csv", part, "%.6g", ",", header=head, comments="")
+    (tmp_path / "mine.py").write_text(
+        "from ssljax.data import Table\n"
+        "from ssljax.learners import Network\n"
+        "from ssljax.nets import MLP\n"
+        "from ssljax.optimizers import Optimizer\n"
+        "from ssljax.pseudolabels.rounds import Rounds\n"
+        "from ssljax.pseudolabels.select import Greedy\n"
+        "from ssljax.selftrain import SelfTraining\n"
+        "from ssljax.tasks import AnyOf, FeatureInput, Task\n"
+        "SELFTRAIN = SelfTraining(\n"
+        "    learner=Network(\n"
+        "        task=Task(inputs=FeatureInput(), encoder=MLP(widths=(16,), norm=False),\n"
+        "                  target=AnyOf(classes=3)),\n"
+        "        optimizer=Optimizer(learning_rate=3e-2, per_batch=None), steps=60, batch=32),\n"
+        "    reader=Table(kind='set', target=('a', 'b', 'c')), few=60, seeds=(0,),\n"
+        "    rounds=Rounds(count=1, select=Greedy(budget=100)))\n"
+    )
+    run = tmp_path / "run"
+    command = ["selftrain", str(tmp_path / "mine.py"), "--data", f"csv:{tmp_path}"]
+    cli.main([*command, "--workdir", str(run)])
+    results = json.loads((run / "results.json").read_text())
+    assert results["self_trained"]["mean"] > 0.6 and results["full"]["mean"] > 0.7
+    assert results["quality_by_round"][0]["f1"]["mean"] > 0.9
+    assert "fully supervised" in capsys.readouterr().out
 
 
 def features(task, **options):
