@@ -54,13 +54,13 @@ METHODS = {
 }
 
 
-def small(method: Any, *, seed: int) -> Experiment:
+def small(method: Any, *, seed: int, per_class: int = 4) -> Experiment:
     """One run of the comparison."""
     return Experiment(
         method=method,
         data="tfds:mnist",
         reader=Images(size=14),
-        few=FewLabels(per_class=4, ratio=RATIO, seed=seed),
+        few=FewLabels(per_class=per_class, ratio=RATIO, seed=seed),
         seed=seed,
         optimizer=Optimizer(
             name="adamw",
@@ -87,4 +87,8 @@ SWEEP = {
     f"{name}_{seed}": small(method, seed=seed)
     for name, method in METHODS.items()
     for seed in (0, 1, 2)
+}
+# What there is to gain: the baseline with 5,000 labels of each digit.
+SWEEP |= {
+    f"full_{seed}": small(METHODS["supervised"], seed=seed, per_class=5_000) for seed in (0, 1, 2)
 }
