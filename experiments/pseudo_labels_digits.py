@@ -6,7 +6,11 @@ Each run is `selftrain_digits.py` (4 labels of each digit, three rounds, three s
 changed, under the same number of steps; `model` is that experiment itself. The two `contrastive`
 runs begin from SimCLR on the same images, the held-out ones included, without labels.
 
-Not measured yet.
+Measured on one shared CPU core, 2026-11-29, three seeds, last round and last step, percent of the
+held-out fifth: from 88.9 supervised to 94.1 by `model`, 96.2 by `ensemble` and by
+`contrastive_spreading`, of 96.8 on all labels; 85.3 to 86.8 by the four choices that do not count
+by class. `confident_learning` prunes nothing here: the neighbours agree with the network whose
+features they are. The README has the whole table.
 """
 
 from dataclasses import replace

@@ -1,13 +1,16 @@
-"""Regression: how a diabetes goes on in a year (scikit-learn's 442 patients), from 40 known cases.
+"""Regression: how a diabetes goes on in a year (scikit-learn's 442 patients), from 20 known cases.
 
     ssljax selftrain experiments/selftrain_diabetes.py
 
 Ten measurements of each patient; the network gives a value and how sure it is of it. Each round
 labels the pool, keeps the surest 60 values, 60 more a round, weighs each by how sure it is, and
-trains a fresh network on those and on the 40 true ones, half of each batch. A fifth of the patients
+trains a fresh network on those and on the 20 true ones, half of each batch. A fifth of the patients
 is held out; scores are shares of the explained variance (r2).
 
-Not measured yet.
+Measured on a shared CPU core, 2026-11-29, three seeds, last round and last step, percent of the
+variance: supervised 27.3 ± 13.9, self-trained 28.8 ± 12.2, fully supervised 52.1 ± 0.4: 6% of the
+gap, far within the spread. The surest values explain little of their own variance (r2 -5.3, 11.2
+and 14.1%): they are those near the mean.
 """
 
 from ssljax.data import Table
@@ -36,6 +39,6 @@ SELFTRAIN = SelfTraining(
     ),
     data="sklearn:diabetes",
     reader=Table(kind="value"),
-    few=40,
+    few=20,
     rounds=Rounds(count=3, select=Greedy(budget=60, growing=True), refine=(Weigh(),)),
 )
