@@ -19,7 +19,7 @@ from ssljax.report.tables import shown_keys
 _COLOURS = ("#1f6fb4", "#d9541e", "#178a5e", "#a3439a", "#c98a00", "#3aa6c9", "#7a5c3e", "#666e78")
 RC = {"svg.fonttype": "none", "svg.hashsalt": "ssljax", "text.parse_math": False, "font.size": 9.5}
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
-_HEADLINE = ("linear_offline", "knn20_t0.07", "knn200_t0.1", "kmeans_accuracy")
+_HEADLINE = ("accuracy", "linear_offline", "knn20_t0.07", "knn200_t0.1", "kmeans_accuracy")
 
 
 def line_chart(
@@ -146,7 +146,11 @@ def overview_chart(runs: list[Run], axis: str | None) -> Figure | None:
                 label = f"{key}, {group}" if group else key
                 _draw(axes, [at[i] for i in here], y, colour=colour, label=label, flat=not axis)
             if title == "accuracy":
-                _baselines(axes, runs, keys[0], flat=not axis)
+                others = {
+                    k for r in runs for e, n in encoders_of(r).items() if e != "trained" for k in n
+                }
+                shared = [k for k in keys if k in others]
+                _baselines(axes, runs, (shared or keys)[0], flat=not axis)
                 (axes.yaxis if axis else axes.xaxis).set_major_formatter(PERCENT)
             _places(axes, places, title, axis)
             axes.legend(
