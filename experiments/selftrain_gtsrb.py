@@ -67,7 +67,7 @@ SELFTRAIN = SelfTraining(
     few=5,
     rounds=Rounds(
         count=2,
-        generate=(Neighbors(rule="spreading"), Model()),
+        generate=(Neighbors(rule="spreading", features="pretrained"), Model()),
         select=Greedy(per_class=60, growing=True),
     ),
     pretrain=Experiment(

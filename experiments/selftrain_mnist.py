@@ -4,9 +4,9 @@
     ssljax selftrain experiments/selftrain_mnist.py --data parquet:path/to/mnist --few 1
 
 All networks start from the autoencoder's encoder, whose code is 64 numbers. In the first round the
-labels spread over the graph of nearest neighbours among the codes of the network that was trained
-on the few; from the second on the network labels. Each round keeps the surest 1,500 more of each
-class and trains a fresh network, with noise, on those and on the true labels, half of each batch.
+labels spread over the graph of nearest neighbours among those codes; from the second on the network
+labels. Each round keeps the surest 1,500 more of each class and trains a fresh network, with noise,
+on those and on the true labels, half of each batch.
 
 Not measured yet.
 """
@@ -56,7 +56,7 @@ SELFTRAIN = SelfTraining(
     few=10,
     rounds=Rounds(
         count=4,
-        generate=(Neighbors(rule="spreading"), Model()),
+        generate=(Neighbors(rule="spreading", features="pretrained"), Model()),
         select=Greedy(per_class=1500, growing=True),
     ),
     pretrain=Experiment(

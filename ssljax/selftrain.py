@@ -96,8 +96,8 @@ def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
     prepare(config, folder)
     with lock(folder):
         pool, test = config.load(folder)
-        start = _pretrained(config, folder)
-        seeds = [_one(config, folder / f"seed{s}", pool, test, start, s) for s in config.seeds]
+        first = _pretrained(config, folder)
+        seeds = [_one(config, folder / f"seed{s}", pool, test, first, s) for s in config.seeds]
         results = summary(seeds) | {"seeds": seeds, "hardware": hardware()}
         write_json(folder / "results.json", results)
         _pictures(folder, pool, seeds)
@@ -110,11 +110,12 @@ def _one(
     folder: Path,
     pool: Arrays,
     test: Arrays,
-    start: Any,
+    first: "Embedded | None",
     seed: int,
 ) -> dict[str, Any]:
     """All rounds of one seed."""
     folder.mkdir(parents=True, exist_ok=True)
+    start = None if first is None else first.start
     truth, hidden = truth_of(pool), without_labels(pool)
     known, classes = truth_of(test), len(pool.classes) if pool.labelled else None
     given = _given(config, folder, pool, truth, classes, seed)
@@ -138,6 +139,7 @@ def _one(
         truth=truth,
         held=held,
         names=pool.classes,
+        pretrained=first,
         seed=seed,
     )
     found = {"seed": seed, "labels": len(given), "ended": ended, "rounds": rows}
@@ -251,6 +253,10 @@ class Embedded:
 
     def __init__(self, folder: Path, *, file: str | None = None) -> None:
         self.config, method, state, _, _ = load_run(folder, file=file)
+        params, stats = method.backbone(state)
+        self.start = {"encoder": params}, {"encoder": stats}
+        """What a network of the same encoder begins from."""
+        self._kept: tuple[Any, np.ndarray] | None = None
         self._embed = embedder(self.config, method, state)
         predict = getattr(method, "predict", None)
         self._logits = None if predict is None else jax.jit(partial(predict, state))
@@ -271,7 +277,10 @@ class Embedded:
 
     def features(self, data: Any) -> np.ndarray:
         """float32 [N, D]."""
-        return probes.features(self._embed, data, batch=self.config.batch)[0]
+        if self._kept is None or self._kept[0] is not data:
+            found = probes.features(self._embed, data, batch=self.config.batch)[0]
+            self._kept = (data, found)
+        return self._kept[1]
 
 
 def load_teacher(
@@ -458,8 +467,8 @@ def _split(given: Labels, holdout: float, seed: int) -> tuple[Labels, Labels | N
     return given.take(~mask), given.take(mask) if mask.any() else None
 
 
-def _pretrained(config: SelfTraining, folder: Path) -> Any:
-    """({"encoder": params}, {"encoder": stats}) to start from, or None."""
+def _pretrained(config: SelfTraining, folder: Path) -> Embedded | None:
+    """What every network starts from, or None."""
     if config.begin is not None:
         if config.pretrain is not None:
             raise ValueError("begin and pretrain both name a pretraining: keep one of them")
@@ -473,9 +482,7 @@ def _pretrained(config: SelfTraining, folder: Path) -> Any:
             )
     else:
         return None
-    _, method, state, _, _ = load_run(place)
-    params, stats = method.backbone(state)
-    return {"encoder": params}, {"encoder": stats}
+    return Embedded(place)
 
 
 def _spread(values: list[float]) -> dict[str, Any]:

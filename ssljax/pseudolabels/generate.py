@@ -14,6 +14,9 @@ from ssljax.clustering import agglomerative, gaussian_mixture, kmeans, log_joint
 from ssljax.pseudolabels import graph, rules
 from ssljax.pseudolabels.labels import Guess
 
+Whose = Literal["teacher", "pretrained"]
+"""Whose features: of the last network, or of what it began from, which no label has moved."""
+
 
 class Teacher(Protocol):
     """A trained model, whatever it is made of."""
@@ -28,6 +31,7 @@ class Teacher(Protocol):
 class Known(NamedTuple):
     """pool: the data without its labels. index, target: the labelled examples [L] and their true
     labels. classes: K, or None. seed: of this round. earlier: p of the rounds before, each [N, K].
+    pretrained: what training began from and has `features`, if anything.
     """
 
     teacher: Teacher
@@ -37,6 +41,18 @@ class Known(NamedTuple):
     classes: int | None
     seed: int
     earlier: tuple[np.ndarray, ...] = ()
+    pretrained: Any = None
+
+    def features(self, of: Whose) -> np.ndarray:
+        """float32 [N, D] of the pool. Raises: ValueError where nothing was pretrained."""
+        if of == "teacher":
+            return self.teacher.features(self.pool)
+        if self.pretrained is None:
+            raise ValueError(
+                "there are no pretrained features: name a pretraining (pretrain or begin), or take "
+                "those of the teacher"
+            )
+        return self.pretrained.features(self.pool)
 
     def need_classes(self, what: str) -> int:
         """K. Raises: ValueError where the targets are no classes."""
@@ -99,10 +115,11 @@ class Clusters:
     clusters: int = 50
     tries: int = 5
     """Starts of k-means."""
+    features: Whose = "teacher"
 
     def __call__(self, known: Known) -> Guess:
         classes = known.need_classes("labelling by clusters")
-        x = known.teacher.features(known.pool)
+        x = known.features(self.features)
         key, k = jax.random.key(known.seed), self.clusters
         if self.kind == "mixture":
             fit = gaussian_mixture(x, k, key=key, covariance="diag", reg=1e-3)
@@ -126,10 +143,11 @@ class Neighbors:
     temperature: float = 0.1
     alpha: float = 0.9
     """Share of the neighbours in spreading."""
+    features: Whose = "teacher"
 
     def __call__(self, known: Known) -> Guess:
         classes = known.need_classes("labelling by neighbours")
-        x = known.teacher.features(known.pool)
+        x = known.features(self.features)
         if self.rule == "vote":
             similarity, at = graph.nearest(x[known.index], x, k=self.k)
             p = graph.vote(

@@ -23,7 +23,7 @@ import numpy as np
 
 from ssljax.pseudolabels import alignment, graph
 from ssljax.pseudolabels.adaptive import gaussian
-from ssljax.pseudolabels.generate import Known
+from ssljax.pseudolabels.generate import Known, Whose
 from ssljax.pseudolabels.labels import Guess, Labels
 
 Prune = Literal["prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "argmax"]
@@ -234,10 +234,11 @@ class OverGraph:
     k: int = 10
     alpha: float = 0.5
     temperature: float = 0.1
+    features: Whose = "teacher"
 
     def guess(self, guess: Guess, known: Known) -> Guess:
         p = _probabilities(guess, "smoothing over a graph")
-        x = known.teacher.features(known.pool)
+        x = known.features(self.features)
         w = graph.neighbour_graph(x, k=self.k, temperature=self.temperature)
         return Guess.of(graph.smoothed(p, w, alpha=self.alpha))
 
@@ -266,10 +267,11 @@ class Agree:
     """Before the choice: abstain where the nearest neighbours' vote is another class."""
 
     k: int = 10
+    features: Whose = "teacher"
 
     def guess(self, guess: Guess, known: Known) -> Guess:
         classes = known.need_classes("agreement with neighbours")
-        x = known.teacher.features(known.pool)
+        x = known.features(self.features)
         similarity, at = graph.nearest(x[known.index], x, k=self.k)
         p = graph.vote(similarity, known.target[at], classes=classes, temperature=0.1)
         same = agreement(np.asarray(guess.target), p.argmax(1))
@@ -353,10 +355,11 @@ class Confident:
     k: int = 10
     """Neighbours that vote: the model of the features."""
     min_per_class: int = 1
+    features: Whose = "teacher"
 
     def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
         classes = known.need_classes("confident learning")
-        hard, x = labels.hard(), graph.unit(known.teacher.features(known.pool))
+        hard, x = labels.hard(), graph.unit(known.features(self.features))
         counts = np.bincount(hard, minlength=classes)
         judged = counts[hard] >= 2
         if not judged.any():

@@ -80,6 +80,7 @@ def self_train(
     truth: np.ndarray | None = None,
     held: Labels | None = None,
     names: tuple[str, ...] | None = None,
+    pretrained: Any = None,
     seed: int = 0,
 ) -> tuple[list[dict[str, Any]], str]:
     """Runs or resumes all rounds in `folder`.
@@ -90,6 +91,7 @@ def self_train(
       score: numbers of a teacher on test data; called once a round and never used here.
       truth: true targets of the pool [N, ...], only to measure. held: true labels that training
         never sees, to estimate quality where the truth is unknown.
+      pretrained: what training began from, with `features(data)`, or None.
     Returns: (what round.json of each round says, first the one of round 0; why it ended:
       max_iter, no_change, all_labeled or nothing_selected, the first three as in scikit-learn).
     Raises: ValueError where everything abstains or confidences are none.
@@ -119,6 +121,7 @@ def self_train(
                 classes=classes,
                 seed=seed + 1000 * r,
                 earlier=tuple(earlier),
+                pretrained=pretrained,
             )
             if not path.exists():
                 guess = _make(here, plan, known, out, r, before, path, size)

@@ -17,7 +17,7 @@ from ssljax.data import Arrays
 from ssljax.learners import Scikit
 from ssljax.pseudolabels.generate import Clusters, Model, Neighbors, Rules
 from ssljax.pseudolabels.labels import Guess, Labels, read
-from ssljax.pseudolabels.refine import Confident, OverGraph, Soft, Temporal, Weigh
+from ssljax.pseudolabels.refine import Agree, Confident, OverGraph, Soft, Temporal, Weigh
 from ssljax.pseudolabels.rounds import Rounds, self_train, transduction
 from ssljax.pseudolabels.select import Greedy, Percentile, Threshold
 from ssljax.selftrain import without_labels
@@ -246,6 +246,29 @@ def test_sources_by_round(tmp_path, cancer):
     assert said == [{"Rules"}, {"Model"}, {"Model"}]
     with pytest.raises(ValueError, match="no source"):
         Rounds(generate=())
+
+
+def test_neighbours_in_features_that_no_label_has_moved(tmp_path, cancer):
+    """The source and the refinements ask what was pretrained, and not the teacher."""
+
+    class Pretrained:
+        def features(self, data):
+            return np.eye(2)[cancer.labels()]  # tells the classes apart by itself
+
+    plan = Rounds(
+        count=1,
+        generate=Neighbors(rule="vote", k=3, features="pretrained"),
+        refine=(
+            Agree(k=3, features="pretrained"),
+            OverGraph(features="pretrained"),
+            Confident(k=3, features="pretrained"),
+        ),
+        select=Percentile(step=100),
+    )
+    rows, _ = run(tmp_path, cancer, plan, truth=cancer.labels(), pretrained=Pretrained())
+    assert rows[1]["quality"]["accuracy"] == 1 and rows[1]["coverage"] == 1
+    with pytest.raises(ValueError, match="no pretrained features"):
+        run(tmp_path / "none", cancer, plan)
 
 
 def test_refinement_reaches_the_file(tmp_path, cancer):
