@@ -80,7 +80,7 @@ def test_results_and_report(finished):
     page = (finished[1] / "report.html").read_text()
     for words in (
         *("supervised on the few labels", "Most confident mistakes", "Reliability", "ECE"),
-        *("What is labelled as what", "4 labels of a class are few"),
+        *("What is labelled as what", "4 labels of a class: so few"),
     ):
         assert words in page
     assert not re.search(r'(src|href)="(?!data:|#)', page)  # opens offline

@@ -216,8 +216,8 @@ def known_limits(
             )
     if own and few < _FEW:
         said.append(
-            f"{few} labels of a class are few for a network that labels for itself: published "
-            "gains are small (CIFAR-10, 40 labels: 76.3% error, 77.6% without). Labels of "
+            f"{few} labels of a class: so few that a network which labels for itself may gain "
+            "little (published, CIFAR-10, 40 labels: 76.3% error, 77.6% without). Labels of "
             "neighbours or clusters in pretrained features need no classifier"
         )
     return said
