@@ -14,8 +14,8 @@ Measured on a shared CPU core, 2026-11-29, three seeds of everything but SimCLR,
 step, percent. SimCLR itself, 2,000 steps: k-NN 48.9 (random weights 31.9, pixels 28.5), linear 56.9
 (41.3, 40.4) from 20,000 labels. 250 labels: supervised 39.9 ± 0.6, self-trained 38.6 ± 0.2, fully
 supervised 47.1 ± 0.5, which is less than the linear probe: 300 steps are 0.4 epochs. Pseudo-labels
-55.8 and 51.9% right on 10 and 20% of the pool: no help. Two other learning rates without dropout, and
-soft labels for the whole pool, helped as little on another seed. CIFARMORE
+55.8 and 51.9% right on 10 and 20% of the pool: no help. Two other learning rates without dropout,
+and soft labels for the whole pool, helped as little on another seed. CIFARMORE
 """
 
 from ssljax.experiment import Experiment
