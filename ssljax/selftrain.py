@@ -200,8 +200,11 @@ def summary(seeds: list[dict[str, Any]]) -> dict[str, Any]:
             row |= {"estimated": estimated, "measure": measure}
             found["quality_by_round"].append(row)
     if {"supervised", "full"} <= found.keys():
-        means = (found[k]["mean"] for k in ("supervised", "self_trained", "full"))
-        found["gap_closed"] = quality.gap_closed(*means)
+        means = [found[k]["mean"] for k in ("supervised", "self_trained", "full")]
+        # A gap within the spread of the seeds is none.
+        spread = max(found[k]["std"] for k in ("supervised", "full"))
+        gap = quality.gap_closed(*means) if means[2] - means[0] > spread else None
+        found["gap_closed"] = gap
     return found
 
 
