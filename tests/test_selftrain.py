@@ -558,3 +558,15 @@ def test_a_sweep_of_self_training(reviews, tmp_path, capsys):
     with pytest.raises(SystemExit):
         cli.main(["sweep", str(file)])
     assert "is int, no Experiment" in capsys.readouterr().err
+
+
+def test_many_classes_have_their_confusions_listed():
+    from ssljax.report.selftraining import _confused
+
+    table = np.eye(25, dtype=int) * 9
+    table[3, 7], table[4, 2] = 5, 2
+    page = _confused({"quality": {"confusion": table.tolist()}}, [f"c{k}" for k in range(25)])
+    rows = re.findall(r"<th>(c\d+)</th><td>(c\d+)</td><td>(\d+)</td>", page)
+    assert rows == [("c3", "c7", "5"), ("c4", "c2", "2")]
+    assert _confused({"quality": {"confusion": table[:9, :9].tolist()}}, None) == ""
+    assert _confused({}, None) == ""

@@ -46,7 +46,10 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
         f"<header><h1>{escape(folder.resolve().name)}</h1></header>",
         section("Results", _results(results)),
         section("By round", grid_of(_by_round(results))),
-        section("Classes", grid_of(_classes(first, names)) + _class_table(last, arrays)),
+        section(
+            "Classes",
+            grid_of(_classes(first, names)) + _confused(last, names) + _class_table(last, arrays),
+        ),
         section("Calibration", grid_of([_reliability(first)])),
         section("Most confident mistakes", _mistakes(arrays)),
         section("Warnings", _warnings(results)),
@@ -260,6 +263,19 @@ def _name(axis: Any, names: list[str] | None, what: str, *, shift: float = 0.0) 
         for label in axis.get_ticklabels():
             label.set(rotation=60, ha="right", rotation_mode="anchor")
     axis.set_label_text(what)
+
+
+def _confused(last: dict[str, Any], names: list[str] | None, count: int = 10) -> str:
+    """The classes that are taken for others most often, where a chart has no room for all."""
+    table = np.array(last.get("quality", {}).get("confusion", []))
+    if len(table) <= _NAMED:
+        return ""
+    wrong = table - np.diag(table.diagonal())
+    order = np.argsort(-wrong, axis=None, kind="stable")[:count]
+    pairs = [(int(i), int(j)) for i, j in zip(*np.unravel_index(order, wrong.shape), strict=True)]
+    named = names or [str(k) for k in range(len(table))]
+    rows = [[named[i], named[j], f"{wrong[i, j]:,}"] for i, j in pairs if wrong[i, j]]
+    return text_table(["truth", "labelled", "examples, last round"], rows) if rows else ""
 
 
 def _class_table(last: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
