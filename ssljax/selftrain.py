@@ -293,12 +293,7 @@ def load_teacher(
     run of pretraining (its experiment, an `Embedded`, 0).
     """
     folder = Path(folder)
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is not a run folder: it has no config.json")
-    module = record.load_file(file) if file else None
-    config = record.decode(
-        json.loads((folder / "config.json").read_text())["experiment"], module=module
-    )
+    config = _config(folder, file)
     if isinstance(config, Experiment):
         return config, Embedded(folder, file=file), 0
     seed = config.seeds[0] if seed is None else seed
@@ -319,6 +314,16 @@ def load_teacher(
     return config, teacher, r
 
 
+def _config(folder: Path, file: str | None) -> Any:
+    """The `SelfTraining` or `Experiment` of a run folder."""
+    if not (folder / "config.json").is_file():
+        raise FileNotFoundError(f"{folder} is not a run folder: it has no config.json")
+    module = record.load_file(file) if file else None
+    return record.decode(
+        json.loads((folder / "config.json").read_text())["experiment"], module=module
+    )
+
+
 def load_any(
     folder: Path, *, file: str | None = None
 ) -> tuple[Experiment, Method, State, Any, Any]:
@@ -326,9 +331,10 @@ def load_any(
 
     Of an ensemble that is the first network. Raises: ValueError for an estimator of scikit-learn.
     """
-    config, teacher, r = load_teacher(folder, file=file)
-    if isinstance(config, Experiment):
+    folder = Path(folder)
+    if isinstance(_config(folder, file), Experiment):
         return load_run(folder, file=file)
+    config, teacher, r = load_teacher(folder, file=file)
     if not hasattr(teacher, "states"):
         raise ValueError(
             f"{folder} trained an estimator of scikit-learn, which has no encoder to look at: "
