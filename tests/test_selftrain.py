@@ -4,6 +4,7 @@ import dataclasses
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -122,8 +123,11 @@ def test_the_last_student_is_exported_probed_and_reported(finished, tmp_path, ca
     assert encoders["trained"]["linear_offline"] > encoders["random"]["linear_1shot"]
     cli.main(["report", run, "--out", str(tmp_path / "one.html")])
     assert (tmp_path / "one.html").read_text() == (finished[1] / "report.html").read_text()
-    cli.main(["report", run, run, "--out", str(tmp_path / "two.html")])
-    assert "fully supervised" in (tmp_path / "two.html").read_text()
+    again = tmp_path / "again" / finished[1].name  # another run of the same name
+    shutil.copytree(finished[1], again)
+    cli.main(["report", run, str(again), "--out", str(tmp_path / "two.html")])
+    page = (tmp_path / "two.html").read_text()
+    assert "fully supervised" in page and run in page and str(again) in page
     with pytest.raises(ValueError, match="is a run of SelfTraining"):
         load_run(finished[1])
 

@@ -49,7 +49,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
                 curves.setdefault(key, []).append((step, to_float(value)))
     arrays = {key: np.array(points).T for key, points in curves.items()}
     name = name or folder.resolve().name
-    return Run(name, arrays, _json(folder / "config.json"), _json(folder / "results.json"))
+    return Run(name, arrays, read_json(folder / "config.json"), read_json(folder / "results.json"))
 
 
 def read_runs(folders: list[Path]) -> list[Run]:
@@ -57,10 +57,13 @@ def read_runs(folders: list[Path]) -> list[Run]:
     if not folders:
         raise ValueError("there is nothing to compare: name at least one run folder")
     paths = [Path(f).resolve() for f in folders]
+    return [read_run(p, name) for p, name in zip(paths, names_of(paths), strict=True)]
+
+
+def names_of(paths: list[Path]) -> list[str]:
+    """The names of folders, or their paths where names coincide."""
     names = [p.name for p in paths]
-    if len(set(names)) < len(names):
-        names = [str(p) for p in paths]
-    return [read_run(p, name) for p, name in zip(paths, names, strict=True)]
+    return [str(p) for p in paths] if len(set(names)) < len(names) else names
 
 
 def encoders_of(run: Run) -> dict[str, dict]:
@@ -85,7 +88,8 @@ def to_float(value: Any) -> float:
         return math.nan
 
 
-def _json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """A JSON object, {} where there is no file. Raises ValueError for another file."""
     try:
         return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
     except (ValueError, TypeError) as error:

@@ -1,6 +1,5 @@
 """The page of a self-training run: scores and quality by round, classes, calibration, mistakes."""
 
-import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -21,7 +20,7 @@ from ssljax.report.page import (
     text_table,
     write_page,
 )
-from ssljax.report.runs import flat_fields, read_arrays
+from ssljax.report.runs import flat_fields, names_of, read_arrays, read_json
 
 _NAMED = 20  # classes whose names, and confusions, have room in a chart
 
@@ -33,11 +32,7 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     Raises: FileNotFoundError where the run is not finished.
     """
     folder = Path(folder)
-    path = folder / "results.json"
-    if not path.is_file():
-        raise FileNotFoundError(f"{folder} has no results.json: finish the run first")
-    results = json.loads(path.read_text(encoding="utf-8"))
-    config = json.loads((folder / "config.json").read_text(encoding="utf-8"))
+    results, config = _finished(folder), read_json(folder / "config.json")
     first = results["seeds"][0]
     last = first["rounds"][-1]
     arrays = read_arrays(folder / "report.npz")
@@ -60,10 +55,17 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     return write_page(Path(out or folder / "report.html"), folder.resolve().name, body)
 
 
+def _finished(folder: Path) -> dict[str, Any]:
+    """What results.json holds."""
+    results = read_json(folder / "results.json")
+    if not results:
+        raise FileNotFoundError(f"{folder} has no results.json: finish the run first")
+    return results
+
+
 def is_self_training(folder: Path) -> bool:
     """Whether a run folder is one of `ssljax selftrain`."""
-    path = Path(folder) / "config.json"
-    fields = dict(flat_fields(json.loads(path.read_text()))) if path.is_file() else {}
+    fields = dict(flat_fields(read_json(Path(folder) / "config.json")))
     return fields.get("experiment.type", "").endswith(":SelfTraining")
 
 
@@ -72,12 +74,8 @@ def write_self_trainings(folders: list[Path], out: Path, *, picture: Path | None
 
     Raises: FileNotFoundError where a run is not finished.
     """
-    found = {}
-    for folder in map(Path, folders):
-        path = folder / "results.json"
-        if not path.is_file():
-            raise FileNotFoundError(f"{folder} has no results.json: finish the run first")
-        found[folder.resolve().name] = json.loads(path.read_text())
+    paths = [Path(f).resolve() for f in folders]
+    found = {name: _finished(path) for name, path in zip(names_of(paths), paths, strict=True)}
     title = f"Comparison of {len(found)} runs"
     with matplotlib.rc_context(RC):
         figure = _overview(found)
