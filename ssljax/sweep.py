@@ -22,7 +22,8 @@ import jax
 
 from ssljax import probes, record, report
 from ssljax.experiment import Experiment, run
-from ssljax.selftrain import SelfTraining, percent, run_self_training
+from ssljax.report.selftraining import percent
+from ssljax.selftrain import SelfTraining, run_self_training
 
 # What sweep.txt shows of the trained encoder, where it was measured; sweep.csv has all numbers.
 _COLUMNS = (

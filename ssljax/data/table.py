@@ -9,14 +9,15 @@ A row is {"features": float32 [D]} with {"label": int32} where one class is to b
 things than numbers is a category: one feature for each value of the training split.
 """
 
-import importlib
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal
 
 import numpy as np
+from sklearn import datasets
 
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.documents import class_names, document_splits, read_cells
+from ssljax.data.split_names import normal
 
 _TARGETS = ("label", "target", "class")
 _SKLEARN = ("iris", "wine", "breast_cancer", "diabetes")
@@ -64,8 +65,9 @@ class Table:
     ) -> Arrays:
         """A split of `spec`. Raises: ValueError or FileNotFoundError that say what to do."""
         del in_memory_bytes, workers
-        here = _columns(spec, split)
-        first = _columns(spec, "train") if "train" in self.splits(spec) else here
+        tables = {s: _columns(spec, s) for s in self.splits(spec)}
+        here = tables.get(normal(split)) or _columns(spec, split)  # which says what is missing
+        first = tables.get("train", here)
         targets = self._targets(spec, here)
         used = [name for name in here if name not in (*targets, *self.drop)]
         if not used:
@@ -76,8 +78,7 @@ class Table:
         parts = [self._features(spec, name, here[name], first[name]) for name in used]
         rows: Rows = {"features": np.concatenate(parts, axis=1).astype(np.float32)}
         if self.kind == "class":
-            everything = [_columns(spec, s)[targets[0]] for s in self.splits(spec)]
-            classes = class_names({str(x) for column in everything for x in column})
+            classes = class_names({str(x) for t in tables.values() for x in t[targets[0]]})
             number = {name: i for i, name in enumerate(classes)}
             rows["label"] = np.array([number[str(x)] for x in here[targets[0]]], np.int32)
             return Arrays(rows, classes=classes)
@@ -150,9 +151,9 @@ def _bundled(name: str, split: str) -> Columns:
         raise ValueError(f"there is no sklearn:{name}: choose {', '.join(_SKLEARN)}")
     if split != "train":
         raise ValueError(f"sklearn:{name} has no split {split!r}: it has train")
-    data = getattr(importlib.import_module("sklearn.datasets"), f"load_{name}")()
+    data = getattr(datasets, f"load_{name}")()
     columns = {str(n): data.data[:, i] for i, n in enumerate(data.feature_names)}
-    named = "target_names" in data and name != "diabetes"
+    named = "target_names" in data  # classes
     columns["target"] = np.array(data.target_names)[data.target] if named else data.target
     return columns
 

@@ -18,7 +18,6 @@ import numpy as np
 _BINS = 10
 _LARGEST = 0.9  # share of one class that is called a collapse
 _IMBALANCE = 5  # times as many examples as the rarest class
-_FEW = 5  # labels of a class
 _DRIFT = 0.2  # total variation between rounds that is called a drift
 
 
@@ -189,38 +188,11 @@ def warnings(
     return said
 
 
-def known_limits(
-    shares: np.ndarray, *, few: int, adaptive: bool, equal: bool, own: bool
-) -> list[str]:
-    """What is known not to work, of a plan and the classes that it meets.
-
-    Args:
-      shares: numbers of examples [K] that are taken for each class, over the whole pool.
-      few: labelled examples of the class that has fewest.
-      adaptive: thresholds differ by class. equal: equally many of each class are chosen.
-      own: a network labels for itself, without neighbours, clusters or rules.
-    """
-    shares, said = np.asarray(shares), []
-    if shares.max() > _IMBALANCE * max(1, shares.min()):
-        spread = f"the classes seem to hold from {shares.min():,} to {shares.max():,} examples"
-        if adaptive:
-            said.append(
-                f"{spread}: thresholds that differ by class are known to do worse than one where "
-                "classes are imbalanced (SVHN, 1,000 labels: 5.4% error by FlexMatch, 2.0% by "
-                "FixMatch)"
-            )
-        elif equal:
-            said.append(
-                f"{spread}: equally many of each class is not how they are spread, and rare "
-                "classes are filled up with doubtful labels"
-            )
-    if own and few < _FEW:
-        said.append(
-            f"{few} labels of a class: so few that a network which labels for itself may gain "
-            "little (published, CIFAR-10, 40 labels: 76.3% error, 77.6% without). Labels of "
-            "neighbours or clusters in pretrained features need no classifier"
-        )
-    return said
+def imbalance(shares: np.ndarray) -> str | None:
+    """What to say of classes with so many examples each [K], where they are far from equal."""
+    if shares.max() <= _IMBALANCE * max(1, shares.min()):
+        return None
+    return f"the classes seem to hold from {shares.min():,} to {shares.max():,} examples"
 
 
 def gap_closed(supervised: float, trained: float, full: float) -> float | None:

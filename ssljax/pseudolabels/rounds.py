@@ -28,7 +28,7 @@ from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Known, Model, Teacher
 from ssljax.pseudolabels.labels import Guess, Labels
-from ssljax.pseudolabels.select import Adaptive, Greedy, Threshold
+from ssljax.pseudolabels.select import Threshold
 
 log = logging.getLogger("ssljax")
 Train = Callable[[Labels, int, Path, Teacher | None], Teacher]
@@ -66,6 +66,15 @@ class Rounds:
         if not isinstance(self.generate, tuple):
             return self.generate
         return self.generate[min(round, len(self.generate)) - 1]
+
+    def limits(self, shares: np.ndarray, few: int) -> list[str]:
+        """What its parts know not to work, which may say so in a method of this name.
+
+        shares: examples of the pool that are taken for each class, int [K]. few: labelled examples
+        of the class that has fewest.
+        """
+        parts = [p for p in (self.source(1), self.select) if hasattr(p, "limits")]
+        return [line for part in parts for line in part.limits(shares, few)]
 
 
 def self_train(
@@ -151,7 +160,10 @@ def self_train(
             if pseudo is not None:
                 record |= _measure(guess, pseudo, before, out, truth, held, classes, names, size)
                 if r == 1 and classes is not None:
-                    record["warnings"] += _limits(plan, guess, given, classes)
+                    taken = np.asarray(guess.target)[np.asarray(guess.confidence) > 0]
+                    count = np.bincount(given.hard(), minlength=classes)
+                    shares = np.bincount(taken, minlength=classes)
+                    record["warnings"] += plan.limits(shares, int(count.min()))
                 for line in record.get("warnings", ()):
                     log.warning("round %d: %s", r, line)
             write_json(done, record)
@@ -272,19 +284,6 @@ def _measure(
     if held is not None:
         found["estimate"] = _estimate(guess, used, held, classes)
     return found
-
-
-def _limits(plan: Rounds, guess: Guess, given: Labels, classes: int) -> list[str]:
-    """What is known not to work, of this plan with these classes."""
-    taken = np.asarray(guess.target)[np.asarray(guess.confidence) > 0]
-    select = plan.select
-    return quality.known_limits(
-        np.bincount(taken, minlength=classes),
-        few=int(np.bincount(given.hard(), minlength=classes).min()),
-        adaptive=isinstance(select, Adaptive),
-        equal=isinstance(select, Greedy) and select.per_class is not None,
-        own=isinstance(plan.source(1), Model),
-    )
 
 
 def _estimate(guess: Guess, used: Labels, held: Labels, classes: int | None) -> dict[str, Any]:

@@ -17,7 +17,6 @@ seldom meet, are explained just as well by one class for everything, and EM ends
 
 import re
 from dataclasses import dataclass
-from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -133,12 +132,9 @@ class Matches:
         except re.error as error:
             raise ValueError(f"rule {self.pattern!r} is no regular expression: {error}") from None
 
-    @cached_property
-    def _found(self) -> re.Pattern:
-        return re.compile(self.pattern, re.IGNORECASE)
-
     def __call__(self, rows: dict[str, Any]) -> np.ndarray:
         """int [B], -1 where the expression is not found. Raises: ValueError for other data."""
         if "text" not in rows:
             raise ValueError("a rule that matches text needs data with text: read it with `Text`")
-        return np.array([self.label if self._found.search(x) else -1 for x in rows["text"]])
+        found = re.compile(self.pattern, re.IGNORECASE)
+        return np.array([self.label if found.search(x) else -1 for x in rows["text"]])

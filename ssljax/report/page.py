@@ -63,10 +63,12 @@ def write_page(path: Path, title: str, body: list[str]) -> Path:
 
 
 def section(title: str, body: str) -> str:
+    """A titled section; "" without a body."""
     return f"<section><h2>{title}</h2>\n{body}</section>" if body else ""
 
 
 def text_table(head: list[str], rows: list) -> str:
+    """A table of text, the first cell of a row as its head."""
     top = "".join(f"<th>{escape(x)}</th>" for x in head)
     lines = (
         f"<tr><th>{escape(name)}</th>{''.join(f'<td>{escape(x)}</td>' for x in cells)}</tr>"
@@ -77,16 +79,19 @@ def text_table(head: list[str], rows: list) -> str:
 
 
 def details_of(title: str, rows: list) -> str:
+    """A table that opens on a click; "" without rows."""
     table = f"<details><summary>{title}</summary>{text_table([], rows)}</details>"
     return table if rows else ""
 
 
 def grid_of(charts: Any) -> str:
+    """Charts side by side; "" without any."""
     text = "".join(charts)
     return f'<div class="charts">{text}</div>' if text else ""
 
 
 def legend_of(labels: list, colours: Any) -> str:
+    """Names beside their colours."""
     entries = ((str(x), colours[i % len(colours)]) for i, x in enumerate(labels))
     spans = (f'<span><i style="background:{c}"></i>{escape(x)}</span>' for x, c in entries)
     return f'<div class="legend">{"".join(spans)}</div>'

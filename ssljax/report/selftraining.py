@@ -97,7 +97,7 @@ def write_self_trainings(folders: list[Path], out: Path, *, picture: Path | None
     for name, results in found.items():
         last = (results["quality_by_round"] or [{}])[-1]
         numbers = [results.get(k, last.get(k)) for k in names]
-        rows.append([name, *("—" if n is None else _share(n) for n in numbers)])
+        rows.append([name, *("—" if n is None else percent(n) for n in numbers)])
     count = len(next(iter(found.values()))["seeds"])
     note = (
         f'<p class="note">Mean ± standard deviation over {count} seeds, percent of the test data; '
@@ -145,12 +145,14 @@ def _results(results: dict[str, Any]) -> str:
         "self_trained": "self-trained, last round",
         "full": "fully supervised",
     }
-    rows = [[name, _share(results[key])] for key, name in names.items() if key in results]
+    rows = [[name, percent(results[key])] for key, name in names.items() if key in results]
     for row in results.get("quality_by_round", ()):
         measure = row.get("measure", "right")
-        share = f"{_share(row['labels'])} {measure}, {_share(row['coverage'])} of the pool"
+        share = f"{percent(row['labels'])} {measure}, {percent(row['coverage'])} of the pool"
         if "f1" in row:
-            more = (f"{name} {_share(row[name.lower()])}" for name in ("precision", "recall", "F1"))
+            more = (
+                f"{name} {percent(row[name.lower()])}" for name in ("precision", "recall", "F1")
+            )
             share += f"; {', '.join(more)}"
         if row.get("estimated"):
             share += " (estimated on the hold-out)"
@@ -169,7 +171,8 @@ def _results(results: dict[str, Any]) -> str:
     return note + (worse if warn else "") + text_table([], rows)
 
 
-def _share(numbers: dict[str, Any]) -> str:
+def percent(numbers: dict[str, Any]) -> str:
+    """Mean and spread in percent."""
     return f"{100 * numbers['mean']:.1f} ± {100 * numbers['std']:.1f}"
 
 

@@ -129,17 +129,3 @@ def test_gap_closed():
     assert quality.gap_closed(0.8, 0.85, 0.9) == pytest.approx(0.5)
     assert quality.gap_closed(0.8, 0.7, 0.9) == pytest.approx(-1)
     assert quality.gap_closed(0.9, 0.95, 0.9) is None
-
-
-def test_known_limits_are_said():
-    even, skewed = np.array([100, 90, 110]), np.array([900, 100, 20])
-    plan = {"few": 10, "adaptive": False, "equal": False, "own": True}
-    assert quality.known_limits(even, **plan) == quality.known_limits(skewed, **plan) == []
-    (said,) = quality.known_limits(skewed, **plan | {"adaptive": True})
-    assert "from 20 to 900" in said and "differ by class" in said
-    assert quality.known_limits(even, **plan | {"adaptive": True}) == []
-    (said,) = quality.known_limits(skewed, **plan | {"equal": True})
-    assert "rare classes" in said
-    (said,) = quality.known_limits(even, **plan | {"few": 4})
-    assert "4 labels of a class" in said
-    assert quality.known_limits(even, **plan | {"few": 4, "own": False}) == []

@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from sklearn.datasets import load_breast_cancer
 from sklearn.linear_model import LogisticRegression
+from sklearn.metrics import precision_recall_fscore_support
 from sklearn.naive_bayes import GaussianNB
 from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
@@ -19,7 +20,7 @@ from ssljax.pseudolabels.generate import Clusters, Model, Neighbors, Rules
 from ssljax.pseudolabels.labels import Guess, Labels, read
 from ssljax.pseudolabels.refine import Agree, Confident, OverGraph, Soft, Temporal, Weigh
 from ssljax.pseudolabels.rounds import Rounds, self_train, transduction
-from ssljax.pseudolabels.select import Greedy, Percentile, Threshold
+from ssljax.pseudolabels.select import Adaptive, Greedy, Percentile, Threshold
 from ssljax.selftrain import without_labels
 
 
@@ -206,8 +207,19 @@ def test_quality_from_a_hold_out(tmp_path, cancer):
     )
     assert rows[1]["estimate"]["examples"] == len(held)
     estimate = rows[1]["estimate"]
-    assert all(0.7 < estimate[k] <= 1 for k in ("accuracy", "precision"))
-    assert 0 < estimate["recall"] <= estimate["coverage"] <= 1 and 0 < estimate["f1"] <= 1
+    # As scikit-learn says it of the held-out examples, those that are not sure enough left out.
+    here = tmp_path / "rounds" / "01"
+    used = read(here / "labels.parquet", examples=len(cancer))
+    with np.load(here / "guess.npz") as guess:
+        said, m = guess["target"][held.index], guess["confidence"][held.index]
+    sure, truth = m >= used.confidence.min(), held.hard()
+    options = {"labels": [0, 1], "average": "macro", "zero_division": 0}
+    precision, *_ = precision_recall_fscore_support(truth[sure], said[sure], **options)
+    left = np.where(sure, said, -1)
+    _, recall, f1, _ = precision_recall_fscore_support(truth, left, **options)
+    want = {"accuracy": (said == truth)[sure].mean(), "coverage": sure.mean()}
+    want |= {"precision": precision, "recall": recall, "f1": f1}
+    assert {k: estimate[k] for k in want} == pytest.approx(want, abs=1e-12)
     assert not np.isin(held.index, np.concatenate(seen)).any()
 
 
@@ -234,6 +246,21 @@ def test_every_source_labels_well(tmp_path, cancer, source):
     )
     assert rows[1]["coverage"] > 0.25
     assert rows[1]["quality"]["accuracy"] > 0.85
+
+
+def test_known_limits_are_said():
+    even, skewed = np.array([100, 90, 110]), np.array([900, 100, 20])
+    plain = Rounds(select=Threshold())
+    assert plain.limits(even, 10) == plain.limits(skewed, 10) == []
+    (said,) = Rounds(select=Adaptive()).limits(skewed, 10)
+    assert "from 20 to 900" in said and "differ by class" in said
+    assert Rounds(select=Adaptive()).limits(even, 10) == []
+    (said,) = Rounds(select=Greedy(per_class=5)).limits(skewed, 10)
+    assert "rare classes" in said
+    assert Rounds(select=Greedy(budget=5)).limits(skewed, 10) == []
+    (said,) = plain.limits(even, 4)
+    assert "4 labels of a class" in said
+    assert Rounds(generate=Neighbors(), select=Threshold()).limits(even, 4) == []
 
 
 def test_sources_by_round(tmp_path, cancer):
