@@ -10,11 +10,9 @@ images, images sampled around codes (augmentation), and a 2-D map of the codes.
 No published number is claimed for this setting.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import Autoencoder
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=Autoencoder(),
@@ -27,6 +25,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -8,11 +8,9 @@ Published for this setting (lightly, k-NN k=200 T=0.1, maximum over epochs): 81.
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import BarlowTwins
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -37,6 +35,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

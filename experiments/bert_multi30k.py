@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssljax.data import Text
-from ssljax.record import load_file
+from ssljax.runs.record import load_file
 
 SST2 = load_file(Path(__file__).with_name("bert_sst2.py")).EXPERIMENT
 
@@ -22,6 +22,6 @@ EXPERIMENT = replace(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

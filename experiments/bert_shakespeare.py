@@ -7,12 +7,10 @@ always guessing the most frequent token, and the loss beside that of the frequen
 shared CPU cores, 2026-11-28, one seed, last step: 27.1% (6.3%), 4.24 nats (6.17).
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Text
-from ssljax.experiment import Experiment
 from ssljax.methods import BERT
 from ssljax.nets import Bert
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=BERT(
@@ -39,6 +37,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -10,13 +10,11 @@ the same network at random weights and the counts of word pieces. On two shared 
 random weights 78.3%: so few sentences and steps teach nothing about sentiment.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Text
-from ssljax.experiment import Experiment
 from ssljax.methods import BERT
 from ssljax.nets import Bert
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=BERT(
@@ -43,6 +41,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

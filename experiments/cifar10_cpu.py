@@ -9,9 +9,8 @@ Against `simclr_cifar10.py` and `byol_cifar10.py`: a quarter of the width, float
 from dataclasses import replace
 from pathlib import Path
 
-from ssljax.cli import load_experiment
-from ssljax.experiment import Experiment
-from ssljax.train import Cadence
+from ssljax import Cadence, Experiment
+from ssljax.cli.flags import load_experiment
 
 
 def shortened(file: str) -> Experiment:

@@ -15,13 +15,11 @@ R@10 is 76.8 (96.2): the eight captions of a wrong class fill the first places o
 and a random one mixes the classes.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Captions, Images, Text
-from ssljax.experiment import Experiment
 from ssljax.methods import CLIP
 from ssljax.nets import MLP, SmallConv, TextTower
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import CIFAR_MEAN, CIFAR_STD, crop_and_flip
 
 TEMPLATES = (
@@ -59,6 +57,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

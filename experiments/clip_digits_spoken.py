@@ -15,13 +15,11 @@ retrieval by class among 5,000 test images and the 300 test recordings, image to
 (60.3); linear probe on 10,000 labels 97.1 (73.0).
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Audio, Images, Matched
-from ssljax.experiment import Experiment
 from ssljax.methods import CLIP
 from ssljax.nets import MLP, SmallConv
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import ImageView, LogMel, MelPicture
 
 EXPERIMENT = Experiment(
@@ -61,6 +59,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -14,7 +14,7 @@ import jax
 import numpy as np
 
 from ssljax.clustering import scores
-from ssljax.experiment import load_run
+from ssljax.runs.load import load_run
 
 
 def found(method, state, dataset, *, batch):

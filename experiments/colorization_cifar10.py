@@ -16,11 +16,9 @@ k-NN (k 200) 34.9% of the test images, random weights 27.9 and 22.8, pixels 41.4
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import Colorization
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import CIFAR_MEAN, CIFAR_STD, plain_only
 
 EPOCH = 50_000 // 256
@@ -43,6 +41,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

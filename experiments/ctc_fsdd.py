@@ -26,9 +26,10 @@ import numpy as np
 import optax
 
 from ssljax import nets
-from ssljax.experiment import load_run, untrained
 from ssljax.losses.ctc import beam_search, silence
 from ssljax.nets import MLP
+from ssljax.runs.evaluation import untrained
+from ssljax.runs.load import load_run
 from ssljax.tasks import Transcript
 from ssljax.views import hide_frames
 

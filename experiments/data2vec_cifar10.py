@@ -10,11 +10,9 @@ and rises. No number has been published for this setting.
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import Data2Vec
 from ssljax.nets import vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views.image import CIFAR_MEAN, CIFAR_STD
 
 EPOCH = 50_000 // 512
@@ -45,6 +43,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

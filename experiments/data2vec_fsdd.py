@@ -11,7 +11,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssljax.methods import Data2VecAudio
-from ssljax.record import load_file
+from ssljax.runs.record import load_file
 
 SMALL = load_file(Path(__file__).with_name("wav2vec2_fsdd.py")).EXPERIMENT
 
@@ -30,6 +30,6 @@ EXPERIMENT = replace(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -11,11 +11,9 @@ Not measured yet.
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import DeepCluster
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import MultiCrop, simclr_cifar
 
 EPOCH = 50_000 // 256
@@ -46,6 +44,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

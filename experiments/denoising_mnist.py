@@ -7,12 +7,10 @@ The report shows noisy inputs beside what the network makes of them.
 No published number is claimed for this setting.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import Autoencoder
 from ssljax.nets import ConvDecoder, ConvEncoder
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=Autoencoder(encoder=ConvEncoder(code=32), decoder=ConvDecoder(grid=32), noise=0.5),
@@ -25,6 +23,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -10,11 +10,9 @@ lightly's for CIFAR-10: one hidden layer with batch norm, 2048 prototypes. Their
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import DINO
 from ssljax.nets import DINOHead, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import MultiCrop, simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -40,6 +38,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -8,11 +8,9 @@ learning rate: the authors' rate of 4e-3 goes with layer-wise decay. No number h
 for this setting.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import DINOv2
 from ssljax.nets import DINOHead, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import multi_crop, simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -42,6 +40,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -7,12 +7,10 @@ The recipe that FixMatch and its successors share.
 Not run here yet.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import FewLabels
-from ssljax.experiment import Experiment
 from ssljax.methods import FlexMatch
 from ssljax.nets import WideResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 _NET = WideResNet(depth=28, widen=2)
 
@@ -34,6 +32,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

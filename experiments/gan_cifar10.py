@@ -10,11 +10,9 @@ Each step takes 5 x 64 images. Papers give FID in Inception's features; the Frec
 gan_score.py prints is in those of our own classifier, and the two cannot be compared.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import GAN
 from ssljax.nets import DiscriminatorTrunk, Generator
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=GAN(
@@ -31,6 +29,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

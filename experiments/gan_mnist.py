@@ -11,12 +11,10 @@ training images have 0.01 and noise 914; the classifier (96.8% right on test ima
 digits among the samples, the rarest with 7.0%, at a mean confidence of 0.68 (real ones 0.92).
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import GAN
 from ssljax.nets import DiscriminatorTrunk, Generator
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import plain_only
 
 EXPERIMENT = Experiment(
@@ -40,6 +38,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

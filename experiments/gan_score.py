@@ -16,10 +16,10 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from ssljax.experiment import load_run
 from ssljax.nets import SmallConv
 from ssljax.probes.frechet import frechet_distance
 from ssljax.probes.judge import train_judge
+from ssljax.runs.load import load_run
 from ssljax.views import plain_only
 
 _CHUNK = 500

@@ -8,12 +8,10 @@ the rate is three times as high: 1.766 on the whole validation set (one core, 20
 last step), 2.548 bits a byte.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Text
-from ssljax.experiment import Experiment
 from ssljax.methods import GPT
 from ssljax.nets import GPT2
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=GPT(
@@ -38,6 +36,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

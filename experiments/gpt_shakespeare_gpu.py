@@ -7,12 +7,10 @@ validation estimate of 1.4697 for it. Not run yet: it takes an accelerator. It o
 eval/heldout_loss, the loss on the whole validation set, every 250 steps.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Text
-from ssljax.experiment import Experiment
 from ssljax.methods import GPT
 from ssljax.nets import GPT2
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=GPT(
@@ -44,6 +42,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -14,13 +14,11 @@ there. Log-mel statistics are worse for the unheard speaker alone, and by neighb
 48.4 and 54.4) not even there.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Audio
-from ssljax.experiment import Experiment
 from ssljax.methods import HuBERT
 from ssljax.nets import Wav2Vec2Encoder
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import WaveView
 
 STEPS = 600
@@ -59,6 +57,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

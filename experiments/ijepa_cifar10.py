@@ -8,11 +8,9 @@ patches, contexts of up to half of it. Watch the probe and RankMe: a loss that f
 here. No number has been published for this setting.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import IJEPA
 from ssljax.nets import Decoder, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import crop_and_flip
 from ssljax.views.image import CIFAR_MEAN, CIFAR_STD
 
@@ -41,6 +39,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -7,12 +7,10 @@ Published (facebookresearch/barlowtwins): 73.3% linear. Biases and norms have a 
 random crops of 224 are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import BarlowTwins
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 2048
 
@@ -35,6 +33,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

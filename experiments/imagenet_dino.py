@@ -6,12 +6,10 @@ The authors' plain command. Published for it (facebookresearch/dino): k-NN 69.3%
 hosts decode to 256 pixels; crops are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import DINO
 from ssljax.nets import DINOHead, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 512
 
@@ -39,6 +37,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -8,13 +8,10 @@ instead of Sinkhorn; without layer-wise decay the rate here is a quarter of it. 
 256 pixels; crops are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer, Parallel
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import DINOv2
 from ssljax.nets import DINOHead, vit
-from ssljax.optimizers import Optimizer
-from ssljax.sharding import Parallel
-from ssljax.train import Cadence
 
 EPOCH = 1250  # steps, as the authors count them
 
@@ -43,6 +40,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

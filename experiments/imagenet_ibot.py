@@ -6,12 +6,10 @@ Published (bytedance/ibot): k-NN 75.2%, linear 77.9%. Theirs has stochastic dept
 to 256 pixels (shorter side resized, centre crop); crops of 224 and 96 are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import IBOT
 from ssljax.nets import DINOHead, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 1024
 
@@ -38,6 +36,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

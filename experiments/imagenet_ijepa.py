@@ -7,12 +7,10 @@ mean of the target's patch tokens. The hosts decode to 256 pixels; the random cr
 on the device. The authors start the rate at 2e-4 and end it at 1e-6, not at zero.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import IJEPA
 from ssljax.nets import Decoder, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 2048
 
@@ -39,6 +37,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -6,12 +6,10 @@ Published for ViT-B/16: linear 68%, after the paper's 1600 epochs (facebookresea
 hosts decode to 256 pixels; the random crops of 224 are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import MAE
 from ssljax.nets import Decoder, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 4096
 
@@ -34,6 +32,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -6,12 +6,10 @@ Published (facebookresearch/moco): 67.5 +- 0.1% linear. The hosts decode
 to 256 pixels (shorter side resized, centre crop); random crops of 224 are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import MoCoV2
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 256
 
@@ -28,6 +26,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -7,13 +7,11 @@ patch embedding stays random. The hosts decode to 256 pixels (shorter side resiz
 random crops of 224 are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import MoCoV3
 from ssljax.methods.moco_v3 import VIT_PREDICTOR, VIT_PROJECTOR
 from ssljax.nets import vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 4096
 
@@ -39,6 +37,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -6,12 +6,10 @@ Published (google-research/simclr, 100 epochs): 64.5% linear. The hosts decode t
 (shorter side resized, centre crop); random crops of 224 are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import SimCLR
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import simclr_imagenet
 
 EPOCH = 1_281_167 // 4096
@@ -34,6 +32,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -7,12 +7,10 @@ Published (facebookresearch/swav, 100 epochs): 72.1% linear. For a batch of 256 
 norms as well; LARS here does not. The hosts decode to 256 pixels; crops are cut on the device.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Images
-from ssljax.experiment import Experiment
 from ssljax.methods import SwAV
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 1_281_167 // 4096
 
@@ -30,6 +28,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -11,10 +11,8 @@ image 13.42 and 0.480, that of the data 13.18 and 0.461. No published number is 
 are of 227x227 images of ImageNet and Paris StreetView.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import ContextEncoder
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EPOCH = 50_000 // 128
 
@@ -28,6 +26,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

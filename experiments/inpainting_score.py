@@ -14,8 +14,8 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from ssljax.experiment import load_run
 from ssljax.losses.quality import psnr, ssim
+from ssljax.runs.load import load_run
 
 
 def telea(images, mask):

@@ -13,11 +13,10 @@ linear probe of the image 38.6% (random weights 35.2, pixels 39.0): it has begun
 from dataclasses import replace
 from pathlib import Path
 
-from ssljax.cli import load_experiment
+from ssljax import Cadence, Optimizer
+from ssljax.cli.flags import load_experiment
 from ssljax.methods import JointMasked
 from ssljax.nets import JointViT
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 CLIP = load_experiment(str(Path(__file__).with_name("clip_cifar10.py")))
 
@@ -39,6 +38,6 @@ EXPERIMENT = replace(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -8,11 +8,9 @@ for something near (IcarusWizard/MAE: patches of 2 pixels, batch 4096, 2000 epoc
 fine-tuning, 74.13% from scratch.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import MAE
 from ssljax.nets import Decoder, vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import crop_and_flip
 from ssljax.views.image import CIFAR_MEAN, CIFAR_STD
 
@@ -36,6 +34,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

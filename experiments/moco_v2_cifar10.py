@@ -8,11 +8,9 @@ taken in both directions; here a step has one, as in the paper. Queue, temperatu
 lightly's: with so few images a queue of 65,536 would hold the whole data set.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import MoCoV2
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -38,6 +36,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -9,11 +9,9 @@ Heads, temperature, decay and views are solo-learn's, whose 1000 epochs with a b
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import MoCoV3
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -37,6 +35,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -7,11 +7,9 @@ The authors' settings for ImageNet, with crops of 32 and 16 pixels and a quarter
 No number has been published for this setting.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import MSN
 from ssljax.nets import vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import multi_crop, simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -41,6 +39,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -14,8 +14,8 @@ set once, after 400 steps of a smaller one at 28x28 had told no method from the 
 
 from typing import Any
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import FewLabels, Images
-from ssljax.experiment import Experiment
 from ssljax.methods import (
     UDA,
     FixMatch,
@@ -27,9 +27,7 @@ from ssljax.methods import (
     Supervised,
 )
 from ssljax.nets import SmallConv
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import RandAugment, ShiftFlip
 
 STEPS, BATCH, RATIO = 2000, 32, 4

@@ -17,6 +17,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from ssljax import SelfTraining
 from ssljax.nets import MLP, SmallConv
 from ssljax.probes import Evaluation
 from ssljax.pseudolabels.generate import Clusters, Model, Neighbors
@@ -31,8 +32,7 @@ from ssljax.pseudolabels.refine import (
     Weigh,
 )
 from ssljax.pseudolabels.select import Adaptive, Greedy, Percentile, Threshold
-from ssljax.record import load_file
-from ssljax.selftrain import SelfTraining
+from ssljax.runs.record import load_file
 
 _BASE = load_file(Path(__file__).with_name("selftrain_digits.py")).SELFTRAIN
 _SIMCLR = load_file(Path(__file__).with_name("simclr_digits.py")).EXPERIMENT

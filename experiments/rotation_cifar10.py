@@ -11,11 +11,9 @@ setting; not measured yet.
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import Rotation
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import CIFAR_MEAN, CIFAR_STD, plain_only
 
 EPOCH = 50_000 // 128
@@ -37,6 +35,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -17,15 +17,15 @@ from typing import Any
 import jax
 import numpy as np
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Neighbors
-from ssljax.experiment import Experiment, embedder, load_run
 from ssljax.method import Method, started
 from ssljax.methods import SCAN
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
 from ssljax.probes import features
 from ssljax.probes.knn import nearest
-from ssljax.train import Cadence
+from ssljax.runs.evaluation import embedder
+from ssljax.runs.load import load_run
 
 EPOCH = 50_000 // 128
 
@@ -69,6 +69,6 @@ EXPERIMENT = Scan(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

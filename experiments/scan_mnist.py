@@ -15,10 +15,9 @@ features has 34.8%. One plain linear head has 29.5%: --method.heads 1 --method.n
 
 from pathlib import Path
 
+from ssljax import Cadence, Optimizer
 from ssljax.methods import SCAN
-from ssljax.optimizers import Optimizer
-from ssljax.record import load_file
-from ssljax.train import Cadence
+from ssljax.runs.record import load_file
 
 SMALL = load_file(Path(__file__).with_name("vision_small.py"))
 Scan = load_file(Path(__file__).with_name("scan_cifar10.py")).Scan
@@ -35,6 +34,6 @@ EXPERIMENT = Scan(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

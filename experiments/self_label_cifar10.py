@@ -15,12 +15,11 @@ from typing import Any
 
 import jax
 
-from ssljax.experiment import Experiment, load_run
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.method import Method, started
 from ssljax.methods import SelfLabel
 from ssljax.nets import ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
+from ssljax.runs.load import load_run
 
 EPOCH = 50_000 // 1000
 
@@ -58,6 +57,6 @@ EXPERIMENT = SelfLabelled(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

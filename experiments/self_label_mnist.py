@@ -12,10 +12,9 @@ SCAN.
 
 from pathlib import Path
 
+from ssljax import Cadence, Optimizer
 from ssljax.methods import SelfLabel
-from ssljax.optimizers import Optimizer
-from ssljax.record import load_file
-from ssljax.train import Cadence
+from ssljax.runs.record import load_file
 
 SMALL = load_file(Path(__file__).with_name("vision_small.py"))
 SelfLabelled = load_file(Path(__file__).with_name("self_label_cifar10.py")).SelfLabelled
@@ -31,6 +30,6 @@ EXPERIMENT = SelfLabelled(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -18,11 +18,11 @@ from sklearn.feature_extraction.text import TfidfTransformer
 from sklearn.linear_model import LogisticRegression
 from sklearn.pipeline import make_pipeline
 
+from ssljax import SelfTraining
 from ssljax.data import Text
-from ssljax.learners import Scikit
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Scikit
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from pathlib import Path
 
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.record import load_file
+from ssljax.runs.record import load_file
 from ssljax.tasks import OneOf
 
 _SST2 = load_file(Path(__file__).with_name("selftrain_sst2.py")).SELFTRAIN

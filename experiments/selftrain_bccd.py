@@ -12,18 +12,15 @@ supervised 97.2 ± 1.2, self-trained 97.1 ± 1.6, fully supervised 98.8 ± 0.4, 
 93.5 and 95.8: no help. Pseudo-labels 98.0, 98.2 and 96.7% right on 7, 13 and 20% of the pool.
 """
 
+from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.data import Crops
-from ssljax.experiment import Experiment
-from ssljax.learners import Network
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import ImageInput, OneOf, Task
-from ssljax.train import Cadence
 from ssljax.views import ImageView
 
 _ENCODER = ResNet(width=16)

@@ -13,14 +13,13 @@ gap, far within the spread. The surest values explain little of their own varian
 and 14.1%): they are those near the mean.
 """
 
+from ssljax import Optimizer, SelfTraining
 from ssljax.data import Table
-from ssljax.learners import Network
 from ssljax.nets import MLP
-from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.refine import Weigh
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import FeatureInput, Task, Value
 
 SELFTRAIN = SelfTraining(

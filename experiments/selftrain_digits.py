@@ -12,12 +12,11 @@ supervised 88.8 ± 0.2, self-trained 94.1 ± 2.7, fully supervised 96.8 ± 1.4 (
 pseudo-labels 99.1, 99.2 and 97.9% right on 29, 57 and 84% of the pool.
 """
 
-from ssljax.learners import Network
+from ssljax import Optimizer, SelfTraining
 from ssljax.nets import SmallConv
-from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import ImageInput, OneOf, Task
 from ssljax.views import ImageView
 

@@ -18,19 +18,16 @@ was not measured. Network and length were chosen among five on another seed, by 
 images, for what all labels give.
 """
 
+from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.data import Images
-from ssljax.experiment import Experiment
-from ssljax.learners import Network
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ConvEncoder
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
 from ssljax.pseudolabels.generate import Model, Neighbors
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import ImageInput, OneOf, Task
-from ssljax.train import Cadence
 from ssljax.views import ImageView
 
 # What a number says depends on where it stands: the last grid is kept, not averaged.

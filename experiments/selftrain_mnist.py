@@ -16,18 +16,15 @@ closed; pseudo-labels 98.9, 99.6, 98.1 and 93.7% right on 25, 50, 75 and 97% of 
 among four settings on another seed, by the same test images.
 """
 
-from ssljax.experiment import Experiment
-from ssljax.learners import Network
+from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.methods import Autoencoder
 from ssljax.nets import ConvDecoder, ConvEncoder
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
 from ssljax.pseudolabels.generate import Model, Neighbors
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import ImageInput, OneOf, Task
-from ssljax.train import Cadence
 from ssljax.views import ImageView
 
 _ENCODER = ConvEncoder(widths=(16, 32, 32), code=64)

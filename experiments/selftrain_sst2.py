@@ -16,12 +16,11 @@ person writes help much more (`selftrain_sst2_rules.py`).
 
 from pathlib import Path
 
-from ssljax.learners import Network
-from ssljax.optimizers import Optimizer
+from ssljax import Optimizer, SelfTraining
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.record import load_file
-from ssljax.selftrain import SelfTraining
+from ssljax.runs.record import load_file
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import OneOf, Task, TokenInput
 
 _BERT = load_file(Path(__file__).with_name("bert_sst2.py")).EXPERIMENT

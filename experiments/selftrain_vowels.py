@@ -14,13 +14,12 @@ supervised 95.0 ± 6.6, self-trained 94.2 ± 5.2, fully supervised 94.2 ± 5.2 o
 label of each motion is as good as all, so that self-training has nothing to gain there.
 """
 
+from ssljax import Optimizer, SelfTraining
 from ssljax.data import TimeSeries
-from ssljax.learners import Network
 from ssljax.nets import LSTM
-from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.learners import Network
 from ssljax.tasks import OneOf, SeriesInput, Task
 
 SELFTRAIN = SelfTraining(

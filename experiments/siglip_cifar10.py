@@ -16,7 +16,7 @@ by class among 5,000 images and 80 captions, image to text R@1 56.0 (10.0), text
 from dataclasses import replace
 from pathlib import Path
 
-from ssljax.cli import load_experiment
+from ssljax.cli.flags import load_experiment
 from ssljax.methods import SigLIP
 from ssljax.nets import MLP
 
@@ -35,6 +35,6 @@ EXPERIMENT = replace(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -7,12 +7,10 @@ Published for this setting (lightly, k-NN k=200 T=0.1, maximum over epochs): 84.
 A shortened run that two CPU cores finish, with its measured numbers, stands in the README.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import simclr_cifar
 
 EPOCH = 50_000 // 512  # steps; the remainder of each epoch is dropped
@@ -37,6 +35,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -6,11 +6,9 @@ Pretrains without labels on all images (it sees the images of the held-out part,
 then probes on three stratified splits, beside raw pixels and the same network with random weights.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, SmallConv
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import ImageView
 
 EXPERIMENT = Experiment(
@@ -44,6 +42,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -6,12 +6,10 @@ The paper starts from a trained BERT; this one does not, so it shows the path an
 to a result yet.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Text
-from ssljax.experiment import Experiment
 from ssljax.methods import SimCSE
 from ssljax.nets import Bert
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=SimCSE(
@@ -28,6 +26,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

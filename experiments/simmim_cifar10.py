@@ -8,11 +8,9 @@ a cosine in place of their step at seven eighths of the run. No number has been 
 setting.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import SimMIM
 from ssljax.nets import vit
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import crop_and_flip
 from ssljax.views.image import CIFAR_MEAN, CIFAR_STD
 
@@ -41,6 +39,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

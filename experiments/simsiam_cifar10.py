@@ -9,11 +9,9 @@ batch of 128. The projector has two layers for CIFAR-10, as lightly and the pape
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import SimSiam
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -40,6 +38,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

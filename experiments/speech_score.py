@@ -12,8 +12,9 @@ import argparse
 from dataclasses import replace
 from pathlib import Path
 
-from ssljax.experiment import evaluate, load_run
 from ssljax.probes import table
+from ssljax.runs.evaluation import evaluate
+from ssljax.runs.load import load_run
 
 TAKES = r"_[0-4]\.wav$"
 PROBES = {

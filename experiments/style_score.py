@@ -18,10 +18,10 @@ import jax.numpy as jnp
 import numpy as np
 
 from ssljax import nets
-from ssljax.experiment import load_run
 from ssljax.losses.style import gram
 from ssljax.nets import SmallConv, StyleEncoder
 from ssljax.probes.judge import train_judge
+from ssljax.runs.load import load_run
 from ssljax.views import view_batch
 
 

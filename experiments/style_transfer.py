@@ -13,11 +13,9 @@ Content is a grey digit, style another digit in two random colours, half of them
 is paired. The same method takes photographs, with `content` and `style` views of its own.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import AdaIN
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import Duotone, Grey
 
 EXPERIMENT = Experiment(
@@ -31,6 +29,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

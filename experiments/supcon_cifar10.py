@@ -7,11 +7,9 @@ Published for this setting (solo-learn, online linear): 93.8%. The labels of all
 used: compare it with supervised training, not with the other methods.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import SupCon
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import simclr_cifar
 
 EPOCH = 50_000 // 256
@@ -35,6 +33,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -9,11 +9,9 @@ prototypes that move from the start, and no small crops: at 32 pixels they gain 
 
 from dataclasses import replace
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import SwAV
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import MultiCrop, simclr_cifar
 
 EPOCH = 50_000 // 512
@@ -37,6 +35,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

@@ -10,11 +10,9 @@ image's posterior, and samples of the prior. The loss is in nats an image, on gr
 probabilities, so it is no likelihood and cannot be compared with those of binarised MNIST.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import VAE
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 
 EXPERIMENT = Experiment(
     method=VAE(),
@@ -27,6 +25,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

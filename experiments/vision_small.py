@@ -11,7 +11,7 @@ budget is far below any paper's: the numbers say that a method works, not which 
 from dataclasses import replace
 from typing import Any
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import (
     BYOL,
     DCL,
@@ -55,9 +55,7 @@ from ssljax.nets import (
     VariationalEncoder,
     ViT,
 )
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import ImageView, MultiCrop, plain_only
 
 CONV = SmallConv(widths=(16, 32, 64))

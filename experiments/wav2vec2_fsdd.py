@@ -15,13 +15,11 @@ of the hidden frames of the unheard speaker (random weights 7.9); 28 of 64 codes
 took 15 minutes there. In so few steps: above its own random weights, far below log-mel statistics.
 """
 
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Audio
-from ssljax.experiment import Experiment
 from ssljax.methods import Wav2Vec2
 from ssljax.nets import Quantizer, Wav2Vec2Encoder
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
 from ssljax.views import WaveView
 
 EXPERIMENT = Experiment(
@@ -58,6 +56,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

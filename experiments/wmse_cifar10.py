@@ -8,11 +8,9 @@ and a weight decay of 1e-6 that is missing. Published by solo-learn, with a batc
 of its own: 88.7% (online linear). W-MSE 4 is `--method.samples 4 --batch 256`.
 """
 
-from ssljax.experiment import Experiment
+from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import WMSE
 from ssljax.nets import MLP, ResNet
-from ssljax.optimizers import Optimizer
-from ssljax.train import Cadence
 from ssljax.views import wmse_cifar
 
 EPOCH = 50_000 // 512
@@ -34,6 +32,6 @@ EXPERIMENT = Experiment(
 )
 
 if __name__ == "__main__":
-    from ssljax.cli import train
+    from ssljax.cli.commands import train
 
     train(EXPERIMENT)

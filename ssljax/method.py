@@ -1,7 +1,7 @@
 """The contract that every method keeps: a method is a few pure functions over one pytree.
 
 `Method` is a NamedTuple of functions, as optax does it for optimizers, and `State` is everything
-that changes while training. The runner (`ssljax.train`) knows nothing else about a method.
+that changes while training. The runner (`ssljax.training.train`) knows nothing else about a method.
 """
 
 from collections.abc import Callable

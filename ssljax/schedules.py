@@ -1,7 +1,7 @@
 """Values that move from `start` to `stop` over a run, as functions of the update number k.
 
 Both are at `start` for k = 0 and at `stop` from k = updates on; where updates is 0, always.
-Learning rates have schedules of their own (`ssljax.optimizers`); these are for decays,
+Learning rates have schedules of their own (`ssljax.training.optimizers`); these are for decays,
 temperatures and weights.
 """
 

@@ -20,10 +20,13 @@ from typing import Any
 
 import jax
 
-from ssljax import probes, record, report
-from ssljax.experiment import Experiment, run
+from ssljax import probes, report
 from ssljax.report.selftraining import percent
-from ssljax.selftrain import SelfTraining, run_self_training
+from ssljax.runs import record
+from ssljax.runs.experiment import Experiment
+from ssljax.runs.run import run
+from ssljax.selftraining.plan import SelfTraining
+from ssljax.selftraining.run import run_self_training
 
 # What sweep.txt shows of the trained encoder, where it was measured; sweep.csv has all numbers.
 _COLUMNS = (

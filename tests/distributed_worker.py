@@ -38,10 +38,10 @@ import jax.numpy as jnp  # noqa: E402
 import numpy as np  # noqa: E402
 import optax  # noqa: E402
 
-from ssljax import distributed  # noqa: E402
 from ssljax.method import from_loss  # noqa: E402
-from ssljax.sharding import Parallel  # noqa: E402
-from ssljax.train import Cadence, fit  # noqa: E402
+from ssljax.training import distributed  # noqa: E402
+from ssljax.training.sharding import Parallel  # noqa: E402
+from ssljax.training.train import Cadence, fit  # noqa: E402
 
 distributed.SILENCE, distributed.JOIN = OPTIONS["silence"], OPTIONS["join"]
 socket.gethostname = lambda: f"worker-{OPTIONS['process']}"  # as on machines of their own

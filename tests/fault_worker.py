@@ -22,10 +22,10 @@ import tensorboardX  # noqa: F401  slow to import, and fit does so
 from test_train import ROWS, quadratic
 
 from ssljax.data import Arrays
-from ssljax.experiment import lock
 from ssljax.method import from_loss
-from ssljax.sharding import Parallel
-from ssljax.train import Cadence, fit
+from ssljax.runs.folder import lock
+from ssljax.training.sharding import Parallel
+from ssljax.training.train import Cadence, fit
 
 
 class Slow(Arrays):
@@ -84,7 +84,7 @@ def train(*, folder, steps, method="quadratic", pause=0.0, devices=1, fsdp=False
 
 def cli(*, arguments):
     """The command line in a process of its own."""
-    from ssljax.cli import main
+    from ssljax.cli.commands import main
 
     main(arguments)
 

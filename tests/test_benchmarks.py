@@ -16,7 +16,7 @@ import pytest
 from ssljax.losses.contrastive import nt_xent
 from ssljax.method import from_loss
 from ssljax.nets import ResNet, vit
-from ssljax.train import Cadence
+from ssljax.training.train import Cadence
 from ssljax.views import simclr_imagenet
 
 FOLDER = Path(__file__).resolve().parent.parent / "experiments" / "benchmarks"

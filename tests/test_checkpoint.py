@@ -14,9 +14,9 @@ import pytest
 from jax.sharding import NamedSharding, SingleDeviceSharding
 from jax.sharding import PartitionSpec as P
 
-from ssljax.checkpoint import Checkpoints, abstract
 from ssljax.method import State
-from ssljax.sharding import Parallel
+from ssljax.training.checkpoint import Checkpoints, abstract
+from ssljax.training.sharding import Parallel
 
 
 def state(step, *, size=8, dtype=jnp.float32):
@@ -147,7 +147,7 @@ def test_a_flipped_bit_is_noticed(tmp_path, caplog, place):
 
 
 def test_checksums_see_each_bit_and_no_sharding(tmp_path):
-    from ssljax.checkpoint import _checksums
+    from ssljax.training.checkpoint import _checksums
 
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**32, (16, 24), np.uint32)

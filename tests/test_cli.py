@@ -7,7 +7,7 @@ import json
 import numpy as np
 import pytest
 
-from ssljax import cli
+from ssljax.cli import commands as cli
 
 TINY = [
     *["--steps", "4", "--batch", "64", "--method.encoder.widths", "4", "8"],
@@ -136,7 +136,7 @@ def test_sweep_skips_finished_runs(root, tmp_path, capsys):
     file = tmp_path / "sweep.py"
     file.write_text(
         "import dataclasses\n"
-        "from ssljax.cli import load_experiment, override\n"
+        "from ssljax.cli.commands import load_experiment, override\n"
         f"path = {str(root / 'experiments/simclr_digits.py')!r}\n"
         f"base = override(load_experiment(path), {TINY})\n"
         "SWEEP = {f't{t}': dataclasses.replace(base, method=dataclasses.replace("

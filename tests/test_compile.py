@@ -12,11 +12,11 @@ import pytest
 from jax.sharding import AxisType, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ssljax import compile as compiling
-from ssljax.chips import CHIPS, roofline, topology_devices
-from ssljax.compile import Examples, compile_report, example_spec, render
 from ssljax.data import Images
-from ssljax.hlo import collectives, hbm_traffic
+from ssljax.pods import compile as compiling
+from ssljax.pods.chips import CHIPS, roofline, topology_devices
+from ssljax.pods.compile import Examples, compile_report, example_spec, render
+from ssljax.pods.hlo import collectives, hbm_traffic
 
 HAND = """HloModule jit_step, is_scheduled=true
 
@@ -180,7 +180,7 @@ def test_absent_libtpu_is_explained():
 
 
 def test_example_spec(tmp_path):
-    from ssljax.experiment import Experiment
+    from ssljax.runs.experiment import Experiment
 
     absent = f"npz:{tmp_path / 'absent.npz'}"
     found = example_spec(Experiment(method=None))
@@ -201,8 +201,8 @@ def test_example_spec(tmp_path):
 def tiny(**changes):
     from laws import all_cases
 
-    from ssljax.experiment import Experiment
-    from ssljax.train import Cadence
+    from ssljax.runs.experiment import Experiment
+    from ssljax.training.train import Cadence
 
     return Experiment(
         method=all_cases()["simclr"].method,

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 import pytest
 
-from ssljax import cluster, distributed
+from ssljax.training import cluster, distributed
 
 WORKER = Path(__file__).with_name("distributed_worker.py")
 

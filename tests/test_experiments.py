@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from ssljax import record
-from ssljax.compile import Examples, lower_step
-from ssljax.experiment import Experiment
-from ssljax.learners import Network
-from ssljax.selftrain import SelfTraining
+from ssljax.pods.compile import Examples, lower_step
+from ssljax.runs import record
+from ssljax.runs.experiment import Experiment
+from ssljax.selftraining.learners import Network
+from ssljax.selftraining.plan import SelfTraining
 
 FOLDER = ROOT / "experiments"
 FILES = sorted(p for p in FOLDER.glob("*.py") if "EXPERIMENT = " in p.read_text())

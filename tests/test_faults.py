@@ -77,10 +77,12 @@ import test_distributed
 from data.tiny_pictures import png, table
 from test_train import ROWS, assert_same, numbers, quadratic
 
-from ssljax import data, experiment
-from ssljax.cli import load_experiment
+from ssljax import data
+from ssljax.cli.flags import load_experiment
 from ssljax.data import Arrays, parquet
-from ssljax.train import Cadence, fit
+from ssljax.runs import folder as run_folder
+from ssljax.runs import run as runner
+from ssljax.training.train import Cadence, fit
 
 WORKER = Path(__file__).with_name("fault_worker.py")
 ROOT = WORKER.parent.parent
@@ -487,7 +489,7 @@ def test_a_folder_that_was_read_only_from_the_start(tmp_path, mount):
     read_only(mount, folder)
     for place in (folder, folder / "below"):
         with pytest.raises(PermissionError, match=r"cannot be written \(Read-only file system\)"):
-            experiment.run(before, place)
+            runner.run(before, place)
     assert not list(folder.iterdir())
 
 
@@ -501,12 +503,12 @@ def test_two_runs_in_one_folder(nursery, tmp_path):
         assert until(lambda: saved(folder))
         for _ in range(2):  # the second is no more lucky
             with pytest.raises(ValueError, match=rf"another run is at work.*\(process {pid} on "):
-                experiment.run(second, folder)
+                runner.run(second, folder)
     finally:
         os.kill(pid, signal.SIGKILL)
     assert nursery.code() == -signal.SIGKILL
     step = saved(folder)[-1]
-    with experiment.lock(folder):
+    with run_folder.lock(folder):
         assert saved(folder)[-1] == step
     steps = [row["step"] for row in numbers_of_killed(folder)]
     assert steps == list(range(1, len(steps) + 1))

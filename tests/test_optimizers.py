@@ -8,7 +8,7 @@ import numpy as np
 import optax
 import pytest
 
-from ssljax.optimizers import Optimizer, matrices
+from ssljax.training.optimizers import Optimizer, matrices
 
 PARAMS = {
     "dense": {"kernel": jnp.array([[1.0, -2.0], [0.5, 3.0]]), "bias": jnp.array([1.0, -1.0])},

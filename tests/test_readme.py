@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
-from ssljax import cli
+from ssljax.cli import commands as cli
 
 README = (ROOT / "README.md").read_text()
 

@@ -6,8 +6,8 @@ import sys
 
 import pytest
 
-from ssljax import record
-from ssljax.cli import load_experiment, override
+from ssljax.cli.flags import load_experiment, override
+from ssljax.runs import record
 
 FILES = ["simclr_digits", "simclr_cifar10", "byol_cifar10", "imagenet_simclr"]
 
@@ -55,7 +55,7 @@ def test_decode_refuses_foreign_classes_and_unknown_fields(tmp_path):
     with pytest.raises(ValueError, match="not part of ssljax"):
         record.decode({"type": "os:system"})
     with pytest.raises(ValueError, match="no dataclass main"):
-        record.decode({"type": "ssljax.cli:main"})
+        record.decode({"type": "ssljax.cli.commands:main"})
     with pytest.raises(ValueError, match="did you mean 'temperature'"):
         record.decode({"type": "ssljax.methods.simclr:SimCLR", "temperatur": 1.0})
     with pytest.raises(TypeError, match="JSON cannot hold"):

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 
 from ssljax import nets
-from ssljax.cli import main
+from ssljax.cli.commands import main
 from ssljax.nets import GPT2
-from ssljax.sample import filter_logits, sample
+from ssljax.runs.sample import filter_logits, sample
 
 NET = GPT2(vocab=20, width=16, depth=2, heads=2, length=12)
 PARAMS = nets.init(NET, jax.random.key(3), {"tokens": jnp.zeros((1, 12), jnp.int32)})[0]
@@ -57,10 +57,10 @@ def test_the_command_trains_and_writes(tmp_path, capsys):
     (tmp_path / "a.txt").write_text("to be or not to be\n" * 60)
     (tmp_path / "e.py").write_text(
         "from ssljax.data import Text\n"
-        "from ssljax.experiment import Experiment\n"
+        "from ssljax.runs.experiment import Experiment\n"
         "from ssljax.methods import GPT\n"
         "from ssljax.nets import GPT2\n"
-        "from ssljax.train import Cadence\n"
+        "from ssljax.training.train import Cadence\n"
         "EXPERIMENT = Experiment(\n"
         "    method=GPT(encoder=GPT2(vocab=12, width=16, depth=1, heads=2, length=16)),\n"
         "    reader=Text(length=17, vocab=12, tokenizer='characters', layout='windows', "

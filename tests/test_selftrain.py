@@ -18,29 +18,32 @@ from conftest import ROOT
 from sklearn.datasets import load_digits
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
-from ssljax import cli, report
+from ssljax import report
+from ssljax.cli import commands as cli
 from ssljax.data import Arrays, Table
-from ssljax.experiment import load_run
-from ssljax.learners import Network, Scikit
 from ssljax.nets import MLP, SmallConv
-from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.generate import Model
 from ssljax.pseudolabels.labels import Labels, read
 from ssljax.pseudolabels.rounds import Rounds, self_train
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining, run_self_training, scores, summary, table
+from ssljax.runs.load import load_run
+from ssljax.selftraining.learners import Network, Scikit
+from ssljax.selftraining.plan import SelfTraining
+from ssljax.selftraining.results import scores, summary, table
+from ssljax.selftraining.run import run_self_training
 from ssljax.tasks import AnyOf, FeatureInput, OneOf, Task, Value
+from ssljax.training.optimizers import Optimizer
 from ssljax.views import plain_only
 
 from ssljax.tasks import ImageInput  # isort: skip
 
 _FILE = """
-from ssljax.learners import Network, Scikit
+from ssljax.selftraining.learners import Network, Scikit
 from ssljax.nets import SmallConv
-from ssljax.optimizers import Optimizer
+from ssljax.training.optimizers import Optimizer
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.plan import SelfTraining
 from ssljax.tasks import ImageInput, OneOf, Task
 from ssljax.views import plain_only
 
@@ -101,7 +104,7 @@ def test_resumed_it_changes_nothing(finished, capsys):
 
 def test_the_last_student_is_exported_probed_and_reported(finished, tmp_path, capsys):
     from ssljax.export import load
-    from ssljax.selftrain import load_teacher
+    from ssljax.selftraining.teachers import load_teacher
 
     run, out = str(finished[1]), tmp_path / "student.safetensors"
     cli.main(["export", run, "--format", "safetensors", "--out", str(out)])
@@ -137,7 +140,7 @@ def test_killed_at_random_moments(finished, tmp_path):
     """A process that is killed again and again ends with the numbers of one that never was."""
     file, run = finished
     rng, folder = np.random.default_rng(0), tmp_path / "killed"
-    call = "import sys; from ssljax.cli import main; main(sys.argv[1:])"
+    call = "import sys; from ssljax.cli.commands import main; main(sys.argv[1:])"
     command = [sys.executable, "-c", call, "selftrain", str(file), "--workdir", str(folder)]
     # The fixture ran in this process, on its eight devices.
     many = os.environ["XLA_FLAGS"] + " --xla_force_host_platform_device_count=8"
@@ -247,9 +250,9 @@ def test_a_regressor_of_sklearn_labels_a_table(tmp_path):
 
 def results_index(folder, given):
     """The given labels that are trained on: the split of the run itself."""
-    from ssljax.selftrain import _split
+    from ssljax.selftraining.pool import split_off
 
-    return _split(given, 0.3, 0)[0].index
+    return split_off(given, 0.3, 0)[0].index
 
 
 def test_sets_of_a_table_from_the_command_line(tmp_path, capsys):
@@ -261,12 +264,12 @@ def test_sets_of_a_table_from_the_command_line(tmp_path, capsys):
         np.savetxt(tmp_path / f"{split}.csv", part, "%.6g", ",", header=head, comments="")
     (tmp_path / "mine.py").write_text(
         "from ssljax.data import Table\n"
-        "from ssljax.learners import Network\n"
+        "from ssljax.selftraining.learners import Network\n"
         "from ssljax.nets import MLP\n"
-        "from ssljax.optimizers import Optimizer\n"
+        "from ssljax.training.optimizers import Optimizer\n"
         "from ssljax.pseudolabels.rounds import Rounds\n"
         "from ssljax.pseudolabels.select import Greedy\n"
-        "from ssljax.selftrain import SelfTraining\n"
+        "from ssljax.selftraining.plan import SelfTraining\n"
         "from ssljax.tasks import AnyOf, FeatureInput, Task\n"
         "SELFTRAIN = SelfTraining(\n"
         "    learner=Network(\n"
@@ -381,11 +384,11 @@ def test_summary_of_seeds():
 
 def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
     """An autoencoder comes first; every network starts from its encoder."""
-    from ssljax.experiment import Experiment
     from ssljax.methods import Autoencoder
     from ssljax.nets import ConvDecoder
     from ssljax.probes import Evaluation
-    from ssljax.train import Cadence
+    from ssljax.runs.experiment import Experiment
+    from ssljax.training.train import Cadence
 
     view, net = plain_only(size=8), SmallConv(widths=(8, 16))
     config = SelfTraining(
@@ -411,7 +414,7 @@ def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
         ),
     )
     run_self_training(config, tmp_path)
-    from ssljax.selftrain import load_teacher
+    from ssljax.selftraining.teachers import load_teacher
 
     # Its features and a few labels label the rest, without any classifier.
     truth, out = load_digits().target, tmp_path / "spread.parquet"
@@ -449,12 +452,12 @@ from dataclasses import dataclass
 from sklearn.linear_model import LogisticRegression
 
 from ssljax.data import Text
-from ssljax.learners import Scikit
+from ssljax.selftraining.learners import Scikit
 from ssljax.pseudolabels.generate import Model, Rules
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.rules import Matches
 from ssljax.pseudolabels.select import Percentile
-from ssljax.selftrain import SelfTraining
+from ssljax.selftraining.plan import SelfTraining
 
 
 @dataclass(frozen=True)

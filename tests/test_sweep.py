@@ -8,9 +8,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from ssljax import cli, record, sweep
-from ssljax.experiment import Experiment
+from ssljax import sweep
+from ssljax.cli import commands as cli
 from ssljax.methods import SimCLR
+from ssljax.runs import record
+from ssljax.runs.experiment import Experiment
 
 BASE = Experiment(method=SimCLR(), steps=4, batch=8)
 SWEEP = {
@@ -51,7 +53,7 @@ def runs(monkeypatch):
 def file(tmp_path):
     path = tmp_path / "temperatures.py"
     path.write_text(
-        "from ssljax.experiment import Experiment\n"
+        "from ssljax.runs.experiment import Experiment\n"
         "from ssljax.methods import SimCLR\n"
         "SWEEP = {f't{t}': Experiment(method=SimCLR(temperature=t), steps=4, batch=8)"
         " for t in (0.1, 0.5, 1.0)}\n"
@@ -174,7 +176,7 @@ def test_bad_files(tmp_path):
         ("x = 1", "does not define SWEEP"),
         ("SWEEP = {'a': 1}", "is int, no Experiment"),
         (
-            "from ssljax.experiment import Experiment\nSWEEP = {'../a': Experiment(method=None)}",
+            "from ssljax import Experiment\nSWEEP = {'../a': Experiment(method=None)}",
             "names no folder",
         ),
     ):

@@ -13,11 +13,11 @@ import numpy as np
 import optax
 import pytest
 
-from ssljax import clock
 from ssljax.data import Arrays
 from ssljax.method import from_loss
-from ssljax.sharding import Parallel, check_batch
-from ssljax.train import Cadence, TrainingStopped, fit
+from ssljax.training import clock
+from ssljax.training.sharding import Parallel, check_batch
+from ssljax.training.train import Cadence, TrainingStopped, fit
 
 ROWS = {"image": np.arange(64, dtype=np.float32).reshape(64, 1, 1, 1) / 64}
 
@@ -307,7 +307,7 @@ def test_a_bad_step_within_scanned_ones(tmp_path):
 def test_the_flags_in_messages_exist():
     from conftest import ROOT
 
-    from ssljax.cli import load_experiment, override
+    from ssljax.cli.flags import load_experiment, override
 
     with pytest.raises(TrainingStopped) as stopped:
         fit(quadratic(bad_at=1), Arrays(ROWS), steps=3, batch=16)

@@ -14,7 +14,7 @@ from pathlib import Path
 
 from ssljax.methods import DINO
 from ssljax.nets import DINOHead
-from ssljax.record import load_file
+from ssljax.runs.record import load_file
 from ssljax.views import multi_crop
 
 SMALL = load_file(Path(__file__).parents[1] / "vision_small.py")

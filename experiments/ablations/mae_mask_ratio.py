@@ -13,7 +13,7 @@ from pathlib import Path
 
 from ssljax.methods import MAE
 from ssljax.nets import Decoder, ViT
-from ssljax.record import load_file
+from ssljax.runs.record import load_file
 from ssljax.views import crop_and_flip
 
 SMALL = load_file(Path(__file__).parents[1] / "vision_small.py")

@@ -23,7 +23,7 @@ from pathlib import Path
 
 from ssljax.methods import SimSiam
 from ssljax.nets import MLP
-from ssljax.record import load_file
+from ssljax.runs.record import load_file
 
 SMALL = load_file(Path(__file__).parents[1] / "vision_small.py")
 METHOD = SimSiam(

@@ -32,11 +32,11 @@ import machine
 import numpy as np
 from train_step import CHECK_STEPS, PEAKS, _checked, _time
 
+from ssljax import Optimizer, Parallel
 from ssljax.methods import GPT
 from ssljax.nets import GPT2, gpt2
-from ssljax.optimizers import Optimizer
-from ssljax.sharding import Parallel, replicated
-from ssljax.steps import compiled_step
+from ssljax.training.sharding import replicated
+from ssljax.training.steps import compiled_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)

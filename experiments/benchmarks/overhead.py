@@ -34,11 +34,11 @@ import jax.numpy as jnp
 import machine
 import train_step
 
+from ssljax import Cadence, Parallel, fit
 from ssljax.data import Arrays
 from ssljax.method import State
-from ssljax.sharding import Parallel, batch_sharding, replicated, to_global
-from ssljax.steps import compiled_step
-from ssljax.train import Cadence, fit
+from ssljax.training.sharding import batch_sharding, replicated, to_global
+from ssljax.training.steps import compiled_step
 
 CLOCK = time.perf_counter
 

@@ -40,12 +40,12 @@ import machine
 import numpy as np
 from jax.extend.core import jaxprs_in_params
 
-from ssljax.chips import CHIPS
+from ssljax import Optimizer, Parallel
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ResNet, vit
-from ssljax.optimizers import Optimizer
-from ssljax.sharding import Parallel, replicated
-from ssljax.steps import compiled_step
+from ssljax.pods.chips import CHIPS
+from ssljax.training.sharding import replicated
+from ssljax.training.steps import compiled_step
 from ssljax.views import ImageView, simclr_cifar, simclr_imagenet, view_batch
 
 # Dense bfloat16 FLOP/s by a part of the device's name: TPUs as `ssljax compile` has them, GPUs from

@@ -6,8 +6,7 @@ unpickling does.
 """
 
 import json
-import os
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +17,7 @@ from safetensors.numpy import load_file, save_file
 
 from ssljax import nets
 from ssljax.export.torch_names import check_names, flatten, unflatten
+from ssljax.files import atomically
 
 PyTree = Any
 _PARAMS, _STATS = "encoder/", "stats/encoder/"
@@ -93,14 +93,3 @@ def read_config(path: Path) -> dict[str, Any] | None:
     """What `write_config` wrote about `path`, None if nothing."""
     sidecar = path.with_name(path.name + ".json")
     return json.loads(sidecar.read_text()) if sidecar.is_file() else None
-
-
-def atomically(path: Path, fill: Callable[[Path], Any]) -> None:
-    """Lets `fill` write a file beside `path`, then puts it in place: no reader sees half of it."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    fresh = path.with_name(f".{path.name}.{os.getpid()}.tmp")
-    try:
-        fill(fresh)
-        os.replace(fresh, path)
-    finally:
-        fresh.unlink(missing_ok=True)

@@ -22,7 +22,7 @@ import jax
 import jax.export
 import jax.numpy as jnp
 
-from ssljax.export.safetensors import atomically
+from ssljax.files import atomically
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 

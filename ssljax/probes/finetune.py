@@ -26,8 +26,8 @@ import optax
 
 from ssljax import nets
 from ssljax.data import Arrays
-from ssljax.optimizers import Optimizer
 from ssljax.probes.splits import drawn, stratified
+from ssljax.training.optimizers import Optimizer
 from ssljax.views import ImageView, view_batch
 
 _LARGEST = 8 * 2**30  # bytes of a labelled part that is copied into memory

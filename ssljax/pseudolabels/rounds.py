@@ -24,6 +24,7 @@ from typing import Any, Literal
 
 import numpy as np
 
+from ssljax.files import write_json
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Known, Model, Teacher
@@ -352,10 +353,3 @@ def _learning_from(student: Path, mark: str | None) -> None:
 def _clear(here: Path) -> None:
     for name in ("labels.parquet", "round.json", "guess.npz"):
         (here / name).unlink(missing_ok=True)
-
-
-def write_json(path: Path, content: Any) -> None:
-    """Writes the whole file or nothing."""
-    fresh = path.with_name(path.name + ".tmp")
-    fresh.write_text(json.dumps(content, indent=2) + "\n")
-    os.replace(fresh, path)

@@ -7,22 +7,23 @@ import jax
 import numpy as np
 import pytest
 
-from ssljax import cli
+from ssljax.cli import commands as cli
 from ssljax.data import tokens as tok
-from ssljax.experiment import load_run, prepare
 from ssljax.export import load_start
-from ssljax.train import fit
+from ssljax.runs.folder import prepare
+from ssljax.runs.load import load_run
+from ssljax.training.train import fit
 
 pytest.importorskip("tokenizers", reason="text readers need it")
 WORDS = ("the", "cat", "saw", "a", "dog", "and", "sun", "fell", "on", "old", "stones", "door")
 TEXT = """
 from ssljax.data import Text
-from ssljax.experiment import Experiment
+from ssljax.runs.experiment import Experiment
 from ssljax.methods import {method}
 from ssljax.nets import {net}
-from ssljax.optimizers import Optimizer
+from ssljax.training.optimizers import Optimizer
 from ssljax.probes import Evaluation
-from ssljax.train import Cadence
+from ssljax.training.train import Cadence
 
 EXPERIMENT = Experiment(
     method={method}(encoder={net}(vocab=60, width=16, depth=1, heads=2, {fields})),
@@ -32,10 +33,10 @@ EXPERIMENT = Experiment(
 )
 """
 IMAGES = """
-from ssljax.experiment import Experiment
+from ssljax.runs.experiment import Experiment
 from ssljax.methods import MAE
 from ssljax.nets import Decoder, ViT
-from ssljax.train import Cadence
+from ssljax.training.train import Cadence
 from ssljax.views import ImageView
 
 EXPERIMENT = Experiment(

@@ -15,15 +15,16 @@ import pytest
 from cases_pairs import CASES, END, HEAD, SIG_IMAGE, SIG_TEXT, TEXT, VOCAB, captioned
 
 from ssljax.data import Captions, Text
-from ssljax.experiment import Experiment, run
 from ssljax.method import started
 from ssljax.methods import CLIP, SigLIP
 from ssljax.nets import MLP, ImageTower
-from ssljax.optimizers import Optimizer
 from ssljax.probes import Evaluation, table
-from ssljax.sharding import Parallel, batch_sharding, to_global
-from ssljax.steps import compiled_step
-from ssljax.train import Cadence
+from ssljax.runs.experiment import Experiment
+from ssljax.runs.run import run
+from ssljax.training.optimizers import Optimizer
+from ssljax.training.sharding import Parallel, batch_sharding, to_global
+from ssljax.training.steps import compiled_step
+from ssljax.training.train import Cadence
 from ssljax.views import plain_only
 
 KEY = jax.random.key(0)

@@ -17,7 +17,7 @@ from ssljax.data import Arrays, Neighbors
 from ssljax.losses.clusters import assigned, scan
 from ssljax.method import started
 from ssljax.methods import SCAN
-from ssljax.train import Cadence, fit
+from ssljax.training.train import Cadence, fit
 
 KEY = jax.random.key(0)
 TX = optax.sgd(0.05, momentum=0.9)

@@ -13,9 +13,10 @@ from laws import images
 
 from ssljax import nets, probes
 from ssljax.data import Arrays, FewLabels
-from ssljax.experiment import Experiment, classifiers
 from ssljax.method import State, live
-from ssljax.record import load_file
+from ssljax.runs.evaluation import classifiers
+from ssljax.runs.experiment import Experiment
+from ssljax.runs.record import load_file
 from ssljax.views import labelled_weak_strong
 
 KEY = jax.random.key(0)

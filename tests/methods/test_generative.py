@@ -13,7 +13,7 @@ from laws import images
 from ssljax import nets
 from ssljax.losses import gan as gan_losses
 from ssljax.losses.reconstruction import gaussian_kl, masked_l1
-from ssljax.sharding import Parallel, batch_sharding, to_global
+from ssljax.training.sharding import Parallel, batch_sharding, to_global
 from ssljax.views import plain_only, view_batch
 
 KEY = jax.random.key(0)

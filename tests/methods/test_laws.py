@@ -14,11 +14,11 @@ import pytest
 from laws import all_cases
 
 from ssljax import methods
-from ssljax.checkpoint import Checkpoints
 from ssljax.data import Arrays
 from ssljax.probes import with_online_probe
-from ssljax.sharding import Parallel, batch_sharding, to_global
-from ssljax.train import Cadence, fit
+from ssljax.training.checkpoint import Checkpoints
+from ssljax.training.sharding import Parallel, batch_sharding, to_global
+from ssljax.training.train import Cadence, fit
 
 CASES = all_cases()
 KEY = jax.random.key(0)

@@ -7,14 +7,16 @@ import jax
 import numpy as np
 import pytest
 
-from ssljax import experiment as runner
-from ssljax.cli import override
+from ssljax import Experiment
+from ssljax.cli.flags import override
 from ssljax.method import backbone
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, SmallConv
-from ssljax.optimizers import Optimizer
-from ssljax.record import load_file
-from ssljax.train import Cadence, fit
+from ssljax.runs.evaluation import untrained
+from ssljax.runs.folder import prepare
+from ssljax.runs.record import load_file
+from ssljax.training.optimizers import Optimizer
+from ssljax.training.train import Cadence, fit
 from ssljax.views import plain_only
 
 FILES = Path(__file__).resolve().parents[2] / "experiments"
@@ -24,7 +26,7 @@ VIEW = replace(plain_only(size=8), translate=0.1)
 
 def train(experiment, folder):
     """`run` without the evaluation at its end."""
-    runner.prepare(experiment, folder)
+    prepare(experiment, folder)
     dataset, _ = experiment.load()
     return fit(
         experiment.build(dataset),
@@ -46,7 +48,7 @@ def small(experiment, *flags, **fields):
 
 
 def test_scan_from_simclr_to_scores(tmp_path, capsys):
-    simclr = runner.Experiment(
+    simclr = Experiment(
         method=SimCLR(encoder=NET, projector=MLP(widths=(8, 4)), view=VIEW),
         data="digits",
         optimizer=Optimizer(name="sgd", learning_rate=0.1),
@@ -66,7 +68,7 @@ def test_scan_from_simclr_to_scores(tmp_path, capsys):
     assert np.mean(table[:, 0] == np.arange(len(dataset))) > 0.95  # itself, but for copies
     # it begins from the encoder of the first run, and the random one is still there to compare with
     method = scan.build(dataset)
-    fresh = runner.untrained(scan, method, dataset)
+    fresh = untrained(scan, method, dataset)
     begun = method.refresh(fresh, dataset)
     jax.tree.map(np.testing.assert_array_equal, backbone(begun), backbone(first))
     assert not np.array_equal(*(jax.tree.leaves(s.params["encoder"])[0] for s in (fresh, begun)))
@@ -77,7 +79,7 @@ def test_scan_from_simclr_to_scores(tmp_path, capsys):
     own = replace(own, method=replace(own.method, standardize=True))
     dataset, _ = own.load()
     begun = own.build(dataset)
-    begun = begun.refresh(runner.untrained(own, begun, dataset), dataset)
+    begun = begun.refresh(untrained(own, begun, dataset), dataset)
     rows = next(dataset.once(64))
     np.testing.assert_allclose(
         own.method.predict(begun, rows), scan.method.predict(second, rows), rtol=1e-5, atol=1e-5

@@ -9,8 +9,9 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssljax import nets, record
+from ssljax import nets
 from ssljax.nets import MLP, ResNet, SmallConv, ViT
+from ssljax.runs import record
 
 MODULES = [ResNet(depth=50, width=8), SmallConv(widths=(4, 8)), MLP(widths=(8, 4)), ViT(patch=8)]
 X = jax.random.normal(jax.random.key(1), (4, 8, 8, 3))

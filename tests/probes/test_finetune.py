@@ -13,7 +13,7 @@ from ssljax.data import Arrays
 from ssljax.nets import MLP, ResNet, SmallConv, ViT
 from ssljax.probes import FineTune, describe_finetune, finetune
 from ssljax.probes.finetune import _compiled, _parts, _scaled, layers, weak
-from ssljax.sharding import Parallel, batch_sharding
+from ssljax.training.sharding import Parallel, batch_sharding
 from ssljax.views import ImageView
 
 NET = SmallConv(widths=(4, 8))

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from ssljax.metrics import spread
 from ssljax.probes import feature_std, lidar, rankme
+from ssljax.training.metrics import spread
 
 
 def test_rankme_by_its_definition():

@@ -15,13 +15,13 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.semi_supervised import SelfTrainingClassifier
 
 from ssljax.data import Arrays
-from ssljax.learners import Scikit
 from ssljax.pseudolabels.generate import Clusters, Model, Neighbors, Rules
 from ssljax.pseudolabels.labels import Guess, Labels, read
 from ssljax.pseudolabels.refine import Agree, Confident, OverGraph, Soft, Temporal, Weigh
 from ssljax.pseudolabels.rounds import Rounds, self_train, transduction
 from ssljax.pseudolabels.select import Adaptive, Greedy, Percentile, Threshold
-from ssljax.selftrain import without_labels
+from ssljax.selftraining.learners import Scikit
+from ssljax.selftraining.pool import without_labels
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssljax.checkpoint import Checkpoints
 from ssljax.method import Method, State
+from ssljax.training.checkpoint import Checkpoints
 
 
 class TrainingStopped(RuntimeError):

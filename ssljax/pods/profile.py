@@ -13,8 +13,8 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
-from ssljax.sharding import batch_sharding, check_batch, prefetch
-from ssljax.steps import compiled_step, initial
+from ssljax.training.sharding import batch_sharding, check_batch, prefetch
+from ssljax.training.steps import compiled_step, initial
 
 
 class Profile(NamedTuple):

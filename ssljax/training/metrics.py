@@ -2,8 +2,8 @@
 
 `metrics.jsonl` holds one object a logged step. A resumed run first cuts off what lies beyond the
 restored step, so that no step stands there twice and none is missing. Keys that start with
-`machine/` depend on the machine (`ssljax.clock`); all others are the same in every run of the same
-configuration.
+`machine/` depend on the machine (`ssljax.training.clock`); all others are the same in every run of
+the same configuration.
 """
 
 import json

@@ -18,12 +18,12 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from ssljax import metrics as measure
-from ssljax.checkpoint import Checkpoints, abstract
-from ssljax.clock import Clock
-from ssljax.distributed import from_first, stop_agreed, stop_signal
 from ssljax.method import Method, State
-from ssljax.sharding import (
+from ssljax.training import metrics as measure
+from ssljax.training.checkpoint import Checkpoints, abstract
+from ssljax.training.clock import Clock
+from ssljax.training.distributed import from_first, stop_agreed, stop_signal
+from ssljax.training.sharding import (
     Parallel,
     batch_sharding,
     bytes_per_device,
@@ -31,7 +31,7 @@ from ssljax.sharding import (
     prefetch,
     replicated,
 )
-from ssljax.steps import TrainingStopped, compiled_step, explain, initial
+from ssljax.training.steps import TrainingStopped, compiled_step, explain, initial
 
 __all__ = ["Cadence", "TrainingStopped", "fit"]
 

@@ -1,4 +1,4 @@
-"""What self-training trains: a network by `ssljax.train`, or any estimator of scikit-learn.
+"""What self-training trains: a network, or any estimator of scikit-learn.
 
 A learner is a frozen dataclass with `train(data, labels, folder, seed, start) -> Teacher`; a
 teacher can `guess` the targets of any data and give its `features` (`pseudolabels.generate`).
@@ -17,10 +17,10 @@ import numpy as np
 from ssljax.data.chosen import Chosen
 from ssljax.method import State, started
 from ssljax.methods import Student
-from ssljax.optimizers import Optimizer
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.tasks import Task
-from ssljax.train import Cadence, fit
+from ssljax.training.optimizers import Optimizer
+from ssljax.training.train import Cadence, fit
 
 _WHOLE = 512  # examples at a time in scikit-learn's passes over the data
 

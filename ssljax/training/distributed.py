@@ -25,7 +25,7 @@ from typing import Any, NoReturn
 import jax
 from jax.experimental import multihost_utils
 
-from ssljax import cluster
+from ssljax.training import cluster
 
 log = logging.getLogger("ssljax")
 

@@ -1,15 +1,17 @@
 """Would this run fit a TPU slice, and how fast could it go? Answered on a machine that has no TPU.
 
-libtpu brings the TPU compiler along, so the real training step of an experiment (`ssljax.train`)
-is compiled here for devices that are only described. XLA then says what one device has to hold,
-compute and send. The step time is a roofline (Williams, Waterman and Patterson, "Roofline", 2009):
+libtpu brings the TPU compiler along, so the real training step of an experiment
+(`ssljax.training.train`) is compiled here for devices that are only described. XLA then says what
+one device has to hold, compute and send. The step time is a roofline (Williams, Waterman and
+Patterson, "Roofline", 2009):
 
     seconds = max(FLOPs / peak, HBM bytes / bandwidth, sent bytes / ICI)
     MFU     = FLOPs / (seconds * peak)
 
 with FLOPs as XLA counts them. It is an estimate: too fast, as it assumes perfect overlap at the
-published peaks; HBM bytes are an estimate themselves (`ssljax.hlo`). All numbers are for one JAX
-device, which is a chip, except on tpu7x, where each of the two chiplets is a device of its own.
+published peaks; HBM bytes are an estimate themselves (`ssljax.pods.hlo`). All numbers are for
+one JAX device, which is a chip, except on tpu7x, where each of the two chiplets is a device of its
+own.
 """
 
 import re
@@ -24,11 +26,11 @@ import numpy as np
 from jax.sharding import Mesh, NamedSharding
 from jax.sharding import PartitionSpec as P
 
-from ssljax.checkpoint import abstract
-from ssljax.chips import Chip, roofline, topology_devices
-from ssljax.hlo import Collective, collectives, hbm_traffic
-from ssljax.sharding import batch_sharding, bytes_per_device, check_batch
-from ssljax.steps import compiled_step, initial
+from ssljax.pods.chips import Chip, roofline, topology_devices
+from ssljax.pods.hlo import Collective, collectives, hbm_traffic
+from ssljax.training.checkpoint import abstract
+from ssljax.training.sharding import batch_sharding, bytes_per_device, check_batch
+from ssljax.training.steps import compiled_step, initial
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,7 +54,7 @@ class Report:
     bytes_accessed: float | None = None
     """XLA's count, on-chip memory included."""
     hbm_traffic: float | None = None
-    """Of these, what goes to and from HBM (`ssljax.hlo`)."""
+    """Of these, what goes to and from HBM (`ssljax.pods.hlo`)."""
     collectives: dict[str, Collective] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     """Least time for compute, memory and network."""

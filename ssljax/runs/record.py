@@ -18,6 +18,15 @@ from typing import Any
 # Fields that Flax adds to every module; they say where a module sits, not what it is.
 _FLAX_FIELDS = ("parent", "name")
 _FILE = "experiment file"
+# Where classes lay when older run folders were written.
+_MOVED = {
+    "ssljax.experiment": "ssljax.runs.experiment",
+    "ssljax.selftrain": "ssljax.selftraining.plan",
+    "ssljax.learners": "ssljax.selftraining.learners",
+    "ssljax.optimizers": "ssljax.training.optimizers",
+    "ssljax.sharding": "ssljax.training.sharding",
+    "ssljax.train": "ssljax.training.train",
+}
 
 
 def fields_of(value: Any) -> dict[str, Any]:
@@ -62,6 +71,7 @@ def decode(data: Any, *, module: ModuleType | None = None) -> Any:
     if "type" not in data:
         return {key: decode(item, module=module) for key, item in data.items()}
     home, _, name = str(data["type"]).partition(":")
+    home = _MOVED.get(home, home)
     if home == _FILE:
         if module is None:
             raise ValueError(

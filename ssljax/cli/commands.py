@@ -19,74 +19,26 @@ from pathlib import Path
 
 import jax
 import tyro
-from tyro.constructors import (
-    ConstructorRegistry,
-    StructConstructorSpec,
-    StructFieldSpec,
-    StructTypeInfo,
-)
 
-from ssljax import distributed, methods, nets, probes, record, report
 from ssljax import export as exporting
-from ssljax.compile import compile_report, render
-from ssljax.experiment import (
-    Experiment,
-    add_finetuned,
-    evaluate,
-    finetune,
-    networks_of,
-    run,
-)
+from ssljax import methods, nets, probes, report
+from ssljax.cli.flags import add_run, flags_of, load_experiment, override, parser_of
 from ssljax.method import Method, State
-from ssljax.profile import profile
-from ssljax.sample import sample
-from ssljax.selftrain import BY, SelfTraining, label, load_any, run_self_training, table
+from ssljax.pods.compile import compile_report, render
+from ssljax.pods.profile import profile
+from ssljax.runs import record
+from ssljax.runs.evaluation import add_finetuned, evaluate, finetune
+from ssljax.runs.experiment import Experiment, networks_of
+from ssljax.runs.run import run
+from ssljax.runs.sample import sample
+from ssljax.selftraining.labelling import BY, label
+from ssljax.selftraining.plan import SelfTraining
+from ssljax.selftraining.results import table
+from ssljax.selftraining.run import run_self_training
+from ssljax.selftraining.teachers import load_any
 from ssljax.sweep import load_sweep, run_sweep, summarize
-from ssljax.train import TrainingStopped
-
-_REGISTRY = ConstructorRegistry()
-
-
-@_REGISTRY.struct_rule
-def _networks(info: StructTypeInfo) -> StructConstructorSpec | None:
-    """Shows the hyperparameters of a Flax module as flags, not the two fields Flax adds."""
-    names = (
-        {f.name for f in dataclasses.fields(info.type)}
-        if dataclasses.is_dataclass(info.type)
-        else set()
-    )
-    if not {"parent", "name"} <= names or not isinstance(info.default, info.type):
-        return None
-    shown = record.fields_of(info.default)
-    fields = [
-        StructFieldSpec(name=f.name, type=f.type, default=shown[f.name])
-        for f in dataclasses.fields(info.type)
-        if f.name in shown
-    ]
-    return StructConstructorSpec(instantiate=info.type, fields=tuple(fields))
-
-
-def override(
-    experiment: Experiment, flags: Sequence[str], *, prog: str = "experiment"
-) -> Experiment:
-    """The experiment with fields replaced by `--a.b value`; an unknown flag names the nearest."""
-    with _REGISTRY:
-        return tyro.cli(
-            type(experiment),
-            default=experiment,
-            args=list(flags),
-            prog=prog,
-            config=(tyro.conf.AvoidSubcommands,),
-        )
-
-
-def load_experiment(path: str) -> Experiment:
-    """EXPERIMENT of an experiment file. Raises ValueError where the file has none."""
-    module = record.load_file(path)
-    found = getattr(module, "EXPERIMENT", None)
-    if not isinstance(found, Experiment):
-        raise ValueError(f"{path} does not define EXPERIMENT = Experiment(...)")
-    return found
+from ssljax.training import distributed
+from ssljax.training.train import TrainingStopped
 
 
 def train(experiment: Experiment) -> None:
@@ -143,10 +95,10 @@ def _train(arguments: list[str]) -> None:
 
 
 def _probe(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "probe", "Evaluates the encoder of a run again, on its own data or on other data."
     )
-    _run(parser)
+    add_run(parser)
     parser.add_argument("--data", help="data to fit the probes on (default: that of the run)")
     parser.add_argument("--test", help="data to test on (default: the test split of --data)")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
@@ -219,13 +171,13 @@ def _selftrain(arguments: list[str]) -> None:
 
 
 def _label(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "label",
         "Labels data with the last teacher of a self-training run, or with the features of a "
         "pretraining run and a few labels, into a Parquet file with index, target, confidence, "
         "weight, provenance and round.",
     )
-    _run(parser)
+    add_run(parser)
     parser.add_argument("--data", help="data to label (default: the pool of the run)")
     parser.add_argument("--out", required=True, help="file to write")
     parser.add_argument(
@@ -249,10 +201,10 @@ def _label(arguments: list[str]) -> None:
 
 
 def _export(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "export", "Writes the pretrained encoder of a run in a format that others read."
     )
-    _run(parser)
+    add_run(parser)
     parser.add_argument(
         "--format", required=True, choices=list(exporting.FORMATS), help="what to write"
     )
@@ -307,7 +259,7 @@ def _export_folder(
 
 
 def _import(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "import",
         "Reads published weights and writes them as a file that training can begin from, with "
         "ssljax train FILE --begin OUT, and that ssljax.export.load reads. No pickle is read.",
@@ -325,25 +277,15 @@ def _import(arguments: list[str]) -> None:
     flags = [f"--begin {args.out}"]
     for name, network in networks.items():
         if name == "encoder" or isinstance(network, nets.Decoder | nets.TextTower):
-            flags += _flags(f"--method.{name}", network)
+            flags += flags_of(f"--method.{name}", network)
     if (Path(args.model) / "tokenizer.json").is_file():
         flags.append(f"--reader.tokenizer {Path(args.model) / 'tokenizer.json'}")
     print("a method with such networks begins from it by:\n  " + " ".join(flags))
 
 
-def _flags(prefix: str, network: object) -> list[str]:
-    """The fields of a network as flags, those apart that only say how it is run."""
-    fields = {
-        name.replace("_", "-"): value
-        for name, value in record.fields_of(network).items()
-        if name not in ("dtype", "pool", "any_size", "mask_token", "causal") and value is not None
-    }
-    return [f"{prefix}.{name} {value}" for name, value in fields.items()]
-
-
 def _sample(arguments: list[str]) -> None:
-    parser = _parser("sample", "Writes on from a prompt with the causal language model of a run.")
-    _run(parser)
+    parser = parser_of("sample", "Writes on from a prompt with the causal language model of a run.")
+    add_run(parser)
     parser.add_argument("--prompt", default="\n", help="text to go on from (default: a new line)")
     parser.add_argument("--length", type=int, default=500, help="tokens to write (default: 500)")
     parser.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest token")
@@ -370,7 +312,7 @@ def _sample(arguments: list[str]) -> None:
 
 
 def _compile(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "compile",
         "Compiles the training step of an experiment for a TPU slice, on a machine without one, "
         "and says whether it fits, which limit binds and how fast it could go. Needs libtpu: "
@@ -388,7 +330,7 @@ def _compile(arguments: list[str]) -> None:
 
 
 def _profile(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "profile", "Traces a few training steps of an experiment on the devices of this machine."
     )
     parser.add_argument("file", help="an experiment file")
@@ -411,7 +353,7 @@ def _profile(arguments: list[str]) -> None:
 
 
 def _sweep(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "sweep",
         "Runs every experiment of a file that defines SWEEP = {name: Experiment, ...}, or of "
         "SelfTraining, skips those "
@@ -439,7 +381,7 @@ def _sweep(arguments: list[str]) -> None:
 
 
 def _report(arguments: list[str]) -> None:
-    parser = _parser(
+    parser = parser_of(
         "report", "Writes the report page of a run, or one page that compares several."
     )
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
@@ -456,7 +398,7 @@ def _report(arguments: list[str]) -> None:
 
 
 def _list(arguments: list[str]) -> None:
-    parser = _parser("list", "Lists the methods, and the experiment files of a folder.")
+    parser = parser_of("list", "Lists the methods, and the experiment files of a folder.")
     parser.add_argument("folder", nargs="?", default="experiments", help="default: experiments")
     parser.add_argument("--json", action="store_true", help="print as JSON")
     args = parser.parse_args(arguments)
@@ -483,21 +425,6 @@ def _list(arguments: list[str]) -> None:
 
 def _first_line(text: str | None) -> str:
     return (text or "").strip().split("\n")[0]
-
-
-def _parser(name: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"ssljax {name}", description=description, allow_abbrev=False
-    )
-
-
-def _run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run folder, as ssljax train writes it")
-    parser.add_argument(
-        "--experiment",
-        metavar="FILE",
-        help="the experiment file, where the run uses classes that are defined in it",
-    )
 
 
 def _say(text: str) -> None:

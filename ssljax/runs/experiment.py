@@ -1,0 +1,105 @@
+"""One run as one frozen dataclass, recorded beside its results.
+
+An experiment file says `EXPERIMENT = Experiment(method=..., ...)`; `ssljax.runs.run` runs it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from ssljax import probes
+from ssljax.data import FewLabels, Images
+from ssljax.method import Method
+from ssljax.training.optimizers import Optimizer
+from ssljax.training.sharding import Parallel
+from ssljax.training.train import Cadence
+
+
+@dataclass(frozen=True, kw_only=True)
+class Experiment:
+    """One run. Every field can be overridden on the command line (`--method.temperature 0.2`)."""
+
+    method: Any
+    """The method and its hyperparameters."""
+    data: str = "digits"
+    """Training data: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH (or a zip), npz:PATH."""
+    test: str | None = None
+    """Data to evaluate on, named likewise. None: the test split of `data`, or a held-out part."""
+    reader: Any = Images()
+    """How records become examples, a `ssljax.data.Reader`: all that knows the modality."""
+    few: FewLabels | None = None
+    """Which labels training may see, for methods that learn from few labels and a pool without; the
+    evaluation sees all of them. None: whatever the data has."""
+    optimizer: Optimizer = Optimizer()
+    begin: str | None = None
+    """File of pretrained networks, as `ssljax import` or `ssljax export --format safetensors` write
+    it (or timm, torchvision): training begins with them in place of random ones."""
+    steps: int = 1000
+    """Steps of training."""
+    batch: int = 256
+    """Examples in a step, over all devices and hosts."""
+    seed: int = 0
+    """Decides the first weights, the order of the data and every random view."""
+    cadence: Cadence = Cadence()
+    evaluation: probes.Evaluation = probes.Evaluation()
+    online_probe: bool = False
+    """Train a linear classifier beside the encoder, without gradient into it, to watch progress."""
+    parallel: Parallel = Parallel()
+    in_memory_gb: float = 4.0
+    """Decoded data up to this size is kept in memory; larger data streams from disk."""
+    workers: int = 2
+    """Processes that decode streamed data."""
+    store: str | None = None
+    """Where checkpoints go, if not into the run folder: a path, or gs://BUCKET/NAME (s3://, az://)
+    where the fsspec package for it is installed. One place for each run."""
+
+    def load(self, folder: Path | None = None) -> tuple[Any, Any | None]:
+        """(training data, test data or None).
+
+        folder: run folder, for what the reader learns from the training data, such as a tokenizer.
+        """
+        reader = self.reader.prepared(self.data, folder)
+        options = {"in_memory_bytes": int(self.in_memory_gb * 2**30), "workers": self.workers}
+        train = reader.load(self.data, split="train", **options)
+        if self.test is not None:
+            return train, reader.load(self.test, split="test", **options)
+        offered = reader.splits(self.data)
+        if len(offered) < 2:  # all there is, or the one that `data` names, is being trained on
+            return train, None
+        held_out = "test" if "test" in offered else "validation"
+        return train, reader.load(self.data, split=held_out, **options)
+
+    def feed(self, dataset: Any) -> Any:
+        """What training reads: `dataset`, or few labels of it and a pool.
+
+        Raises: ValueError where the method cannot learn from it.
+        """
+        dataset = dataset if self.few is None else self.few(dataset)
+        if hasattr(self.method, "check"):
+            self.method.check(dataset)
+        return dataset
+
+    def build(self, dataset: Any) -> Method:
+        """The method as pure functions, with its optimizer and maybe the online probe."""
+        vocab = getattr(self.reader, "vocab", 0)
+        for tower in ("encoder", "partner"):
+            net = getattr(self.method, tower, None)
+            field = next((f for f in ("vocab", "vocabulary") if hasattr(net, f)), None)
+            if field is not None and vocab > getattr(net, field):
+                raise ValueError(
+                    f"reader.vocab {vocab} is more than the network knows: set "
+                    f"--method.{tower}.{field} {vocab}"
+                )
+        tx = self.optimizer.build(steps=self.steps, batch=self.batch)
+        method = self.method.build(tx, updates=max(1, self.steps // self.optimizer.accumulate))
+        if self.online_probe:
+            if not dataset.labelled:
+                raise ValueError(f"online_probe needs labels, and {self.data} has none")
+            method = probes.with_online_probe(method, classes=len(dataset.classes))
+        return method
+
+
+def networks_of(experiment: Experiment) -> dict[str, Any]:
+    """The networks of a method that others know too, by the names of their parameters."""
+    method = experiment.method
+    return getattr(method, "networks", None) or {"encoder": method.encoder}

@@ -1,0 +1,69 @@
+"""What the report page of a run shows."""
+
+import inspect
+from typing import Any
+
+import jax
+import numpy as np
+
+from ssljax import nets, probes
+from ssljax.method import Method, State
+from ssljax.runs.evaluation import embedder
+from ssljax.runs.experiment import Experiment
+
+_SHOWN = 1500  # examples in the map of the report
+
+
+def pictures(
+    experiment: Experiment, method: Method, state: State, dataset: Any
+) -> dict[str, np.ndarray]:
+    """What the report shows: views that the encoder saw, features, labels and thumbnails."""
+    rows = next(dataset.once(experiment.batch))
+    arrays = {}
+    if hasattr(experiment.method, "show"):
+        few = {k: v[:12] for k, v in rows.items()}
+        show, key = experiment.method.show, jax.random.key(0)
+        shown = show(few, key, state) if _takes_state(show) else show(few, key)
+        arrays |= {k: np.asarray(v) for k, v in shown.items()}
+        arrays |= {"images": few["image"]} if "image" in few else {}
+    if isinstance(experiment.method.encoder, nets.ViT):
+        arrays |= attention(experiment, method, state, rows["image"][:12])
+    embed = embedder(experiment, method, state)
+    features, labels = probes.features(embed, dataset, batch=experiment.batch, limit=_SHOWN)
+    arrays["features"] = features
+    if labels is not None:
+        arrays["labels"] = np.asarray(dataset.classes)[labels]
+    if "image" not in rows:
+        return arrays
+    images: list[np.ndarray] = []
+    for part in dataset.once(experiment.batch):
+        images.extend(part["image"][part["mask"]])
+        if len(images) >= len(features):
+            break
+    arrays["thumbnails"] = np.stack(images[: len(features)])
+    return arrays
+
+
+def attention(
+    experiment: Experiment, method: Method, state: State, images: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Where a ViT looks: {"attention": [n, heads, h, w], "attended": [n, H, W, C]}.
+
+    The attention of the class token in the last block, or where the features are the mean of the
+    patches, that of all patches on average.
+    """
+    encoder, view = experiment.method.encoder, experiment.method.plain_view
+    x = view.plain(jax.numpy.asarray(images))
+    params, stats = method.backbone(state)
+    maps = nets.apply(encoder, params, stats, x, train=False, method="attention")[0]
+    maps = maps[:, :, 0, 1:] if encoder.pool == "cls" else maps[:, :, 1:, 1:].mean(2)
+    grid = (view.size // encoder.patch,) * 2
+    return {
+        "attention": np.asarray(maps.reshape(*maps.shape[:2], *grid), np.float32),
+        "attended": np.asarray(view.denormalize(x), np.float32),
+    }
+
+
+def _takes_state(show: Any) -> bool:
+    """Whether pictures come from the trained networks (reconstructions) or from views alone."""
+    return "state" in inspect.signature(show).parameters

@@ -1,0 +1,68 @@
+"""Self-training as one frozen dataclass, recorded with its results.
+
+A file says `SELFTRAIN = SelfTraining(...)`; `ssljax.selftraining.run` runs it.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssljax.data import Arrays, Images
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.runs.experiment import Experiment
+from ssljax.selftraining.pool import part_of
+
+
+@dataclass(frozen=True, kw_only=True)
+class SelfTraining:
+    """One result of self-training. Every field can be overridden on the command line."""
+
+    learner: Any
+    """What is trained: a `Network` or a `Scikit` (`ssljax.selftraining.learners`)."""
+    student: Any = None
+    """The learner from round 1 on, for instance a larger or a noisier one; None: the same."""
+    data: str = "digits"
+    """Training data, of which few labels are used; see `Experiment`."""
+    test: str | None = None
+    """Data to test on. None: the test split of `data`, or a held-out part."""
+    reader: Any = Images()
+    few: int = 10
+    """Labelled examples of each class, drawn by the seed; of values, in all."""
+    labels: str | None = None
+    """A Parquet file with index and target, in place of a draw."""
+    holdout: float = 0.0
+    """Share of the given labels that no training sees, to estimate the quality of pseudo-labels
+    where the truth of the pool is unknown."""
+    rounds: Rounds = Rounds()
+    pretrain: Experiment | None = None
+    """Pretraining without labels, on `data` and by `reader` of this run, whatever it says itself;
+    every network starts from its encoder."""
+    begin: str | None = None
+    """In place of that, the folder of a finished run of pretraining."""
+    seeds: tuple[int, ...] = (0, 1, 2)
+    test_fraction: float = 0.2
+    """Share held out for testing, for data without a test split."""
+    full: bool = True
+    """Also train on all true labels of the pool, where they are known."""
+
+    def trained(self, round: int) -> Any:
+        """The learner of a round."""
+        return self.learner if round == 0 or self.student is None else self.student
+
+    def load(self, folder: Path | None = None) -> tuple[Arrays, Arrays]:
+        """(pool with whatever labels the data has, test data), both in memory."""
+        reader = self.reader.prepared(self.data, folder)
+        options = {"in_memory_bytes": 8 * 2**30, "workers": 0}
+        pool = reader.load(self.data, split="train", **options)
+        if self.test is not None:
+            return pool, reader.load(self.test, split="test", **options)
+        offered = reader.splits(self.data)
+        if len(offered) > 1:
+            held = "test" if "test" in offered else "validation"
+            return pool, reader.load(self.data, split=held, **options)
+        rng = np.random.default_rng(0)
+        order = rng.permutation(len(pool))
+        count = max(1, round(self.test_fraction * len(pool)))
+        return part_of(pool, np.sort(order[count:])), part_of(pool, np.sort(order[:count]))

@@ -1,0 +1,170 @@
+"""Runs a `SelfTraining` over all seeds, beside a fully supervised network, and writes
+
+    config.json    the whole configuration        results.json, report.html    the numbers
+    seed0/rounds/NN/   see `ssljax.pseudolabels.rounds`    seed0/full/   trained on all true labels
+    pretrained/    the run of `pretrain`, if there is one
+
+Every network, supervised on the few labels, self-trained or on all labels, has the same number of
+steps and starts from the same weights.
+"""
+
+import dataclasses
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+
+from ssljax import report
+from ssljax.data import Arrays
+from ssljax.files import write_json
+from ssljax.pseudolabels import labels as tables
+from ssljax.pseudolabels.generate import Teacher
+from ssljax.pseudolabels.labels import GIVEN, Labels
+from ssljax.pseudolabels.rounds import self_train
+from ssljax.runs.folder import hardware, lock, prepare
+from ssljax.runs.run import run
+from ssljax.selftraining.plan import SelfTraining
+from ssljax.selftraining.pool import split_off, truth_of, without_labels
+from ssljax.selftraining.results import scores, summary
+from ssljax.selftraining.teachers import Embedded
+
+log = logging.getLogger("ssljax")
+
+
+def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
+    """Runs or resumes `config` in `folder` and returns what results.json holds.
+
+    Raises: ValueError where `folder` belongs to another configuration, or for labels that do not
+      fit.
+    """
+    if jax.process_count() > 1:
+        raise ValueError("self-training runs on one host: its rounds read and write files")
+    folder = Path(folder)
+    prepare(config, folder)
+    with lock(folder):
+        pool, test = config.load(folder)
+        first = _pretrained(config, folder)
+        seeds = [_one(config, folder / f"seed{s}", pool, test, first, s) for s in config.seeds]
+        results = summary(seeds) | {"seeds": seeds, "hardware": hardware()}
+        write_json(folder / "results.json", results)
+        _pictures(folder, pool, seeds)
+        report.write_self_training(folder)
+    return results
+
+
+def _one(
+    config: SelfTraining,
+    folder: Path,
+    pool: Arrays,
+    test: Arrays,
+    first: "Embedded | None",
+    seed: int,
+) -> dict[str, Any]:
+    """All rounds of one seed."""
+    folder.mkdir(parents=True, exist_ok=True)
+    start = None if first is None else first.start
+    truth, hidden = truth_of(pool), without_labels(pool)
+    known, classes = truth_of(test), len(pool.classes) if pool.labelled else None
+    given = given_labels(config, folder, pool, truth, classes, seed)
+    given, held = split_off(given, config.holdout, seed)
+
+    def train(labels: Labels, r: int, place: Path, teacher: Teacher | None) -> Teacher:
+        learner = config.trained(r)
+        return learner.train(hidden, labels, place, seed=seed, start=teacher or start)
+
+    def score(teacher: Teacher) -> dict[str, float]:
+        return scores(known, teacher.guess(without_labels(test)), classes)
+
+    rows, ended = self_train(
+        folder,
+        config.rounds,
+        pool=hidden,
+        given=given,
+        classes=classes,
+        train=train,
+        score=score,
+        truth=truth,
+        held=held,
+        names=pool.classes,
+        pretrained=first,
+        seed=seed,
+    )
+    found = {"seed": seed, "labels": len(given), "ended": ended, "rounds": rows}
+    if config.full and truth is not None:
+        done = folder / "full.json"
+        if not done.exists():
+            every = Labels.given(np.arange(len(pool)), truth)
+            learner = config.student or config.learner
+            teacher = learner.train(hidden, every, folder / "full", seed=seed, start=start)
+            write_json(done, score(teacher))
+        found["full"] = json.loads(done.read_text())
+    return found
+
+
+def _pretrained(config: SelfTraining, folder: Path) -> Embedded | None:
+    """What every network starts from, or None."""
+    if config.begin is not None:
+        if config.pretrain is not None:
+            raise ValueError("begin and pretrain both name a pretraining: keep one of them")
+        place = Path(config.begin)
+    elif config.pretrain is not None:
+        place = folder / "pretrained"
+        first = dataclasses.replace(config.pretrain, data=config.data, reader=config.reader)
+        if not (place / "results.json").exists() and not run(first, place)["finished"]:
+            raise KeyboardInterrupt(
+                "stopped by a signal while pretraining; the same command goes on"
+            )
+    else:
+        return None
+    return Embedded(place)
+
+
+def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
+    """Images of the most confident mistakes of the first seed's last round, for the report."""
+    found = seeds[0]["rounds"][-1].get("mistakes", [])
+    arrays = {"names": np.array(pool.classes)} if pool.classes else {}
+    if found:
+        arrays["mistakes"] = np.array(found, np.float64)
+        rows = pool.take(np.array([int(m[0]) for m in found]))
+        if "image" in rows:
+            arrays["images"] = rows["image"]
+        elif pool.readable is not None:
+            arrays["texts"] = np.array(pool.readable(rows))
+    np.savez_compressed(folder / "report.npz", **arrays)
+
+
+def given_labels(
+    config: SelfTraining,
+    folder: Path,
+    pool: Arrays,
+    truth: np.ndarray | None,
+    classes: int | None,
+    seed: int,
+) -> Labels:
+    """The true labels of this seed, also on disk."""
+    path = folder / "given.parquet"
+    if not path.exists():
+        if config.labels is not None:
+            found = tables.read(Path(config.labels), examples=len(pool), classes=classes)
+            found = Labels.given(found.index, found.target)
+        elif truth is None:
+            raise ValueError("this data has no labels: name a file of few with --labels FILE")
+        else:
+            rng = np.random.default_rng([seed, 17])
+            if classes is None:
+                index = rng.permutation(len(pool))[: config.few]
+            else:
+                groups = (np.flatnonzero(truth == c) for c in range(classes))
+                index = np.concatenate([rng.permutation(g)[: config.few] for g in groups])
+            index = np.sort(index)
+            found = Labels.given(index, truth[index])
+        found.write(path)
+    found = tables.read(path, examples=len(pool), classes=classes)
+    if (found.provenance != GIVEN).any():
+        found = Labels.given(found.index, found.target)
+    if classes is not None:
+        tables.every_class(found, classes, pool.classes)
+    return found
