@@ -16,10 +16,13 @@ ALLOWED = {
         *{"tokenizers", "data"},
     },
     "method": {"jax", "optax"},
-    "tasks": {"jax", "chex", "optax", "nets", "losses", "views", "tasks"},
+    "tasks": {
+        *{"jax", "chex", "optax", "flax", "numpy", "pyarrow"},
+        *{"nets", "losses", "views", "tasks", "files", "measure"},
+    },
     "pseudolabels": {
         *{"jax", "numpy", "chex", "scipy", "pyarrow", "sklearn"},
-        *{"method", "clustering", "pseudolabels", "files"},
+        *{"method", "clustering", "pseudolabels", "files", "tasks", "measure"},
     },
     "methods": {
         *{"jax", "numpy", "optax", "chex", "method", "schedules"},
@@ -27,6 +30,7 @@ ALLOWED = {
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},
     "files": set(),
+    "measure": set(),
     "schedules": {"jax"},
     "training": {
         *{"jax", "numpy", "optax", "orbax", "etils", "rich", "tensorboardX"},

@@ -2,9 +2,10 @@
 
     L = (1/B) sum_i w_i l(target_i, net(view(x_i)))
 
-A batch brings "target" and "weight" [B]. Dividing by B and not by the sum of weights keeps a few
-confident labels from being as loud as many. With `ema` the teacher is a moving average of the
-weights (Tarvainen, Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780).
+A batch brings "target" and "weight", [B] or of the parts of a target. Dividing by B and not by the
+sum of weights keeps a few confident labels from being as loud as many. With `ema` the teacher is a
+moving average of the weights (Tarvainen, Valpola, "Mean teachers are better role models", 2017,
+arXiv:1703.01780).
 """
 
 from dataclasses import dataclass
@@ -15,7 +16,7 @@ import jax.numpy as jnp
 import optax
 
 from ssljax.method import Batch, Method, Metrics, State, from_loss
-from ssljax.tasks import OneOf, Task
+from ssljax.tasks import Task
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,8 +36,9 @@ class Student:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         outputs, stats = self.task.outputs(params, extra["stats"], batch, key=key, train=True)
-        each = self.task.loss(outputs, batch["target"], batch["weight"])
-        metrics = {k: jnp.mean(v) for k, v in self.task.metrics(outputs, batch["target"]).items()}
+        target, weight = self.task.moved(batch, batch["target"], batch["weight"], key=key)
+        each = self.task.loss(outputs, target, weight)
+        metrics = {k: jnp.mean(v) for k, v in self.task.metrics(outputs, target).items()}
         return jnp.mean(each), ({**extra, "stats": stats}, metrics)
 
     def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
@@ -55,7 +57,7 @@ class Student:
         return state.params, state.extra["stats"]
 
     def predict(self, state: State, batch: Batch, key: jax.Array | None = None) -> jax.Array:
-        """Outputs of the task [B, width]. key: for a random view of each example."""
+        """Outputs of the task, a pytree of [B, ...]. key: for a random view of each example."""
         return self.task.outputs(*self.teacher(state), batch, key=key, train=False)[0]
 
     def embed(self, state: State, batch: Batch) -> jax.Array:
@@ -83,7 +85,7 @@ class Student:
             init=self.init,
             loss=self.loss,
             embed=self.embed,
-            predict=self.predict if isinstance(self.task.target, OneOf) else None,
+            predict=self.predict if self.task.target.has_classes() else None,
             after=self.after if self.ema else None,
             backbone=self.backbone,
         )

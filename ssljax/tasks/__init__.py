@@ -5,22 +5,29 @@ sequence classification   Task(inputs=SeriesInput(), encoder=LSTM(), target=OneO
 text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=OneOf(classes=2))
 multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
-speech recognition        Transcript(letters=...) of frames, without the pooling of `Task`
+speech recognition        Task(..., encoder=Wav2Vec2Encoder(...), target=Transcript(letters=...))
+
+What a new kind of target brings says `Target`.
 """
 
 from ssljax.tasks.any_of import AnyOf
-from ssljax.tasks.inputs import FeatureInput, ImageInput, SeriesInput, TokenInput
+from ssljax.tasks.inputs import FeatureInput, ImageInput, Inputs, SeriesInput, TokenInput
 from ssljax.tasks.one_of import OneOf
+from ssljax.tasks.target import Examples, Target, Targets
 from ssljax.tasks.task import Task
 from ssljax.tasks.transcript import Transcript
 from ssljax.tasks.value import Value
 
 __all__ = [
     "AnyOf",
+    "Examples",
     "FeatureInput",
     "ImageInput",
+    "Inputs",
     "OneOf",
     "SeriesInput",
+    "Target",
+    "Targets",
     "Task",
     "TokenInput",
     "Transcript",

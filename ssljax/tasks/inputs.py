@@ -4,6 +4,7 @@ Each is called with a batch and a random key, or None for the example as it is.
 """
 
 from dataclasses import dataclass
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -13,8 +14,22 @@ from ssljax.views import ImageView, view_batch
 Batch = dict[str, jax.Array]
 
 
+class Inputs(Protocol):
+    """How a network is shown a batch; a frozen dataclass that subclasses this."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> Any:
+        """What the encoder takes, a pytree of arrays [B, ...]: a random view by the key, with None
+        the examples as they are."""
+        ...
+
+    def transform(self, batch: Batch, key: jax.Array) -> jax.Array | None:
+        """How `__call__` with the same key moves the picture, float32 [B, 2, 3], for targets that
+        move with it (`Target.moved`). None by default: targets stay as they are."""
+        return None
+
+
 @dataclass(frozen=True, kw_only=True)
-class ImageInput:
+class ImageInput(Inputs):
     """ "image" uint8 [B, H, W, C] -> a view of it, float [B, size, size, C]."""
 
     view: ImageView = ImageView()
@@ -27,7 +42,7 @@ class ImageInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class SeriesInput:
+class SeriesInput(Inputs):
     """ "series" float [B, T, C] and "steps" bool [B, T] -> (series, steps), for an `LSTM`."""
 
     noise: float = 0.0
@@ -47,7 +62,7 @@ class SeriesInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class FeatureInput:
+class FeatureInput(Inputs):
     """ "features" float [B, D], each of which is left out at random in training."""
 
     drop: float = 0.0
@@ -62,7 +77,7 @@ class FeatureInput:
 
 
 @dataclass(frozen=True, kw_only=True)
-class TokenInput:
+class TokenInput(Inputs):
     """ "tokens" and "segments" int [B, L], tokens left out at random in training -> both
     by name, for a `Bert`."""
 

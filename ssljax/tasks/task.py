@@ -11,7 +11,8 @@ import jax
 import jax.numpy as jnp
 
 from ssljax import nets
-from ssljax.nets import MLP
+from ssljax.tasks.inputs import Inputs
+from ssljax.tasks.target import Target, Targets
 
 Batch = dict[str, jax.Array]
 
@@ -20,48 +21,70 @@ Batch = dict[str, jax.Array]
 class Task:
     """Inputs, a network and a kind of target."""
 
-    inputs: Any
-    """(batch, key or None) -> what the encoder takes (`tasks.inputs`)."""
+    inputs: Inputs
+    """From a batch to what the encoder takes (`tasks.inputs`)."""
     encoder: Any
-    """The network up to features [B, D]."""
-    target: Any
-    """OneOf, AnyOf or Value: width, loss, pseudo, probabilities, average and metrics."""
+    """The network that pretraining can give: features [B, D], and what `target.reads` names."""
+    target: Target
+    """What the network is asked for."""
     hidden: tuple[int, ...] = ()
-    """Hidden layers between the features and the outputs."""
+    """Widths of hidden layers of the head."""
     dropout: float = 0.0
-    """Share of the features that are left out in training."""
+    """Share of what the encoder gives that is left out in training."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout {self.dropout} must be at least 0 and below 1")
+        if self.target is not None and not hasattr(self.encoder, self.target.reads):
+            raise ValueError(
+                f"{type(self.target).__name__} reads {self.target.reads!r} of the encoder, and "
+                f"{type(self.encoder).__name__} has no such method: use another encoder"
+            )
 
     @property
     def net(self) -> dict[str, Any]:
         """The networks, by name, in their order."""
-        return {"encoder": self.encoder, "head": MLP(widths=(*self.hidden, self.target.width))}
+        return {"encoder": self.encoder, "head": self.target.head(self.hidden)}
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         """Fresh (params, stats) of `net`."""
-        return nets.init_chain(self.net, key, self.inputs(batch, None))
+        x, (first, second) = self.inputs(batch, None), jax.random.split(key)
+        params, stats = {}, {}
+        params["encoder"], stats["encoder"] = nets.init(self.encoder, first, x)
+        h = jax.eval_shape(lambda p, s, x: self._read(p, s, x, False)[0], params, stats, x)
+        params["head"], stats["head"] = nets.init(self.target.head(self.hidden), second, h)
+        return params, stats
+
+    def _read(self, params: Any, stats: Any, x: Any, train: bool) -> tuple[Any, Any]:
+        """What the head reads of the encoder, and its new stats."""
+        method = self.target.reads
+        own = params["encoder"], stats["encoder"]
+        return nets.apply(self.encoder, *own, x, train=train, method=method)
 
     def outputs(
         self, params: Any, stats: Any, batch: Batch, *, key: jax.Array | None, train: bool
-    ) -> tuple[jax.Array, Any]:
-        """(outputs [B, width] float32, new stats).
+    ) -> tuple[Any, Any]:
+        """(outputs, a pytree of arrays [B, ...] float32; new stats).
 
         key: for random views and dropout; None: the examples as they are.
         train: whether batch norm uses the batch.
         """
         to_view, to_drop = (None, None) if key is None else jax.random.split(key)
-        x = self.inputs(batch, to_view)
-        encoder = {"encoder": self.encoder}
-        h, stats = nets.apply_chain(encoder, params, stats, x, train=train)
+        h, encoder = self._read(params, stats, self.inputs(batch, to_view), train)
         if to_drop is not None and self.dropout:
-            kept = jax.random.bernoulli(to_drop, 1 - self.dropout, h.shape)
-            h = jnp.where(kept, h / (1 - self.dropout), 0.0)
-        head = {"head": self.net["head"]}
-        y, stats = nets.apply_chain(head, params, stats, h, train=train)
-        return y, stats
+            h = _dropped(h, to_drop, self.dropout)
+        head = self.target.head(self.hidden)
+        y, head_stats = nets.apply(head, params["head"], stats["head"], h, train=train)
+        return y, stats | {"encoder": encoder, "head": head_stats}
+
+    def moved(
+        self, batch: Batch, target: Targets, weight: jax.Array, *, key: jax.Array
+    ) -> tuple[Targets, jax.Array]:
+        """(targets, weights) of the view that `outputs` draws with the same key."""
+        transform = self.inputs.transform(batch, jax.random.split(key)[0])
+        return (
+            (target, weight) if transform is None else self.target.moved(target, weight, transform)
+        )
 
     def features(self, params: Any, stats: Any, batch: Batch) -> jax.Array:
         """[B, D] of the encoder, the examples as they are."""
@@ -69,14 +92,27 @@ class Task:
         h, _ = nets.apply(self.encoder, params["encoder"], stats["encoder"], x, train=False)
         return h.reshape(len(h), -1)
 
-    def loss(self, outputs: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+    def loss(self, outputs: Any, target: Targets, weight: jax.Array) -> jax.Array:
         """Of each example, [B], weighted."""
         return self.target.loss(outputs, target, weight)
 
-    def pseudo(self, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
-        """(targets in the form of the ground truth, confidence [B] in [0, 1])."""
+    def pseudo(self, outputs: Any) -> tuple[Targets, jax.Array]:
+        """(targets in the form of the ground truth, confidence in [0, 1], [B] or of the parts)."""
         return self.target.pseudo(outputs)
 
-    def metrics(self, outputs: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
+    def metrics(self, outputs: Any, target: Targets) -> dict[str, jax.Array]:
         """Numbers of each example, [B]."""
         return self.target.metrics(outputs, target)
+
+
+def _dropped(h: Any, key: jax.Array, share: float) -> Any:
+    """Numbers left out at random; what is no float is left alone."""
+    leaves, tree = jax.tree.flatten(h)
+    keys = [key] if len(leaves) == 1 else jax.random.split(key, len(leaves))
+
+    def drop(x: jax.Array, key: jax.Array) -> jax.Array:
+        if not jnp.issubdtype(x.dtype, jnp.floating):
+            return x
+        return jnp.where(jax.random.bernoulli(key, 1 - share, x.shape), x / (1 - share), 0.0)
+
+    return tree.unflatten([drop(x, k) for x, k in zip(leaves, keys, strict=True)])
