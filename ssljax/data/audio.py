@@ -18,7 +18,8 @@ from typing import ClassVar
 import numpy as np
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import READ_ERRORS, Arrays, Rows, Spec, check_corrupt
+from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.decode import READ_ERRORS, check_corrupt
 from ssljax.data.folder import list_files
 from ssljax.data.split_names import SPLITS, normal
 from ssljax.data.wav import read_wav, resample
@@ -179,7 +180,9 @@ class Audio:
             known = tuple(sorted(set(classes.values()), key=_in_order))
             number = {name: i for i, name in enumerate(known)}
             rows["label"] = np.array([number[classes[n]] for n in names], np.int32)[good]
-        return Arrays(rows, classes=known, skipped=skipped)
+        origin = np.flatnonzero(good)
+        called = [names[i] for i in origin]
+        return Arrays(rows, classes=known, names=called, origin=origin, skipped=skipped)
 
 
 def log_mel(x: np.ndarray, rate: int) -> np.ndarray:

@@ -15,14 +15,15 @@ called zero-shot for the way it is asked, not because it never saw them.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import numpy as np
 
-from ssljax.data.dataset import Arrays, Rows, Spec, first_good, in_memory
+from ssljax.data.dataset import Arrays, Rows, Spec, labelled_part
+from ssljax.data.decode import in_memory, size_of
 from ssljax.data.documents import document_splits, read_cells
 from ssljax.data.images import Images
 from ssljax.data.order import rows_of
@@ -67,7 +68,7 @@ class Captions:
 
         def texts() -> list[str]:
             if names is None:
-                return [caption for _, caption in read_captions(spec, split="train")]
+                return [caption for _, caption, _ in read_captions(spec, split="train")]
             return [text for name in names for text in self.captions(name)]
 
         return TokenCaptions(self, self.text.tokenized(texts, folder), names)
@@ -136,12 +137,11 @@ class TokenCaptions:
         options = {"in_memory_bytes": in_memory_bytes, "workers": workers}
         if is_table(spec):
             source = _Files(read_captions(spec, split=split))
-            if len(source) * first_good(source, self.captions.images)["image"].nbytes <= (
-                in_memory_bytes
-            ):
-                images = in_memory(source, self.captions.images)
+            decode = _Decode(self.captions.images)
+            if size_of(source, decode) <= in_memory_bytes:
+                images = in_memory(source, decode)
             else:
-                images = Stream(source, self.captions.images, workers=workers)
+                images = Stream(source, decode, workers=workers)
             return Captioned(images, self._table([[c] for c in source.captions]), classes=None)
         if self.names is None:
             raise ValueError(f"the captions come from a table, and {spec} is none: tsv: or csv:")
@@ -169,14 +169,16 @@ class Captioned:
     def __init__(
         self, images: Arrays | Stream, captions: Rows, *, classes: tuple[str, ...] | None
     ) -> None:
-        """images: whose labels number the captions. captions: leaves [K, T, L].
+        """images: of which "label", or "caption" without classes, numbers the captions.
 
-        classes: K names, or None where the numbers are not labels but those of rows of a table.
+        captions: leaves [K, T, L]. classes: K names, or None for captions that are no classes.
         """
+        images = images if classes is None else labelled_part(images)
         self._images, self._captions, self.classes = images, captions, classes
         self.labelled, self.skipped = classes is not None, images.skipped
+        self.origin, self.labelled_count = images.origin, images.labelled_count
         self._count = next(iter(captions.values())).shape[1]
-        self.spec: Spec = {k: v for k, v in images.spec.items() if k != "label" or self.labelled}
+        self.spec: Spec = {k: v for k, v in images.spec.items() if k != "caption"}
         self.spec |= {k: (v.shape[2:], v.dtype) for k, v in captions.items()}
         self.prompts = None
         if classes is not None:
@@ -203,34 +205,58 @@ class Captioned:
             yield self._join(rows, rows["index"] % self._count)
 
     def labels(self) -> np.ndarray | None:
-        """All labels, int32 [N], by "index"; None without labels."""
-        return self._images.labels() if self.labelled else None
+        """As `Arrays.labels`."""
+        return self._images.labels()
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """As of `Arrays`."""
+        return self._images.names
+
+    def part(self, index: np.ndarray) -> "Captioned":
+        """As `Arrays.part`."""
+        return Captioned(self._images.part(index), self._captions, classes=self.classes)
 
     def _join(self, rows: Rows, which: np.ndarray) -> Rows:
-        found = {k: v[rows["label"], which] for k, v in self._captions.items()}
-        return {k: v for k, v in rows.items() if k != "label" or self.labelled} | found
+        rows = dict(rows)
+        number = rows["label"] if self.labelled else rows.pop("caption")
+        return rows | {k: v[number, which] for k, v in self._captions.items()}
 
 
 class _Files:
-    """Image files as a `Source`; the label of an example is its row in the table."""
+    """Image files as a `Source`, each with the number of its row in the table."""
 
     classes = None
 
-    def __init__(self, rows: list[tuple[Path, str]]) -> None:
-        self._files = [str(file) for file, _ in rows]
-        self.captions = [caption for _, caption in rows]
+    def __init__(self, rows: list[tuple[Path, str, str]]) -> None:
+        self._files = [str(file) for file, _, _ in rows]
+        self.captions = [caption for _, caption, _ in rows]
+        self._called = [called for _, _, called in rows]
 
     def __len__(self) -> int:
         return len(self._files)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"image": Path(self._files[i]).read_bytes(), "label": i}
+        return {"image": Path(self._files[i]).read_bytes(), "caption": np.int32(i)}
 
-    def labels(self) -> np.ndarray:
-        return np.arange(len(self), dtype=np.int32)
+    def labels(self) -> None:
+        """There are none."""
 
     def name(self, i: int) -> str:
         return self._files[i]
+
+    def key(self, i: int) -> str:
+        return self._called[i]
+
+
+@dataclass(frozen=True)
+class _Decode:
+    """The image of a row, beside the number of its caption."""
+
+    images: Images
+
+    def __call__(self, record: dict[str, Any], name: str) -> Rows:
+        return self.images.decode(record, name) | {"caption": record["caption"]}
 
 
 def is_table(spec: str) -> bool:
@@ -238,23 +264,24 @@ def is_table(spec: str) -> bool:
     return spec.partition(":")[0] in ("tsv", "csv")
 
 
-def read_captions(spec: str, *, split: str) -> list[tuple[Path, str]]:
-    """(image file, caption) of each row of a table: see the head of this module.
+def read_captions(spec: str, *, split: str) -> list[tuple[Path, str, str]]:
+    """(image file, caption, file and line) of each row of a table: see the head of this module.
 
     Raises: ValueError or FileNotFoundError that say what was found.
     """
     found = []
     for file, table in read_cells(spec, split=split):
         image, caption = 0, 1
-        head = [cell.strip().lower() for cell in table[0]] if table else []
+        head = [cell.strip().lower() for cell in table[0][1]] if table else []
         if set(head) & {*_IMAGE} and set(head) & {*_CAPTION}:
             image = next(head.index(name) for name in _IMAGE if name in head)
             caption = next(head.index(name) for name in _CAPTION if name in head)
             table = table[1:]
-        for i, row in enumerate(table, start=1):
+        for line, row in table:
             if len(row) <= max(image, caption) or not row[caption].strip():
-                raise ValueError(f"{file}: row {i} has no image with a caption: {row}")
-            found.append((file.parent / row[image].strip(), row[caption].strip()))
+                raise ValueError(f"{file}: row {line} has no image with a caption: {row}")
+            called = f"{file.name}:{line}"
+            found.append((file.parent / row[image].strip(), row[caption].strip(), called))
     if not found:
         raise ValueError(f"{spec} ({split}) holds no captions")
     return found

@@ -15,7 +15,7 @@ class Chosen:
     The order depends on (seed, step) alone. A batch may be larger than the number of examples.
     """
 
-    labelled = False
+    labelled, labelled_count = False, 0
 
     def __init__(
         self,
@@ -51,6 +51,8 @@ class Chosen:
                 raise ValueError(f"a share of {share} needs true labels, and must lie in (0, 1)")
             self._parts = [(everyone[given], share), (everyone[~given], 1 - share)]
         self.classes, self.skipped = data.classes, data.skipped
+        self.names = None if data.names is None else [data.names[i] for i in self._index]
+        self.origin = data.origin[self._index]
         own = {
             "target": (self._target.shape[1:], self._target.dtype),
             "weight": ((), np.dtype(np.float32)),

@@ -16,11 +16,13 @@ import difflib
 import gzip
 import itertools
 import re
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import SPLITS, normal
 
 KINDS = {"text": ("txt",), "tsv": ("tsv",), "csv": ("csv",)}
@@ -29,9 +31,12 @@ _TRAINED = 0.9  # share of a text without splits
 
 
 class Documents(NamedTuple):
-    """Documents of a split: labels are int32 [N], or None where there are none."""
+    """Documents of a split. labels: int32 [N], -1 where there is none, or None without any; names:
+    what a person calls each, such as "train.csv:7" for its line.
+    """
 
     texts: list[str]
+    names: list[str]
     labels: np.ndarray | None = None
     classes: tuple[str, ...] | None = None
 
@@ -62,26 +67,49 @@ def read_documents(
             f"{spec} has no split {split!r}: it has {', '.join(s for s in SPLITS if s in offered)}"
         )
     if kind != "text":
-        return _table(kind, offered, split)
+        return _table(kind, place, offered, split)
     texts = [_read(file) for file in offered[split]]
     if not _by_name(offered[split]):
         texts = _cut(texts, split)
-    if unit == "block":
-        texts = [block for text in texts for block in re.split(r"\n\s*\n", text)]
-    elif unit == "line":
-        texts = [line for text in texts for line in text.splitlines()]
-    elif unit != "file":
-        raise ValueError(f"no unit {unit!r} of text: choose file, block or line")
-    if unit != "file":
-        texts = [text.strip() for text in texts]
-    texts = [text for text in texts if text.strip()]
-    if not texts:
+    found = [
+        (document, f"{_below(place, file)}:{line}" if line else _below(place, file))
+        for file, text in zip(offered[split], texts, strict=True)
+        for line, document in _units(text, unit)
+    ]
+    if not found:
         raise ValueError(f"{spec} ({split}) holds no text")
-    return Documents(texts)
+    return Documents([text for text, _ in found], [name for _, name in found])
 
 
-def read_cells(spec: str, *, split: str) -> list[tuple[Path, list[list[str]]]]:
-    """The tables of a split as they are: (file, cells of each row that is not empty).
+def _units(text: str, unit: str) -> Iterator[tuple[int, str]]:
+    """(line where it starts, or 0 for a whole file; document) of the documents in a text."""
+    if unit == "file":
+        pieces = [text]
+    elif unit == "block":
+        pieces = re.split(r"(\n[ \t\r]*(?=\n))", text)
+    elif unit == "line":
+        pieces = text.split("\n")
+    else:
+        raise ValueError(f"no unit {unit!r} of text: choose file, block or line")
+    line = 1
+    for piece in pieces:
+        if piece.strip():
+            first = line + piece[: len(piece) - len(piece.lstrip())].count("\n")
+            yield (0, piece) if unit == "file" else (first, piece.strip())
+        line += piece.count("\n") + (unit == "line")
+
+
+def _below(place: Path, file: Path) -> str:
+    """What to call a file of the data at a place."""
+    return file.relative_to(place).as_posix() if place.is_dir() else file.name
+
+
+Lines = list[tuple[int, list[str]]]
+"""Rows of a table: the line where each ends, and its cells."""
+
+
+def read_cells(spec: str, *, split: str) -> list[tuple[Path, Lines]]:
+    """The tables of a split as they are: (file, rows that are not empty).
 
     Raises: ValueError or FileNotFoundError that say what was found.
     """
@@ -90,13 +118,6 @@ def read_cells(spec: str, *, split: str) -> list[tuple[Path, list[list[str]]]]:
     if kind == "text" or split not in offered:
         raise ValueError(f"{spec} has no table {split!r}: it has {', '.join(offered)}")
     return [(file, _cells(kind, file)) for file in offered[split]]
-
-
-def class_names(labels: set[str]) -> tuple[str, ...]:
-    """The classes that labels name, in their order: numbers up to the largest, or names sorted."""
-    if all(re.fullmatch(r"\d+", name) for name in labels):
-        return tuple(map(str, range(1 + max(map(int, labels)))))
-    return tuple(sorted(labels))
 
 
 def _parse(spec: str) -> tuple[str, Path, str | None]:
@@ -169,46 +190,52 @@ def _cut(texts: list[str], split: str) -> list[str]:
     return [text[place:] for text, place in zip(texts, places)]
 
 
-def _table(kind: str, offered: dict[str, list[Path]], split: str) -> Documents:
-    tables = {s: [row for file in offered[s] for row in _rows(kind, file)] for s in offered}
+def _table(kind: str, place: Path, offered: dict[str, list[Path]], split: str) -> Documents:
+    tables = {
+        s: [(file, *row) for file in offered[s] for row in _rows(kind, file)] for s in offered
+    }
     rows = tables[split]
     if not rows:
         raise ValueError(f"{offered[split][0]} holds no examples")
-    texts = [text for text, _ in rows]
-    if rows[0][1] is None:
-        return Documents(texts)
-    names = {label for table in tables.values() for _, label in table if label is not None}
-    classes = class_names(names)
-    number = {name: i for i, name in enumerate(classes)}
-    for i, (_, label) in enumerate(rows):
-        if label is None:
-            raise ValueError(f"{offered[split][0]}: example {i + 1} has no label, others have one")
-    return Documents(texts, np.array([number[label] for _, label in rows], np.int32), classes)
+    columns = {}
+    for name, table in tables.items():
+        labels = [label for _, _, _, label in table]
+        if None in labels and any(label is not None for label in labels):
+            file, line, *_ = table[labels.index(None)]
+            raise ValueError(f"{file}, line {line}: this row has no label, others have one")
+        if labels and labels[0] is not None:
+            columns[name] = Column(labels, lambda i, t=table: f"{t[i][0]}, line {t[i][1]}")
+    labels, classes = classes_of(columns, split, place=f"{kind}:{place}")
+    names = [f"{_below(place, file)}:{line}" for file, line, _, _ in rows]
+    return Documents([text for _, _, text, _ in rows], names, labels, classes)
 
 
-def _rows(kind: str, file: Path) -> list[tuple[str, str | None]]:
-    """(text, label or None) of each row."""
+def _rows(kind: str, file: Path) -> list[tuple[int, str, str | None]]:
+    """(line, text, label or None) of each row."""
     table = _cells(kind, file)
     text, label = 0, 1
-    if table and {cell.strip().lower() for cell in table[0]} & {*_TEXT, *_LABEL}:
-        head = [cell.strip().lower() for cell in table.pop(0)]
+    if table and {cell.strip().lower() for cell in table[0][1]} & {*_TEXT, *_LABEL}:
+        head = [cell.strip().lower() for cell in table.pop(0)[1]]
         text = next((head.index(name) for name in _TEXT if name in head), -1)
         label = next((head.index(name) for name in _LABEL if name in head), len(head))
         if text < 0:
             raise ValueError(
                 f"{file} has the columns {', '.join(head)}: the text must be under text or sentence"
             )
-    for i, row in enumerate(table):
+    for line, row in table:
         if len(row) <= text:
-            raise ValueError(f"{file}: row {i + 1} has {len(row)} columns, and no text")
-    return [(row[text], row[label].strip() if len(row) > label else None) for row in table]
+            raise ValueError(f"{file}, line {line} has {len(row)} columns, and no text")
+    return [
+        (line, row[text], row[label].strip() if len(row) > label else None) for line, row in table
+    ]
 
 
-def _cells(kind: str, file: Path) -> list[list[str]]:
-    """Cells of the rows of a table that are not empty."""
-    lines = _read(file).splitlines(keepends=True)
+def _cells(kind: str, file: Path) -> Lines:
+    """Rows of a table that are not empty."""
+    lines = [f"{line}\n" for line in _read(file).split("\n")]
     if kind == "tsv":  # quotes mean nothing there
-        table = [line.rstrip("\r\n").split("\t") for line in lines]
+        rows = [(i, line.rstrip("\r\n").split("\t")) for i, line in enumerate(lines, start=1)]
     else:
-        table = list(csv.reader(lines))
-    return [row for row in table if any(cell.strip() for cell in row)]
+        reader = csv.reader(lines)
+        rows = [(reader.line_num, row) for row in reader]
+    return [(line, row) for line, row in rows if any(cell.strip() for cell in row)]

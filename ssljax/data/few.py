@@ -12,7 +12,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from ssljax.data.dataset import Arrays, Rows, Spec, check_label, numbered
+from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.labels import Column, classes_of
 from ssljax.data.order import Cycled, Shuffled, rows_of
 
 
@@ -50,12 +51,17 @@ class Few:
         known = data.labels() if labels is None else np.asarray(labels)
         if known is None:
             raise ValueError("this data has no labels: give them in a file (few.file)")
-        self._labels = (known[index] if labels is None else known).astype(np.int32)
-        if self._labels.shape != index.shape:
+        found = known[index] if labels is None else known
+        if found.shape != index.shape:
             raise ValueError(f"{len(index)} labelled examples need as many labels, not {known}")
-        self.classes = data.classes or numbered(self._labels)
-        for label in (int(self._labels.min()), int(self._labels.max())):
-            check_label(label, self.classes, "the few labels")
+        column = Column(found, lambda i: f"the few labels, example {index[i]}", missing=False)
+        numbers, self.classes = classes_of(
+            {"train": column}, "train", place="the few labels", names=data.classes
+        )
+        if numbers is None or (numbers < 0).any():
+            without = index if numbers is None else index[numbers < 0]
+            raise ValueError(f"example {without[0]} is to be labelled and has no label")
+        self._labels = numbers
         missing = sorted(set(range(len(self.classes))) - set(self._labels.tolist()))
         if missing:
             names = ", ".join(self.classes[k] for k in missing[:5])
@@ -65,6 +71,7 @@ class Few:
             )
         self._data, self._index, self._ratio = data, index, ratio
         self.labelled, self.skipped = data.labelled, data.skipped
+        self.names, self.origin, self.labelled_count = data.names, data.origin, data.labelled_count
         self.spec = few_spec(data.spec, ratio=ratio)
 
     def __len__(self) -> int:
@@ -148,11 +155,11 @@ class FewLabels:
 def choose(labels: np.ndarray, per_class: int, *, seed: int) -> np.ndarray:
     """`per_class` random examples of each class, int [per_class K], sorted.
 
-    labels: int [N] in 0 to K-1. Raises: ValueError where a class has fewer.
+    labels: int [N] in 0 to K-1, or -1 for no label. Raises: ValueError where a class has fewer.
     """
     if per_class < 1:
         raise ValueError(f"per_class {per_class} must be at least 1")
-    counts = np.bincount(labels)
+    counts = np.bincount(labels[labels >= 0])
     if counts.min() < per_class:
         raise ValueError(
             f"class {counts.argmin()} has {counts.min()} examples, fewer than the {per_class} to "

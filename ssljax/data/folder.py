@@ -34,13 +34,16 @@ class Folder:
             data = self._zip.read(self._names[i])
         else:
             data = (Path(self._place) / self._names[i]).read_bytes()
-        return {"image": data} | ({"label": self._labels[i]} if self._labels else {})
+        return {"image": data}
 
     def labels(self) -> np.ndarray | None:
         return None if self._labels is None else np.array(self._labels, np.int32)
 
     def name(self, i: int) -> str:
         return f"{self._place}/{self._names[i]}"
+
+    def key(self, i: int) -> str:
+        return self._names[i]
 
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"_zip": None}  # each process opens the zip for itself

@@ -13,7 +13,8 @@ import numpy as np
 from PIL import Image
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import Arrays, Rows, Spec, first_good, in_memory
+from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.decode import in_memory, size_of
 from ssljax.data.sources import open_source, splits
 from ssljax.data.stream import Stream
 
@@ -55,9 +56,9 @@ class Images:
     ) -> Arrays | Stream:
         """As `ssljax.data.load`."""
         source = open_source(spec, split=split)
-        if len(source) * first_good(source, self)["image"].nbytes <= in_memory_bytes:
-            return in_memory(source, self)
-        return Stream(source, self, workers=workers)
+        if size_of(source, self.decode) <= in_memory_bytes:
+            return in_memory(source, self.decode)
+        return Stream(source, self.decode, workers=workers)
 
     def shapes(self) -> Spec | None:
         """{"image": (shape, dtype)}, or None where the size or the channels are as stored."""
@@ -69,6 +70,10 @@ class Images:
         """Raw pixels [B, H*W*C] in [0, 1]."""
         image = rows["image"]
         return image.reshape(len(image), -1).astype(np.float32) / 255
+
+    def decode(self, record: dict[str, Any], name: str) -> Rows:
+        """{"image": ...} of a record with one. Raises: CorruptExample with `name`."""
+        return {"image": self(record["image"], name)}
 
     def __call__(self, value: Any, name: str) -> np.ndarray:
         """bytes of an image file, or an array [H, W] or [H, W, C], to uint8 [H, W, C].

@@ -8,14 +8,14 @@ labels: the match says which examples are of the same class.
 """
 
 import itertools
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.dataset import Arrays, Rows, Spec, labelled_part
 from ssljax.data.images import Images
 from ssljax.data.order import rows_of
 from ssljax.data.split_names import SPLITS
@@ -122,9 +122,11 @@ class Pairs:
             raise ValueError("what is matched with must fit into memory: raise in_memory_gb")
         if not first.labelled or not second.labelled:
             raise ValueError("two data sets are matched by class, and one of these has no labels")
+        first = labelled_part(first)
         self._first, self._second = first, second
         self.labelled, self.skipped = True, [*first.skipped, *second.skipped]
         self.classes = _same(first.classes, second.classes)
+        self.origin, self.labelled_count = first.origin, first.labelled_count
         labels = second.labels()
         self._members = [np.flatnonzero(labels == k) for k in range(len(self.classes))]
         own = first.labels()
@@ -164,6 +166,11 @@ class Pairs:
     def labels(self) -> np.ndarray:
         """All labels, int32 [N], by "index"."""
         return self._first.labels()
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """As of `Arrays`: those of the first."""
+        return self._first.names
 
     def _join(self, rows: Rows, numbers: np.ndarray) -> Rows:
         """Each row with the partner of its class of that number, counted around."""

@@ -30,6 +30,7 @@ class Neighbors:
         self._data, self._table = data, table
         self.spec = data.spec | {"neighbor": data.spec["image"]}
         self.labelled, self.classes, self.skipped = data.labelled, data.classes, data.skipped
+        self.names, self.origin, self.labelled_count = data.names, data.origin, data.labelled_count
 
     def __len__(self) -> int:
         return len(self._data)

@@ -19,6 +19,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from ssljax.data.corrupt import CorruptExample
+from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import SPLITS, normal
 
 log = logging.getLogger("ssljax")
@@ -46,36 +47,37 @@ def parquet_files(place: str) -> dict[str, list[Path]]:
 class Parquet:
     """Shards that are read as one table."""
 
-    def __init__(self, files: list[Path]) -> None:
-        self._files = [str(f) for f in files]
+    def __init__(self, place: str, split: str) -> None:
+        """The files of a split; those of the others tell which classes there are."""
+        parts = parquet_files(place)
+        self._root = Path(place) if Path(place).is_dir() else Path(place).parent
+        self._files = [str(f) for f in parts[split]]
         self._groups: list[tuple[int, int, int, int]] = []  # file, row group, first row, in file
-        rows, columns = 0, None
+        rows, columns, names = 0, None, None
         for f, file in enumerate(self._files):
-            try:
-                opened = pq.ParquetFile(file)
-            except (pa.ArrowInvalid, OSError) as error:
-                raise ValueError(f"{file} is not a readable Parquet file: {error}") from error
-            with opened:
-                schema, meta = opened.schema_arrow, opened.metadata
-            here = (_column(schema, _IMAGE, file), _column(schema, _LABEL, file, needed=False))
+            schema, groups = _opened(file)
+            here = (_image_column(schema, file), _label_column(schema, file))
             if columns not in (None, here):
                 raise ValueError(
                     f"{file} has the columns {here}, but {self._files[0]} has {columns}: name one "
                     "data set's files"
                 )
             if columns is None:
-                columns, self.classes = here, _class_names(schema, here[1])
+                columns, names = here, _class_names(schema, here[1])
             first = rows
-            for g in range(meta.num_row_groups):
+            for g, count in enumerate(groups):
                 self._groups.append((f, g, rows, first))
-                rows += meta.row_group(g).num_rows
-        self._image, self._label = columns
+                rows += count
+        self._image, label = columns
         self._rows = rows
         self._starts = np.array([start for _, _, start, _ in self._groups])
         self._open()
+        found = {s: _labels(files, label) for s, files in parts.items()} if label else {}
+        found = {s: column for s, column in found.items() if column is not None}
+        self._labels, self.classes = classes_of(found, split, place=f"parquet:{place}", names=names)
 
     def _open(self) -> None:
-        self._cache: OrderedDict[int, tuple[Any, Any]] = OrderedDict()
+        self._cache: OrderedDict[int, Any] = OrderedDict()
         self._dropped: set[int] = set()
         self._warned = False
         self._lock = threading.Lock()
@@ -83,7 +85,7 @@ class Parquet:
     def __len__(self) -> int:
         return self._rows
 
-    def _group(self, number: int) -> tuple[Any, Any]:
+    def _group(self, number: int) -> Any:
         with self._lock:
             if number in self._cache:
                 self._cache.move_to_end(number)
@@ -98,18 +100,16 @@ class Parquet:
                     CACHE_BYTES // 2**20,
                 )
             f, g, _, _ = self._groups[number]
-            columns = [c for c in (self._image, self._label) if c]
             try:
                 with pq.ParquetFile(self._files[f], page_checksum_verification=True) as file:
-                    table = file.read_row_group(g, columns=columns)
+                    table = file.read_row_group(g, columns=[self._image])
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{self._files[f]}, row group {g}: {error}") from error
             image = table[self._image].combine_chunks()
             if pa.types.is_struct(image.type):
                 image = pc.struct_field(image, "bytes")
-            label = table[self._label].combine_chunks() if self._label else None
-            self._cache[number] = image, label
-            while sum(i.nbytes for i, _ in self._cache.values()) > CACHE_BYTES:
+            self._cache[number] = image
+            while sum(image.nbytes for image in self._cache.values()) > CACHE_BYTES:
                 if len(self._cache) == 1:
                     break
                 self._dropped.add(self._cache.popitem(last=False)[0])
@@ -117,39 +117,26 @@ class Parquet:
 
     def __getitem__(self, i: int) -> dict[str, Any]:
         number = self._number(i)
-        images, labels = self._group(number)
-        row = i - int(self._starts[number])
-        image = images[row].as_py()
+        image = self._group(number)[i - int(self._starts[number])].as_py()
         if image is None:
             raise CorruptExample(self.name(i), "the image is missing, or only its path is there")
-        if isinstance(image, list):
-            image = np.asarray(image, np.uint8)
-        if labels is None:
-            return {"image": image}
-        if (label := labels[row].as_py()) is None:
-            raise CorruptExample(self.name(i), "the label is missing")
-        return {"image": image, "label": int(label)}
+        return {"image": np.asarray(image, np.uint8) if isinstance(image, list) else image}
 
     def labels(self) -> np.ndarray | None:
-        """As in `Source`; -1 where the label is missing."""
-        if self._label is None:
-            return None
-        parts = []
-        for file in self._files:
-            try:
-                column = pq.read_table(file, columns=[self._label])[self._label]
-            except (pa.ArrowException, OSError) as error:
-                raise ValueError(f"{file}, column {self._label}: {error}") from error
-            if (pc.min(column).as_py() or 0) < 0:
-                raise ValueError(
-                    f"{file}: label {pc.min(column)}, but labels must be 0 to K-1 for K classes"
-                )
-            parts.append(column.fill_null(-1).to_numpy())
-        return np.concatenate(parts).astype(np.int32)
+        return self._labels
 
     def name(self, i: int) -> str:
+        file, row = self._place(i)
+        return f"{file} row {row}"
+
+    def key(self, i: int) -> str:
+        file, row = self._place(i)
+        return f"{Path(file).relative_to(self._root).as_posix()}:{row}"
+
+    def _place(self, i: int) -> tuple[str, int]:
+        """File, and row in it."""
         f, _, _, first = self._groups[self._number(i)]
-        return f"{self._files[f]} row {i - first}"
+        return self._files[f], i - first
 
     def _number(self, i: int) -> int:
         return int(np.searchsorted(self._starts, i, side="right")) - 1
@@ -167,24 +154,81 @@ class Parquet:
         return f"Parquet({self._files[0]}{more}, {self._rows} rows)"
 
 
-def _column(
-    schema: pa.Schema, names: tuple[str, ...], file: str, *, needed: bool = True
-) -> str | None:
-    found = next((n for n in names if n in schema.names), None)
-    if found is None and needed:
+def _opened(file: str | Path) -> tuple[pa.Schema, list[int]]:
+    """Schema and rows of each row group of a file."""
+    try:
+        with pq.ParquetFile(file) as opened:
+            meta = opened.metadata
+            return opened.schema_arrow, [
+                meta.row_group(g).num_rows for g in range(meta.num_row_groups)
+            ]
+    except (pa.ArrowInvalid, OSError) as error:
+        raise ValueError(f"{file} is not a readable Parquet file: {error}") from error
+
+
+def _image_column(schema: pa.Schema, file: str) -> str:
+    found = next((n for n in _IMAGE if n in schema.names), None)
+    if found is None:
         raise ValueError(
             f"{file} has the columns {', '.join(schema.names)}: the images must be called "
-            f"{' or '.join(names)}"
+            f"{' or '.join(_IMAGE)}"
         )
-    kind = schema.field(found).type if found else None
-    if found and not needed and not pa.types.is_integer(kind):
-        raise ValueError(f"{file}: column {found} is {kind}, but labels must be integers")
-    if needed and not (_holds_images(kind) or (pa.types.is_struct(kind) and "bytes" in kind.names)):
+    kind = schema.field(found).type
+    if not _holds_images(kind) and not (pa.types.is_struct(kind) and "bytes" in kind.names):
         raise ValueError(
             f"{file}: column {found} is {kind}, but images must be bytes, a struct with the field "
             "bytes, or lists of pixels"
         )
     return found
+
+
+def _label_column(schema: pa.Schema, file: str) -> str | None:
+    return next((n for n in _LABEL if n in schema.names), None)
+
+
+def _labels(files: list[Path], label: str) -> Column | None:
+    """The labels in some files; None where a file has no such column."""
+    parts: list[np.ndarray] = []
+    ends: list[int] = []
+    for file in files:
+        schema, groups = _opened(file)
+        if label not in schema.names:
+            return None
+        try:
+            column = pq.read_table(file, columns=[label])[label]
+        except (pa.ArrowException, OSError) as error:
+            raise ValueError(f"{file}, column {label}: {error}") from error
+        parts.append(_cells(column, f"{file}: column {label}"))
+        ends.append(sum(groups) + (ends[-1] if ends else 0))
+    if len({part.dtype.kind for part in parts} & set("OU")) and len(parts) > 1:
+        parts = [part.astype(object) for part in parts]
+
+    def where(i: int) -> str:
+        f = int(np.searchsorted(ends, i, side="right"))
+        return f"{files[f]} row {i - (ends[f - 1] if f else 0)}"
+
+    return Column(np.concatenate(parts), where)
+
+
+def _cells(column: pa.ChunkedArray, what: str) -> np.ndarray:
+    """A column as numbers, truth values or words: see `Column`."""
+    kind = column.type
+    if pa.types.is_dictionary(kind):
+        column = column.cast(kind.value_type)
+        kind = column.type
+    if pa.types.is_integer(kind):
+        return (column.cast(pa.float64(), safe=False) if column.null_count else column).to_numpy()
+    if pa.types.is_floating(kind):
+        return column.cast(pa.float64()).to_numpy()
+    if pa.types.is_boolean(kind) or pa.types.is_null(kind):
+        words = [None if x is None else str(x) for x in column.to_pylist()]
+    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+        words = column.to_pylist()
+    else:
+        raise ValueError(
+            f"{what} is {kind}, but a label must be a whole number, a word or a truth value"
+        )
+    return np.array(words, object)
 
 
 def _holds_images(kind: pa.DataType) -> bool:

@@ -18,6 +18,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from ssljax.data.folder import folder_splits
+from ssljax.data.labels import Column, classes_of
 from ssljax.data.parquet import Parquet, parquet_files
 from ssljax.data.split_names import SPLITS, normal
 
@@ -26,17 +27,21 @@ class Source(Protocol):
     """Random access to records."""
 
     classes: tuple[str, ...] | None
+    """Names of the classes of all splits; None where no split has labels."""
 
     def __len__(self) -> int: ...
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        """{"image": bytes or array, "label": int (where there is one)}."""
+        """What is stored of example i, such as {"image": bytes or array}; not its label."""
 
     def labels(self) -> np.ndarray | None:
-        """All labels, int32 [N], without decoding an image."""
+        """All labels, int32 [N], -1 where an example has none; None where none has one."""
 
     def name(self, i: int) -> str:
         """What to call example i in a message."""
+
+    def key(self, i: int) -> str:
+        """What a person calls example i: a file below the folder of the data, or file and row."""
 
 
 def open_source(spec: str, *, split: str) -> Source:
@@ -57,7 +62,7 @@ def open_source(spec: str, *, split: str) -> Source:
         if kind == "folder":
             source = parts[split]
         else:
-            source = Parquet(parts[split]) if kind == "parquet" else Npz(place, split)
+            source = Parquet(place, split) if kind == "parquet" else Npz(place, split)
     if not len(source):
         raise ValueError(f"{spec} ({split}) holds no examples")
     return source
@@ -131,13 +136,15 @@ class Digits:
         return len(self._images)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"image": self._images[i], "label": int(self._labels[i])}
+        return {"image": self._images[i]}
 
     def labels(self) -> np.ndarray:
         return self._labels
 
     def name(self, i: int) -> str:
         return f"digits[{i}]"
+
+    key = name
 
     def __repr__(self) -> str:
         return "Digits()"
@@ -179,13 +186,15 @@ class Npz:
 
     def __init__(self, place: str, split: str) -> None:
         self._place, self._split = place, split
-        image, label = _npz_keys(place)[split]
+        image, _ = _npz_keys(place)[split]
+        self._key = image
         try:
             with _open_npz(place) as file:
                 self._images = file[image]
-                self._labels = None if label is None else file[label]
+            columns = self._columns(place)
         except ValueError as error:
-            raise ValueError(f"npz:{place}: {error}. Pickled objects are not read") from error
+            more = ". Pickled objects are not read" if "pickle" in str(error) else ""
+            raise ValueError(f"npz:{place}: {error}{more}") from error
         except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
             raise ValueError(f"npz:{place} is damaged: {error}") from error
         if self._images.dtype not in (np.uint8, np.uint16) or self._images.ndim not in (3, 4):
@@ -193,28 +202,40 @@ class Npz:
                 f"npz:{place}: {image} is {self._images.dtype} {self._images.shape}; images must "
                 "be uint8 [N, H, W] or [N, H, W, C], values 0 to 255"
             )
-        if self._labels is not None:
-            kind, shape = self._labels.dtype, self._labels.shape
-            if self._labels.size != len(self._images) or not np.issubdtype(kind, np.integer):
-                raise ValueError(
-                    f"npz:{place}: {label} is {kind} {shape}; labels must be one integer for each "
-                    f"of the {len(self._images)} images"
+        self._labels, self.classes = classes_of(columns, split, place=f"npz:{place}")
+
+    def _columns(self, place: str) -> dict[str, Column]:
+        """The labels of all splits, which number their classes alike."""
+        found: dict[str, Column] = {}
+        with _open_npz(place) as file:
+            for split, (_, label) in _npz_keys(place).items():
+                if label is None:
+                    continue
+                cells = file[label]
+                if split == self._split and cells.size != len(self._images):
+                    raise ValueError(
+                        f"{label} is {cells.dtype} {cells.shape}; labels must be one for each of "
+                        f"the {len(self._images)} images"
+                    )
+                found[split] = Column(
+                    cells.reshape(-1), lambda i, k=label: f"{place}, {k}[{i}]", missing=False
                 )
-            self._labels = self._labels.reshape(-1).astype(np.int32)
-        self.classes = None
+        return found
 
     def __len__(self) -> int:
         return len(self._images)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        label = {} if self._labels is None else {"label": int(self._labels[i])}
-        return {"image": self._images[i], **label}
+        return {"image": self._images[i]}
 
     def labels(self) -> np.ndarray | None:
         return self._labels
 
     def name(self, i: int) -> str:
         return f"{self._place}[{i}]"
+
+    def key(self, i: int) -> str:
+        return f"{self._key}[{i}]"
 
     def __reduce__(self) -> tuple:
         return Npz, (self._place, self._split)
@@ -279,22 +300,30 @@ class Tfds:
         # Decoding is ours, so that it happens once and in our processes.
         decoders = {self._image: tfds.decode.SkipDecoding()}
         self._source = builder.as_data_source(split=split, decoders=decoders)
+        self._labels: np.ndarray | None = None  # read when they are asked for
 
     def __len__(self) -> int:
         return len(self._source)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        row = self._source[i]
-        label = {"label": int(row[self._label])} if self._label else {}
-        return {"image": row[self._image], **label}
+        return {"image": self._source[i][self._image]}
 
     def labels(self) -> np.ndarray | None:
         if self._label is None:
             return None
-        return np.array([self[i]["label"] for i in range(len(self))], np.int32)
+        if self._labels is None:
+            cells = np.array([self._source[i][self._label] for i in range(len(self))])
+            column = {self._split: Column(cells, self.name)}
+            self._labels, _ = classes_of(
+                column, self._split, place=f"tfds:{self._name}", names=self.classes
+            )
+        return self._labels
 
     def name(self, i: int) -> str:
         return f"tfds:{self._name} {self._split}[{i}]"
+
+    def key(self, i: int) -> str:
+        return f"{self._split}[{i}]"
 
     def __reduce__(self) -> tuple:
         return Tfds, (self._name, self._split)

@@ -6,13 +6,14 @@ dealing out single examples would change which of them make up a batch.
 
 import logging
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import numpy as np
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import Decode, Rows, Spec, check_corrupt, first_good, numbered, read
+from ssljax.data.dataset import Rows, Spec
+from ssljax.data.decode import Decode, check_corrupt, first_good, read, spec_of
 from ssljax.data.order import Once, Shuffled
 from ssljax.data.sources import Source
 
@@ -24,23 +25,21 @@ class Stream:
     that shapes and batches stay the same from run to run; `skipped` names those met so far.
     """
 
-    def __init__(self, source: Source, images: Decode, *, workers: int) -> None:
+    def __init__(self, source: Source, decode: Decode, *, workers: int) -> None:
         """workers: processes that decode; 0 decodes in threads of this process.
 
         Worker processes import the script that was started once more, so a script of one's own
         that asks for workers must begin its work below `if __name__ == "__main__":`.
         """
-        first = first_good(source, images)
-        self._source, self._images, self._workers = source, images, workers
-        self.labelled = "label" in first
-        self.classes = source.classes
-        if self.labelled and self.classes is None:
-            self.classes = numbered(source.labels())
+        self._source, self._decode, self._workers = source, decode, workers
+        self.classes, self._labels = source.classes, source.labels()
+        self.labelled = self._labels is not None
         self.skipped: list[str] = []
-        self.spec: Spec = {"image": (first["image"].shape, np.dtype(np.uint8))}
+        self.spec: Spec = spec_of(first_good(source, decode))
         if self.labelled:
             self.spec["label"] = ((), np.dtype(np.int32))
         self.spec["index"] = ((), np.dtype(np.int32))
+        self.origin = np.arange(len(source))
 
     def __len__(self) -> int:
         return len(self._source)
@@ -58,8 +57,25 @@ class Stream:
         return self._read(Once(len(self), batch, host=host))
 
     def labels(self) -> np.ndarray | None:
-        """All labels, int32 [N], by "index"; None without labels."""
-        return self._source.labels()
+        """As `Arrays.labels`."""
+        return self._labels
+
+    @property
+    def labelled_count(self) -> int:
+        """How many examples have a label."""
+        return 0 if self._labels is None else int((self._labels >= 0).sum())
+
+    @property
+    def names(self) -> Sequence[str]:
+        """As of `Arrays`."""
+        return [self._source.key(i) for i in range(len(self))]
+
+    def part(self, index: np.ndarray) -> "Stream":
+        """As `Arrays.part`; the examples stay on disk."""
+        index = np.asarray(index)
+        found = Stream(_Part(self._source, index), self._decode, workers=self._workers)
+        found.origin = self.origin[index]
+        return found
 
     def _read(self, plan: Shuffled | Once) -> Iterator[Rows]:
         import grain  # a second
@@ -67,7 +83,7 @@ class Stream:
 
         if not flags.FLAGS.is_parsed():  # Grain's processes ask for them; only absl.app parses
             flags.FLAGS(sys.argv[:1])
-        batches = grain.MapDataset.source(plan).map(_Load(self._source, self._images, self.spec))
+        batches = grain.MapDataset.source(plan).map(_Load(self._source, self._decode, self.spec))
         threads = 2 if self._workers else 4
         stream = batches.to_iter_dataset(
             grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
@@ -96,11 +112,37 @@ class Stream:
             iterator.close()  # ends the worker processes
 
 
+class _Part:
+    """Some examples of a source, as a source."""
+
+    def __init__(self, source: Source, index: np.ndarray) -> None:
+        self._source, self._index, self.classes = source, index, source.classes
+
+    def __len__(self) -> int:
+        return len(self._index)
+
+    def __getitem__(self, i: int) -> dict[str, Any]:
+        return self._source[int(self._index[i])]
+
+    def labels(self) -> np.ndarray | None:
+        labels = self._source.labels()
+        if labels is None or (labels[self._index] < 0).all():
+            return None
+        return labels[self._index]
+
+    def name(self, i: int) -> str:
+        return self._source.name(int(self._index[i]))
+
+    def key(self, i: int) -> str:
+        return self._source.key(int(self._index[i]))
+
+
 class _Load:
     """(indices, mask) to (batch, what was corrupt): runs in the worker processes."""
 
-    def __init__(self, source: Source, images: Decode, spec: Spec) -> None:
-        self._source, self._images, self._spec = source, images, spec
+    def __init__(self, source: Source, decode: Decode, spec: Spec) -> None:
+        self._source, self._decode, self._spec = source, decode, spec
+        self._labels = source.labels() if "label" in spec else None
 
     def __call__(self, element: tuple[np.ndarray, np.ndarray | None]) -> tuple[Rows, list[str]]:
         index, mask = element
@@ -114,14 +156,17 @@ class _Load:
             batch["mask"] = mask & (batch["index"] == index)
         return batch, corrupt
 
-    def _good(self, i: int, corrupt: list[str]) -> dict[str, Any]:
+    def _good(self, i: int, corrupt: list[str]) -> Rows:
         size = len(self._source)
         for offset in range(min(size, 100)):
             k = (i + offset) % size
             try:
-                return read(self._source, self._images, k, self._spec["image"][0]) | {"index": k}
+                row = read(self._source, self._decode, k, self._spec)
             except CorruptExample as error:
                 corrupt.append(str(error))
+                continue
+            label = {} if self._labels is None else {"label": self._labels[k]}
+            return row | label | {"index": np.int32(k)}
         raise ValueError(
             f"{len(corrupt)} examples in a row are corrupt:\n  " + "\n  ".join(corrupt[:20])
         )

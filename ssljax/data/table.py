@@ -10,13 +10,14 @@ things than numbers is a category: one feature for each value of the training sp
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Literal
+from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
 from sklearn import datasets
 
 from ssljax.data.dataset import Arrays, Rows, Spec
-from ssljax.data.documents import class_names, document_splits, read_cells
+from ssljax.data.documents import document_splits, read_cells
+from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import normal
 
 _TARGETS = ("label", "target", "class")
@@ -25,6 +26,14 @@ _CATEGORIES = 200  # values of a column beyond which it is no category but a tex
 
 Columns = dict[str, np.ndarray]
 """Cells of each column, str [N], or float64 [N] where they are known to be numbers."""
+
+
+class Cells(NamedTuple):
+    """A split. names: what a person calls each row; where: what a message calls it."""
+
+    columns: Columns
+    names: list[str]
+    where: list[str]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,9 +74,12 @@ class Table:
     ) -> Arrays:
         """A split of `spec`. Raises: ValueError or FileNotFoundError that say what to do."""
         del in_memory_bytes, workers
-        tables = {s: _columns(spec, s) for s in self.splits(spec)}
-        here = tables.get(normal(split)) or _columns(spec, split)  # which says what is missing
-        first = tables.get("train", here)
+        tables = {s: _cells(spec, s) for s in self.splits(spec)}
+        split = normal(split)
+        if split not in tables:  # a split that the spec names; else this says what is missing
+            tables[split] = _cells(spec, split)
+        here, names, _ = tables[split]
+        first = tables["train"].columns if "train" in tables else here
         targets = self._targets(spec, here)
         used = [name for name in here if name not in (*targets, *self.drop)]
         if not used:
@@ -78,15 +90,20 @@ class Table:
         parts = [self._features(spec, name, here[name], first[name]) for name in used]
         rows: Rows = {"features": np.concatenate(parts, axis=1).astype(np.float32)}
         if self.kind == "class":
-            classes = class_names({str(x) for t in tables.values() for x in t[targets[0]]})
-            number = {name: i for i, name in enumerate(classes)}
-            rows["label"] = np.array([number[str(x)] for x in here[targets[0]]], np.int32)
-            return Arrays(rows, classes=classes)
+            columns = {
+                s: Column(t.columns[targets[0]], t.where.__getitem__)
+                for s, t in tables.items()
+                if targets[0] in t.columns
+            }
+            labels, classes = classes_of(columns, split, place=spec)
+            if labels is not None:
+                rows["label"] = labels
+            return Arrays(rows, classes=classes, names=names)
         values = np.stack([_numbers(spec, name, here[name]) for name in targets], axis=1)
         if self.kind == "set" and not np.isin(values, (0, 1)).all():
             raise ValueError(f"{spec}: the columns of a set hold 0 and 1 only")
         rows["value"] = (values if self.kind == "set" else values[:, 0]).astype(np.float32)
-        return Arrays(rows)
+        return Arrays(rows, names=names)
 
     def shapes(self) -> Spec | None:
         """None: the number of features is in the data."""
@@ -123,30 +140,34 @@ class Table:
         return (cells[:, None] == values).astype(np.float64)
 
 
-def _columns(spec: str, split: str) -> Columns:
+def _cells(spec: str, split: str) -> Cells:
     """The cells of a split by column, in the order of the file."""
     kind, _, name = spec.partition(":")
     if kind == "sklearn":
         return _bundled(name, split)
     found: dict[str, list[str]] = {}
+    called: list[str] = []
+    where: list[str] = []
     for file, cells in read_cells(spec, split=split):
         if len(cells) < 2:
             raise ValueError(f"{file} holds no examples: it needs a row of names, and others below")
-        head, *rows = cells
+        (_, head), *rows = cells
         names = [cell.strip() for cell in head]
         if len(set(names)) < len(names):
             raise ValueError(f"{file}: two columns have one name in the first row: {names}")
         if found and set(names) != set(found):
             raise ValueError(f"{file} has other columns than the files before it: {names}")
-        for i, row in enumerate(rows, start=2):
+        for line, row in rows:
             if len(row) != len(names):
-                raise ValueError(f"{file}: row {i} has {len(row)} cells, the first {len(names)}")
+                raise ValueError(f"{file}: row {line} has {len(row)} cells, the first {len(names)}")
             for column, cell in zip(names, row, strict=True):
                 found.setdefault(column, []).append(cell.strip())
-    return {column: np.array(cells) for column, cells in found.items()}
+            called.append(f"{file.name}:{line}")
+            where.append(f"{file}, line {line}")
+    return Cells({column: np.array(cells) for column, cells in found.items()}, called, where)
 
 
-def _bundled(name: str, split: str) -> Columns:
+def _bundled(name: str, split: str) -> Cells:
     if name not in _SKLEARN:
         raise ValueError(f"there is no sklearn:{name}: choose {', '.join(_SKLEARN)}")
     if split != "train":
@@ -155,7 +176,8 @@ def _bundled(name: str, split: str) -> Columns:
     columns = {str(n): data.data[:, i] for i, n in enumerate(data.feature_names)}
     named = "target_names" in data  # classes
     columns["target"] = np.array(data.target_names)[data.target] if named else data.target
-    return columns
+    called = [f"{name}[{i}]" for i in range(len(data.target))]
+    return Cells(columns, called, called)
 
 
 def _is_numbers(cells: np.ndarray) -> bool:

@@ -138,7 +138,7 @@ class TokenText:
         rows = self.rows(found.texts)
         if found.labels is not None:
             rows["label"] = found.labels
-        return Arrays(rows, classes=found.classes, readable=self.readable)
+        return Arrays(rows, classes=found.classes, names=found.names, readable=self.readable)
 
     def rows(self, texts: list[str]) -> Rows:
         """One row a text, [CLS] text [SEP], without labels."""
@@ -265,8 +265,8 @@ class Windows:
     the tokenizer keeps all of the text.
     """
 
-    labelled = False
-    classes = None
+    labelled, labelled_count = False, 0
+    classes = names = None
 
     def __init__(self, tokens: np.ndarray, length: int, *, sizes: list[int] | None = None) -> None:
         """tokens: int32 [N]. sizes: bytes of each token of the vocabulary."""
@@ -282,6 +282,7 @@ class Windows:
         if sizes is not None:
             self.spec["bytes"] = ((), np.dtype(np.int32))
         self.spec["index"] = ((), np.dtype(np.int32))
+        self.origin = np.arange(len(self))
 
     def __len__(self) -> int:
         """Windows in one pass."""

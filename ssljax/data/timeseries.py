@@ -9,7 +9,7 @@ A row is {"series": float32 [T, C], "steps": bool [T]}: shorter series are padde
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
@@ -49,7 +49,7 @@ class TimeSeries:
         files = _files(spec)
         if normal(split) not in files:
             raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(files)}")
-        series, labels, classes = read_ts(files[normal(split)])
+        series, labels, classes, lines = read_ts(files[normal(split)])
         first = read_ts(files["train"])[0] if "train" in files else series
         mean, std = 0.0, 1.0
         if self.standardize:
@@ -63,7 +63,8 @@ class TimeSeries:
         found = {"series": rows, "steps": real}
         if labels is not None:
             found["label"] = labels
-        return Arrays(found, classes=classes)
+        file = files[normal(split)].name
+        return Arrays(found, classes=classes, names=[f"{file}:{n}" for n in lines])
 
     def shapes(self) -> Spec | None:
         """None: the number of channels is in the data."""
@@ -95,14 +96,26 @@ def _files(spec: str) -> dict[str, Path]:
     return found
 
 
-def read_ts(path: Path) -> tuple[list[np.ndarray], np.ndarray | None, tuple[str, ...] | None]:
-    """(series, each float64 [T, C]; classes int32 [N] or None; their names or None) of a .ts file.
+class Series(NamedTuple):
+    """What is in a .ts file: series, each float64 [T, C]; classes int32 [N] or None; their names or
+    None; the line of each.
+    """
+
+    series: list[np.ndarray]
+    labels: np.ndarray | None
+    classes: tuple[str, ...] | None
+    lines: list[int]
+
+
+def read_ts(path: Path) -> Series:
+    """A .ts file.
 
     Raises: ValueError that names the line: for missing values, time stamps, an unknown class,
       channels that differ in number or length.
     """
     series: list[np.ndarray] = []
     labels: list[int] = []
+    lines: list[int] = []
     names: tuple[str, ...] | None = None
     data = False
     for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
@@ -133,6 +146,7 @@ def read_ts(path: Path) -> tuple[list[np.ndarray], np.ndarray | None, tuple[str,
         if not np.isfinite(x).all():
             raise ValueError(f"{where}: missing values are not read here: fill them in first")
         series.append(x)
+        lines.append(number)
     if not series:
         raise ValueError(f"{path} holds no series: is it a .ts file with @data?")
-    return series, np.array(labels, np.int32) if names else None, names
+    return Series(series, np.array(labels, np.int32) if names else None, names, lines)

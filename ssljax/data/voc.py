@@ -18,7 +18,8 @@ import numpy as np
 from PIL import Image
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import READ_ERRORS, Arrays, Rows, Spec, check_corrupt
+from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.decode import READ_ERRORS, check_corrupt
 from ssljax.data.folder import list_files
 from ssljax.data.images import Images
 from ssljax.data.split_names import SPLITS, normal
@@ -156,7 +157,7 @@ class Crops:
         del in_memory_bytes, workers
         voc = Voc(spec)
         number = {name: i for i, name in enumerate(voc.classes)}
-        images, labels, skipped = [], [], []
+        images, labels, names, skipped = [], [], [], []
         pictures = voc.split(split)
         for picture in pictures:
             try:
@@ -164,15 +165,16 @@ class Crops:
             except (CorruptExample, *READ_ERRORS) as error:
                 skipped.append(str(error))
                 continue
-            images += [image for image, _ in cut]
-            labels += [number[name] for _, name in cut]
+            images += [image for image, _, _ in cut]
+            labels += [number[name] for _, name, _ in cut]
+            names += [f"{picture.file}:{place}" for _, _, place in cut]
         check_corrupt(skipped, len(pictures))
         if skipped:
             log.warning("left out %d corrupt picture(s): %s", len(skipped), "; ".join(skipped[:10]))
         if not images:
             raise ValueError(f"{spec} ({split}) has no objects of {self.smallest} pixels and more")
         rows = {"image": np.stack(images), "label": np.array(labels, np.int32)}
-        return Arrays(rows, classes=voc.classes, skipped=skipped)
+        return Arrays(rows, classes=voc.classes, names=names, skipped=skipped)
 
     def shapes(self) -> Spec:
         """{"image": (shape, dtype)}."""
@@ -182,18 +184,20 @@ class Crops:
         """Raw pixels [B, H*W*C] in [0, 1]."""
         return Images().plain(rows)
 
-    def _cut(self, data: bytes, picture: Annotated) -> list[tuple[np.ndarray, str]]:
-        """Squares around the objects, moved into the picture where they stick out."""
+    def _cut(self, data: bytes, picture: Annotated) -> list[tuple[np.ndarray, str, int]]:
+        """Squares around the objects, moved into the picture where they stick out: each with its
+        class and its place among the objects of the picture.
+        """
         pixels = Images(channels=self.channels)(data, picture.file)
         image = Image.fromarray(pixels[..., 0] if self.channels == 1 else pixels)
         found = []
-        for box, name in zip(picture.boxes, picture.names, strict=True):
+        for i, (box, name) in enumerate(zip(picture.boxes, picture.names, strict=True)):
             square = enclosing(box, image.size, margin=self.margin)
             if max(box[2] - box[0], box[3] - box[1]) < self.smallest:
                 continue
             part = image.resize((self.size,) * 2, Image.Resampling.BICUBIC, box=tuple(square))
             array = np.asarray(part)
-            found.append((array[..., None] if array.ndim == 2 else array, name))
+            found.append((array[..., None] if array.ndim == 2 else array, name, i))
         return found
 
 

@@ -171,11 +171,10 @@ def test_batches_that_cannot_be(dataset, options, message):
     [
         ({"image": np.zeros((3, 2)), "label": np.zeros(4, int)}, "same, non-zero number of rows"),
         ({"image": np.zeros((0, 2))}, "non-zero"),
-        ({"image": np.zeros((2, 2)), "label": np.array(["a", "b"])}, "labels must be integers"),
-        ({"image": np.zeros((2, 2)), "label": np.array([0.0, 1.0])}, "labels must be integers"),
-        ({"image": np.zeros((2, 2)), "label": np.zeros((2, 3), int)}, "labels must be integers"),
-        ({"image": np.zeros((2, 2)), "label": np.array([0, -1])}, "label -1.*0 to K-1"),
-        ({"image": np.zeros((2, 2)), "label": np.array([0, 10**12])}, "0 to K-1"),
+        ({"image": np.zeros((2, 2)), "label": np.array([0.0, 1.5])}, "example 1: label 1.5"),
+        ({"image": np.zeros((2, 2)), "label": np.zeros((2, 3), int)}, "labels must be one a row"),
+        ({"image": np.zeros((2, 2)), "label": np.array([0, -2])}, "label -2.*0 to K-1"),
+        ({"image": np.zeros((2, 2)), "label": np.array([0, 2**32 + 3])}, "label 4294967299.*K-1"),
         ({}, "rows"),
     ],
 )
@@ -196,6 +195,25 @@ def test_unlabelled(tmp_path):
         data.labels(arrays)
 
 
+def test_some_labels_and_a_part(dataset):
+    rows = {"image": pictures(4), "label": np.array([7, -1, 5, 7])}
+    arrays = Arrays(rows, names=list("abcd"), origin=[0, 2, 4, 5])
+    assert arrays.labelled and arrays.labelled_count == 3 and arrays.classes == ("5", "7")
+    assert arrays.labels().tolist() == [1, -1, 0, 1]
+    part = arrays.part(np.array([3, 1]))
+    assert part.names == ["d", "b"] and part.origin.tolist() == [5, 2]
+    assert part.classes == ("5", "7") and part.labels().tolist() == [1, -1]
+    assert next(part.once(2))["index"].tolist() == [0, 1]
+    none = arrays.part(np.array([1]))
+    assert not none.labelled and none.classes == ("5", "7") and "label" not in none.spec
+    some = dataset.part(np.array([20, 3, 4]))  # in memory and on disk
+    batch = next(some.once(4))
+    assert batch["mask"].tolist() == [True, True, True, False]
+    np.testing.assert_array_equal(batch["image"][:3], pictures()[[20, 3, 4]])
+    assert batch["label"][:3].tolist() == some.labels().tolist() == [2, 0, 1]
+    assert some.origin.tolist() == [20, 3, 4] and some.classes == ("0", "1", "2")
+
+
 # Memory and stream agree
 
 
@@ -211,6 +229,7 @@ def both(tmp_path_factory):
 def test_stream_is_arrays(both, workers):
     arrays, stream = both[0], both[1](workers)
     assert isinstance(arrays, Arrays) and isinstance(stream, data.Stream)
+    assert arrays.names[7] == stream.names[7] == "a.parquet:7"
     assert arrays.spec == stream.spec and arrays.classes == stream.classes
     for host in ((0, 1), (0, 2), (1, 2))[-1 if workers else 0 :]:  # processes start slowly
         options = {"batch": 6, "start": 4, "host": host}  # an epoch ends after two batches

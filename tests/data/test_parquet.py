@@ -18,7 +18,8 @@ def test_parquet_columns(tmp_path, image, label, wrapped):
     pq.write_table(table(range(10), image=image, label=label, wrapped=wrapped), file)
     source = open_source(f"parquet:{file}", split="train")
     assert contents(source) == [(i, i % 3 if label else None) for i in range(10)]
-    assert source.classes is None
+    assert source.classes == (("0", "1", "2") if label else None)
+    assert source.key(4) == "some.parquet:4"
 
 
 def test_parquet_row_groups_shards_splits_and_class_names(tmp_path):
@@ -65,11 +66,14 @@ def test_parquet_missing_cells_are_corrupt_examples(tmp_path):
     file = tmp_path / "a.parquet"
     pq.write_table(pa.table({"image": cells, "label": labels}), file)
     arrays = data.load(f"parquet:{file}")
-    assert len(arrays) == 297
-    assert [s.split(": ")[0].split()[-1] for s in arrays.skipped] == ["5", "6", "7"]
+    assert len(arrays) == 298 and arrays.origin[5] == 7 and arrays.names[5] == "a.parquet:7"
+    assert [s.split(": ")[0].split()[-1] for s in arrays.skipped] == ["5", "6"]
+    assert arrays.labels()[5] == -1 and arrays.labelled_count == 297  # a label may be missing
     stream = data.load(f"parquet:{file}", in_memory_bytes=0, workers=0)
-    masks = np.concatenate([b["mask"] for b in stream.once(50)])
-    assert np.flatnonzero(~masks).tolist() == [5, 6, 7]
+    rows = list(stream.once(50))
+    masks, found = (np.concatenate([b[k] for b in rows]) for k in ("mask", "label"))
+    assert np.flatnonzero(~masks).tolist() == [5, 6]
+    np.testing.assert_array_equal(found[masks], np.delete(stream.labels(), [5, 6]))
 
 
 def test_parquet_larger_than_its_cache_is_read_right_and_said_so(tmp_path, monkeypatch, caplog):
@@ -77,21 +81,21 @@ def test_parquet_larger_than_its_cache_is_read_right_and_said_so(tmp_path, monke
     pq.write_table(table(range(60)), tmp_path / "a.parquet", row_group_size=3)
     source = open_source(f"parquet:{tmp_path}", split="train")
     order = np.random.default_rng(0).permutation(60).tolist() * 2
-    found = [(Images()(source[i]["image"], "x")[0, 0, 0], source[i]["label"]) for i in order]
+    found = [(Images()(source[i]["image"], "x")[0, 0, 0], source.labels()[i]) for i in order]
     assert found == expected(order)
     assert caplog.text.count("does not fit into") == 1
-    assert sum(image.nbytes for image, _ in source._cache.values()) <= 1000
+    assert sum(image.nbytes for image in source._cache.values()) <= 1000
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
         ({"picture": [b"x"], "label": [1]}, "columns picture, label.*image or img"),
-        ({"image": [b"x"], "label": ["cat"]}, "label is string, but labels must be integers"),
-        ({"image": [b"x"], "label": [0.5]}, "label is double, but labels must be integers"),
+        ({"image": [png(0)], "label": [[1]]}, "column label is list.*a whole number, a word"),
+        ({"image": [png(0)] * 2, "label": [1, 0.5]}, "a.parquet row 1: label 0.5 is no class"),
         ({"image": ["cat.png"], "label": [1]}, "column image is string"),
         ({"image": pa.array([], pa.binary()), "label": pa.array([], pa.int64())}, "no examples"),
-        ({"image": [png(0)] * 3, "label": [0, -1, 1]}, "-1.*0 to K-1"),
+        ({"image": [png(0)] * 3, "label": [0, -2, 1]}, "row 1: label -2 is no class"),
     ],
 )
 def test_parquet_columns_that_are_not_right(tmp_path, columns, message):

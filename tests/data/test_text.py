@@ -65,6 +65,7 @@ def test_tables(table, tmp_path):
     csv.write_text('category,text\ncards,"a card, ""lost"""\nmoney,"two\nlines"\ncards,x\n')
     found = read_documents(f"csv:{csv}", split="train")
     assert found.texts == ['a card, "lost"', "two\nlines", "x"]
+    assert found.names == ["named.csv:2", "named.csv:4", "named.csv:5"]
     assert found.classes == ("cards", "money") and found.labels.tolist() == [0, 1, 0]
 
 
