@@ -24,7 +24,7 @@ READ_ERRORS = (OSError, EOFError, RuntimeError, zipfile.BadZipFile, zlib.error)
 
 
 def read(source: Source, decode: Decode, i: int, spec: Spec | None = None) -> Rows:
-    """Example i, decoded, without label and index.
+    """Example i, decoded; with its label only where the record holds that itself.
 
     Raises: CorruptExample, or ValueError where the shape of a leaf is not that of `spec`.
     """
@@ -35,7 +35,7 @@ def read(source: Source, decode: Decode, i: int, spec: Spec | None = None) -> Ro
     leaves = decode(record, source.name(i))
     for name, value in leaves.items() if spec is not None else ():
         known = tuple(spec[name][0])
-        if value.shape == known:
+        if np.shape(value) == known:
             continue
         if name != "image":
             raise ValueError(
@@ -48,7 +48,7 @@ def read(source: Source, decode: Decode, i: int, spec: Spec | None = None) -> Ro
             f"{what} so that all come out alike: Images({what}=...), on the command line "
             f"--reader.{what}"
         )
-    return leaves
+    return leaves | ({"label": np.int32(record["label"])} if "label" in record else {})
 
 
 def first_good(source: Source, decode: Decode) -> Rows:
@@ -107,7 +107,7 @@ def in_memory(source: Source, decode: Decode) -> Arrays:
         reasons = list(pool.map(load, range(size)))
     skipped = [reason for reason in reasons if reason is not None]
     check_corrupt(skipped, size)
-    if (labels := source.labels()) is not None:
+    if "label" not in rows and (labels := source.labels()) is not None:
         rows["label"] = labels
     origin = np.arange(size)
     if skipped:

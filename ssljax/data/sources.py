@@ -32,7 +32,9 @@ class Source(Protocol):
     def __len__(self) -> int: ...
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        """What is stored of example i, such as {"image": bytes or array}; not its label."""
+        """What is stored of example i, such as {"image": bytes or array}; with its label only where
+        all labels cannot be read without all of the data.
+        """
 
     def labels(self) -> np.ndarray | None:
         """All labels, int32 [N], -1 where an example has none; None where none has one."""
@@ -301,12 +303,17 @@ class Tfds:
         decoders = {self._image: tfds.decode.SkipDecoding()}
         self._source = builder.as_data_source(split=split, decoders=decoders)
         self._labels: np.ndarray | None = None  # read when they are asked for
+        first = range(min(len(self), 100)) if self._label else ()
+        if all(self._source[i][self._label] < 0 for i in first):
+            self._label = None  # the labels of many test splits are hidden: -1
 
     def __len__(self) -> int:
         return len(self._source)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"image": self._source[i][self._image]}
+        row = self._source[i]
+        label = {"label": int(row[self._label])} if self._label else {}
+        return {"image": row[self._image], **label}
 
     def labels(self) -> np.ndarray | None:
         if self._label is None:

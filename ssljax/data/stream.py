@@ -32,10 +32,11 @@ class Stream:
         that asks for workers must begin its work below `if __name__ == "__main__":`.
         """
         self._source, self._decode, self._workers = source, decode, workers
-        self.classes, self._labels = source.classes, source.labels()
-        self.labelled = self._labels is not None
+        self.classes = source.classes
         self.skipped: list[str] = []
         self.spec: Spec = spec_of(first_good(source, decode))
+        self._labels = None if "label" in self.spec else source.labels()
+        self.labelled = "label" in self.spec or self._labels is not None
         if self.labelled:
             self.spec["label"] = ((), np.dtype(np.int32))
         self.spec["index"] = ((), np.dtype(np.int32))
@@ -58,12 +59,15 @@ class Stream:
 
     def labels(self) -> np.ndarray | None:
         """As `Arrays.labels`."""
+        if self._labels is None and self.labelled:
+            self._labels = self._source.labels()
         return self._labels
 
     @property
     def labelled_count(self) -> int:
         """How many examples have a label."""
-        return 0 if self._labels is None else int((self._labels >= 0).sum())
+        labels = self.labels()
+        return 0 if labels is None else int((labels >= 0).sum())
 
     @property
     def names(self) -> Sequence[str]:
@@ -83,7 +87,9 @@ class Stream:
 
         if not flags.FLAGS.is_parsed():  # Grain's processes ask for them; only absl.app parses
             flags.FLAGS(sys.argv[:1])
-        batches = grain.MapDataset.source(plan).map(_Load(self._source, self._decode, self.spec))
+        batches = grain.MapDataset.source(plan).map(
+            _Load(self._source, self._decode, self.spec, self._labels)
+        )
         threads = 2 if self._workers else 4
         stream = batches.to_iter_dataset(
             grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
@@ -140,9 +146,10 @@ class _Part:
 class _Load:
     """(indices, mask) to (batch, what was corrupt): runs in the worker processes."""
 
-    def __init__(self, source: Source, decode: Decode, spec: Spec) -> None:
-        self._source, self._decode, self._spec = source, decode, spec
-        self._labels = source.labels() if "label" in spec else None
+    def __init__(
+        self, source: Source, decode: Decode, spec: Spec, labels: np.ndarray | None
+    ) -> None:
+        self._source, self._decode, self._spec, self._labels = source, decode, spec, labels
 
     def __call__(self, element: tuple[np.ndarray, np.ndarray | None]) -> tuple[Rows, list[str]]:
         index, mask = element
