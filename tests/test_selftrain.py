@@ -176,14 +176,14 @@ def test_label_command(finished, tmp_path, capsys):
     assert len(labels) == 1797 and set(labels.provenance) == {"run"} and set(labels.round) == {2}
     assert "wrote 1,797 labels" in capsys.readouterr().out
     assert pq.read_table(out).column_names == [
-        "index", "target", "confidence", "weight", "provenance", "round"
+        "index", "file", "target", "confidence", "weight", "provenance", "round"
     ]  # fmt: skip
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"index": [5000], "target": [0]}, "other examples"),
+        ({"index": [5000], "target": [0]}, "row 1: index 5000, but this data"),
         ({"index": [0, 1], "target": [0, 1]}, "no labelled example of 8 of 10 classes"),
     ],
 )

@@ -1,12 +1,14 @@
 """Pseudo-labels as a table: a target with a confidence and a weight, and where it comes from.
 
-On disk it is a Parquet file that any tool opens: one row an example, with the columns index,
-target, confidence, weight, provenance and round. Whoever edits it may set a target, set a weight to
-0 or drop rows; `read` checks what comes back.
+On disk it is a Parquet file that any tool opens: one row an example, with the columns index, file,
+target, class, confidence, weight, provenance and round. Index, file and class are those of the data
+as a person sees it (`numbering`). Whoever edits it may change a class, set a weight to 0 or drop
+rows; `read` checks what comes back.
 """
 
 import dataclasses
 import hashlib
+import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,7 +18,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-_COLUMNS = ("index", "target", "confidence", "weight", "provenance", "round")
+from ssljax.pseudolabels.cells import numbers, table_of, texts, wholes
+from ssljax.pseudolabels.numbering import Numbering
+
+log = logging.getLogger("ssljax")
 GIVEN = "given"
 """Provenance of a label that a person gave."""
 
@@ -140,95 +145,110 @@ class Labels:
         """Classes [n] where the targets are classes or probabilities of them."""
         return self.target if self.target.ndim == 1 else self.target.argmax(1).astype(np.int32)
 
-    def write(self, path: Path) -> None:
-        """Writes the whole file or nothing."""
-        target = self.target
-        columns = {name: getattr(self, name) for name in _COLUMNS}
-        columns["target"] = pa.array(target if target.ndim == 1 else list(map(list, target)))
+    def write(self, path: Path, numbering: Numbering | None = None) -> None:
+        """Writes the whole file or nothing. numbering: how a person calls examples and classes;
+        None: by the numbers that they have here.
+        """
+        if numbering is None:
+            numbering = Numbering.plain(1 + int(self.index.max(initial=-1)))
+        columns = numbering.columns(self.index, self.target)
+        columns |= {"confidence": self.confidence, "weight": self.weight}
         columns["provenance"] = pa.array(list(map(str, self.provenance)), pa.string())
+        columns["round"] = self.round
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(path).with_name(Path(path).name + ".tmp")
         pq.write_table(pa.table(columns), fresh)
         os.replace(fresh, path)
 
 
-def read(path: Path, *, examples: int, classes: int | None = None) -> Labels:
-    """Labels from a Parquet file that `Labels.write`, or a person, has written.
+def read(path: Path, *, examples: int | Numbering, classes: int | None = None) -> Labels:
+    """Labels from a Parquet or CSV file that `Labels.write`, or a person, has written.
 
-    Only index and target are needed: confidence and weight are 1 where they are missing, the
-    provenance is "edited" and the round 0.
+    Only an example (index or file) and what it is (target or class) are needed: confidence and
+    weight are 1 where they are missing, the provenance is "edited" and the round 0. An empty
+    target, -1 where targets are classes, and a weight of 0 are no label. Labels of examples that
+    were held out or left out are left out too, and counted.
 
     Args:
-      examples: size of the pool that they are for. classes: K, where targets are classes.
-    Raises: ValueError for a file that cannot be read or lacks a column, for labels of other
-      examples, two labels of one example, classes that do not exist, and numbers outside [0, 1].
+      examples: the pool that they are for, or its size. classes: K, where targets are classes.
+    Raises: ValueError that names file and row for a cell that is no such number, an example or a
+      class that does not exist, two labels of one example and numbers outside [0, 1];
+      FileNotFoundError.
     """
-    try:
-        table = pq.read_table(path)
-    except (pa.ArrowException, OSError) as error:
-        raise ValueError(f"{path} is not a readable Parquet file of labels: {error}") from error
-    missing = [c for c in ("index", "target") if c not in table.column_names]
-    if missing:
-        raise ValueError(
-            f"{path} has no column {' and no column '.join(missing)}, only "
-            f"{', '.join(table.column_names)}: labels need index and target"
-        )
-    empty = [c for c in table.column_names if c in _COLUMNS and table[c].null_count]
-    if empty:
-        raise ValueError(f"{path}: column {empty[0]} has empty cells: fill them or drop the rows")
-    n = table.num_rows
-    defaults = {
-        "confidence": np.ones(n, np.float32),
-        "weight": np.ones(n, np.float32),
-        "provenance": np.full(n, "edited", object),
-        "round": np.zeros(n, np.int32),
-    }
-    found = {c: _column(table, c, path) for c in _COLUMNS if c in table.column_names}
-    labels = Labels(**{name: found.get(name, defaults.get(name)) for name in _COLUMNS})
-    labels = dataclasses.replace(labels, index=labels.index.astype(np.int64))
-    check(labels, examples=examples, classes=classes, name=str(path))
-    return labels.take(np.argsort(labels.index))
-
-
-def _column(table: pa.Table, name: str, path: Path) -> np.ndarray:
-    column = table[name].combine_chunks()
-    if name == "provenance":
-        return np.array([str(x) for x in column.to_pylist()], object)
-    kind, want = column.type, {"index": np.int64, "round": np.int32}.get(name, np.float32)
-    try:
-        if pa.types.is_list(kind) or pa.types.is_large_list(kind):
-            return np.array(column.to_pylist(), np.float32)
-        if name == "target" and pa.types.is_integer(kind):
-            want = np.int32
-        return column.to_numpy(zero_copy_only=False).astype(want)
-    except (ValueError, TypeError) as error:
-        raise ValueError(f"{path}: column {name} does not hold numbers: {error}") from error
-
-
-def check(labels: Labels, *, examples: int, classes: int | None, name: str) -> None:
-    """Raises ValueError where the labels do not fit a pool of so many examples and classes."""
-    if not len(labels):
-        raise ValueError(f"{name} holds no labels")
-    if labels.index.min() < 0 or labels.index.max() >= examples:
-        bad = labels.index[(labels.index < 0) | (labels.index >= examples)]
-        raise ValueError(
-            f"{name}: {len(bad)} labels are of other examples, first number {bad[0]}: this data "
-            f"has the numbers 0 to {examples - 1}"
-        )
-    values, counts = np.unique(labels.index, return_counts=True)
-    if counts.max() > 1:
-        raise ValueError(f"{name}: example {values[counts.argmax()]} has two labels: keep one")
-    for column in ("confidence", "weight"):
-        _in_unit(getattr(labels, column), f"{name}: {column}")
-    target = labels.target
-    if not np.isfinite(np.asarray(target, np.float64)).all():
-        raise ValueError(f"{name}: NaN or infinite targets")
-    if classes is not None and target.ndim == 1 and np.issubdtype(target.dtype, np.integer):
-        bad = target[(target < 0) | (target >= classes)]
-        if len(bad):
+    table, pool = table_of(path), examples
+    if not isinstance(pool, Numbering):
+        pool = Numbering.plain(pool)
+    for names in (("index", "file"), ("target", "class")):
+        if not set(names) & set(table.column_names):
             raise ValueError(
-                f"{name}: target {bad[0]}, but there are {classes} classes, 0 to {classes - 1}"
+                f"{path} has no column {' and no column '.join(names)}, only "
+                f"{', '.join(table.column_names)}: labels need one of each"
             )
+    where = pool.examples(table, path)
+    target, full = pool.targets(table, path, classes)
+    labels = Labels(
+        index=where,
+        target=target,
+        confidence=_share(table, "confidence", path),
+        weight=_share(table, "weight", path),
+        provenance=np.array(_optional(table, "provenance", "edited"), object),
+        round=wholes(table["round"], f"{path}: round")[0].astype(np.int32)
+        if "round" in table.column_names
+        else np.zeros(table.num_rows, np.int32),
+    )
+    apart = full & (where < 0)
+    if apart.any():
+        log.warning(
+            "%s: %d of its %d labels are of examples that were held out for testing or left out, "
+            "and are not used", path, apart.sum(), full.sum()
+        )  # fmt: skip
+    labels = _once(labels, np.flatnonzero(full & ~apart), path)
+    rejected = labels.weight == 0
+    if rejected.all():
+        raise ValueError(
+            f"{path} holds no labels that can be used: of {table.num_rows:,} rows {(~full).sum():,}"
+            f" have no target, {apart.sum():,} are held out or left out, and {rejected.sum():,} "
+            "have weight 0"
+        )
+    return labels.take(~rejected)
+
+
+def _once(labels: Labels, rows: np.ndarray, path: Path) -> Labels:
+    """These rows in the order of the pool, each example once."""
+    rows = rows[np.argsort(labels.index[rows], kind="stable")]
+    twice = np.flatnonzero(np.diff(labels.index[rows]) == 0)
+    for a, b in zip(rows[twice], rows[twice + 1]):
+        same = np.array_equal(labels.target[a], labels.target[b])
+        if not same or labels.weight[a] != labels.weight[b]:
+            raise ValueError(
+                f"{path}, rows {a + 1} and {b + 1}: one example has two labels that contradict "
+                "each other: keep one"
+            )
+    if len(twice):
+        log.info("%s: %d rows say the same of an example again", path, len(twice))
+    return labels.take(np.delete(rows, twice + 1))
+
+
+def _share(table: pa.Table, name: str, path: Path) -> np.ndarray:
+    """A column of numbers in [0, 1]; 1 where it is missing."""
+    if name not in table.column_names:
+        return np.ones(table.num_rows, np.float32)
+    found, full = numbers(table[name], f"{path}: {name}")
+    x = np.asarray(found, np.float64)
+    bad = ~full | ~(np.isfinite(x) & (x >= 0) & (x <= 1 + 1e-6))
+    if bad.any():
+        i = int(bad.argmax())
+        said = x[i] if full[i] else "an empty cell"
+        raise ValueError(
+            f"{path}, row {i + 1}: {name} {said} is not in [0, 1] ({bad.sum()} of {len(x)} are not)"
+        )
+    return x.astype(np.float32)
+
+
+def _optional(table: pa.Table, name: str, default: str) -> list[str]:
+    if name not in table.column_names:
+        return [default] * table.num_rows
+    return [default if x is None else x for x in texts(table[name])]
 
 
 def every_class(labels: Labels, classes: int, names: tuple[str, ...] | None = None) -> None:

@@ -29,6 +29,7 @@ from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Known, Model, Teacher
 from ssljax.pseudolabels.labels import Guess, Labels
+from ssljax.pseudolabels.numbering import Numbering
 from ssljax.pseudolabels.select import Threshold
 
 log = logging.getLogger("ssljax")
@@ -90,6 +91,7 @@ def self_train(
     truth: np.ndarray | None = None,
     held: Labels | None = None,
     names: tuple[str, ...] | None = None,
+    numbering: Numbering | None = None,
     pretrained: Any = None,
     seed: int = 0,
 ) -> tuple[list[dict[str, Any]], str]:
@@ -99,14 +101,17 @@ def self_train(
       pool: data without labels; `once(batch)` and `len` are used here. given: true labels.
       classes: K where targets are classes, else None. train: see `Train`.
       score: numbers of a teacher on test data; called once a round and never used here.
-      truth: true targets of the pool [N, ...], only to measure. held: true labels that training
-        never sees, to estimate quality where the truth is unknown.
+      truth: true targets of the pool [N, ...], only to measure; -1 (NaN of values) where nobody
+        knows. held: true labels that training never sees, to estimate quality without a truth.
+      names: of the classes. numbering: how a person calls the examples, for labels.parquet; None:
+        by their place in the pool.
       pretrained: what training began from, with `features(data)`, or None.
     Returns: (what round.json of each round says, first the one of round 0; why it ended:
       max_iter, no_change, all_labeled or nothing_selected, the first three as in scikit-learn).
     Raises: ValueError where everything abstains or confidences are none.
     """
     size, fixed = len(pool), given.index
+    called = numbering or Numbering.plain(size, classes=names)
     if classes is not None:
         tables.every_class(given, classes, names)
     out = np.setdiff1d(np.arange(size), fixed)
@@ -134,7 +139,7 @@ def self_train(
                 pretrained=pretrained,
             )
             if not path.exists():
-                guess = _make(here, plan, known, out, r, before, path, size)
+                guess = _make(here, plan, known, out, r, before, path, called)
             if not path.exists():
                 reason = "no_change" if plan.keep else "nothing_selected"
                 log.warning("round %d chose nothing: %s", r, _why(guess, out))
@@ -142,7 +147,7 @@ def self_train(
             guess = _read_guess(here)
             if guess.p is not None:
                 earlier.append(guess.p)
-            pseudo = tables.read(path, examples=size, classes=classes)
+            pseudo = tables.read(path, examples=called, classes=classes)
             labels = given.joined(pseudo.take(~np.isin(pseudo.index, fixed)))
         mark = tables.fingerprint(path) if path.exists() else None
         record = json.loads(done.read_text()) if done.exists() else None
@@ -194,13 +199,13 @@ def _make(
     r: int,
     before: Labels | None,
     path: Path,
-    size: int,
+    called: Numbering,
 ) -> Guess:
     """Makes the labels of a round and writes them, or none where nothing is chosen."""
     source = plan.source(r)
     guess = source(known).check(f"round {r}, {type(source).__name__}")
-    if len(guess.target) != size:
-        raise ValueError(f"{len(guess.target)} labels for a pool of {size} examples")
+    if len(guess.target) != len(called):
+        raise ValueError(f"{len(guess.target)} labels for a pool of {len(called)} examples")
     _write_guess(here, guess)  # raw, beside whatever becomes of it
     for step in plan.refine:
         if hasattr(step, "guess"):
@@ -228,7 +233,7 @@ def _make(
         return guess
     if plan.keep and before is not None:
         labels = before.joined(labels)
-    labels.write(path)
+    labels.write(path, called)
     return guess
 
 
@@ -260,6 +265,8 @@ def _measure(
         last = None if old is None else np.bincount(old[old >= 0], minlength=classes)
         found["warnings"] = quality.warnings(selected, last, names=names)
     if truth is not None:
+        out = out[quality.is_known(truth)[out]]
+    if truth is not None and len(out):
         chosen = np.zeros(size, bool)
         chosen[used.index] = True
         if classes is not None:
@@ -280,8 +287,7 @@ def _measure(
         else:
             full = np.zeros((size, *used.target.shape[1:]), np.float32)
             full[used.index] = used.target
-            measure = quality.sets_quality if truth.ndim == 2 else quality.values_quality
-            found["quality"] = measure(truth[out], full[out], chosen[out])
+            found["quality"] = quality.without_classes(truth[out], full[out], chosen[out])
     if held is not None:
         found["estimate"] = _estimate(guess, used, held, classes)
     return found
@@ -293,8 +299,7 @@ def _estimate(guess: Guess, used: Labels, held: Labels, classes: int | None) -> 
     sure = (m >= used.confidence.min()) & (m > 0)
     found: dict[str, Any] = {"examples": len(held)}
     if classes is None:
-        measure = quality.sets_quality if held.target.ndim == 2 else quality.values_quality
-        return found | measure(held.target, target, sure)
+        return found | quality.without_classes(held.target, target, sure)
     numbers = quality.classes_quality(held.hard(), target, sure, classes=classes)
     names = ("accuracy", "coverage", "precision", "recall", "f1")
     return found | {k: numbers[k] for k in names} | {"ece": quality.ece(target == held.hard(), m)}
@@ -303,7 +308,7 @@ def _estimate(guess: Guess, used: Labels, held: Labels, classes: int | None) -> 
 def _mistakes(used: Labels, truth: np.ndarray, count: int = 12) -> list[list[float]]:
     """[index, label, truth, confidence] of the most confident labels that are wrong."""
     hard = used.hard()
-    wrong = np.flatnonzero(hard != truth[used.index])
+    wrong = np.flatnonzero((hard != truth[used.index]) & (truth[used.index] >= 0))
     first = wrong[np.argsort(-used.confidence[wrong], kind="stable")[:count]]
     return [
         [int(used.index[i]), int(hard[i]), int(truth[used.index[i]]), float(used.confidence[i])]

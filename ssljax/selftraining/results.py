@@ -5,21 +5,30 @@ from typing import Any
 import numpy as np
 
 from ssljax.pseudolabels import quality
+from ssljax.pseudolabels.labels import Guess
 from ssljax.report.selftraining import percent
 
 
-def scores(truth: np.ndarray | None, guess: Any, classes: int | None) -> dict[str, float]:
-    """{"score", ...} of a teacher on test data: accuracy of classes and sets, r2 of values."""
-    if truth is None:
+def scores(truth: np.ndarray | None, guess: Guess, classes: int | None) -> dict[str, float]:
+    """{"score", ...} of a teacher on the test examples whose truth is known: accuracy of classes
+    and sets, r2 of values. Raises: ValueError for targets that are none of these.
+    """
+    if truth is None or not quality.is_known(truth).any():
         return {}
+    known = quality.is_known(truth)
+    truth, target = truth[known], np.asarray(guess.target)[known]
     every = np.ones(len(truth), bool)
     if classes is not None:
-        found = quality.classes_quality(truth, guess.target, every, classes=classes)
-        right = np.asarray(guess.target) == truth
-        more = {"f1": found["f1"], "ece": quality.ece(right, np.asarray(guess.confidence))}
+        if truth.ndim != 1 or target.ndim != 1 or max(truth.max(), target.max()) >= classes:
+            raise ValueError(
+                f"true targets {list(truth.shape)} and labels {list(target.shape)} are not classes "
+                f"[N], 0 to {classes - 1}"
+            )
+        found = quality.classes_quality(truth, target, every, classes=classes)
+        confidence = np.asarray(guess.confidence)[known]
+        more = {"f1": found["f1"], "ece": quality.ece(target == truth, confidence)}
         return {"score": found["accuracy"], **more}
-    measure = quality.sets_quality if truth.ndim == 2 else quality.values_quality
-    found = measure(truth, guess.target, every)
+    found = quality.without_classes(truth, target, every)
     return {"score": found.get("r2", found.get("accuracy")), **found}
 
 

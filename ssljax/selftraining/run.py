@@ -149,7 +149,6 @@ def given_labels(
     if not path.exists():
         if config.labels is not None:
             found = tables.read(Path(config.labels), examples=len(pool), classes=classes)
-            found = Labels.given(found.index, found.target)
         elif truth is None:
             raise ValueError("this data has no labels: name a file of few with --labels FILE")
         else:
@@ -161,10 +160,15 @@ def given_labels(
                 index = np.concatenate([rng.permutation(g)[: config.few] for g in groups])
             index = np.sort(index)
             found = Labels.given(index, truth[index])
+        found = dataclasses.replace(found, provenance=np.full(len(found), GIVEN, object))
         found.write(path)
     found = tables.read(path, examples=len(pool), classes=classes)
-    if (found.provenance != GIVEN).any():
-        found = Labels.given(found.index, found.target)
+    # Whatever made them, to this run they are given; their weights count.
+    found = dataclasses.replace(
+        found,
+        provenance=np.full(len(found), GIVEN, object),
+        round=np.zeros(len(found), np.int32),
+    )
     if classes is not None:
         tables.every_class(found, classes, pool.classes)
     return found

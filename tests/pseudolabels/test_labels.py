@@ -1,11 +1,14 @@
 """Files of labels: there and back, edited by hand, and refused with a reason."""
 
+import dataclasses
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
 from ssljax.pseudolabels.labels import Guess, Labels, every_class, read
+from ssljax.pseudolabels.numbering import Numbering, classes_of
 
 
 def some(targets=(2, 0, 1)):
@@ -31,39 +34,161 @@ def test_there_and_back(tmp_path, targets):
 
 
 def test_a_person_edits(tmp_path):
-    """Index and target are enough."""
+    """Index and target are enough; weight 0 is no label."""
     pq.write_table(pa.table({"index": [3, 0], "target": [1, 1]}), tmp_path / "mine.parquet")
     found = read(tmp_path / "mine.parquet", examples=4, classes=2)
     assert found.index.tolist() == [0, 3] and found.provenance.tolist() == ["edited"] * 2
     np.testing.assert_array_equal(found.weight, 1)
+    columns = {"index": [3, 0], "target": [1, 1], "weight": [0.25, 0]}
+    pq.write_table(pa.table(columns), tmp_path / "mine.parquet")
+    found = read(tmp_path / "mine.parquet", examples=4, classes=2)
+    assert found.index.tolist() == [3] and found.weight.tolist() == [0.25]
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"index": [9], "target": [0]}, "other examples, first number 9: this data has"),
-        ({"index": [-1], "target": [0]}, "other examples"),
-        ({"index": [1, 1], "target": [0, 0]}, "example 1 has two labels"),
-        ({"index": [1], "target": [5]}, "there are 3 classes"),
+        ({"index": [0, 9], "target": [0, 0]}, "row 2: index 9, but this data has the numbers 0 to"),
+        ({"index": [-1], "target": [0]}, "row 1: index -1"),
+        ({"index": [0.6], "target": [0]}, "index, row 1: 0.6 is no whole number"),
+        ({"index": [2**32 + 1], "target": [0]}, "index 4294967297, but"),
+        ({"index": [1, 2, 1], "target": [0, 1, 2]}, "rows 1 and 3: one example has two labels"),
+        ({"index": [1, 1], "target": [0, 0], "weight": [1.0, 0.0]}, "contradict each other"),
+        ({"index": [1], "target": [5]}, "row 1: 5 is no class: there are 3 classes, 0 to 2"),
+        ({"index": [1], "target": [-2]}, "-2 is no class"),
+        ({"index": [1], "target": [2**32 + 1]}, "4294967297 is no class"),
+        ({"index": [1], "target": [0.5]}, "target, row 1: 0.5 is no whole number"),
+        ({"index": [1], "target": [float("nan")]}, "row 1: nan is no whole number"),
         ({"index": [1], "target": [0], "confidence": [1.5]}, "confidence 1.5 is not in"),
-        ({"index": [1], "target": [0], "weight": [float("nan")]}, "weight nan is not in"),
-        ({"index": [1], "target": [float("nan")]}, "NaN or infinite targets"),
-        ({"index": [1, 2], "target": [0, None]}, "column target has empty cells"),
-        ({"index": [1], "label": [0]}, "no column target"),
-        ({"index": [1], "target": ["cat"]}, "does not hold numbers"),
+        ({"index": [1], "target": [0], "weight": [float("nan")]}, "row 1: weight nan is not in"),
+        ({"index": [1, 2], "target": [0, None], "weight": [0.0, 1]}, "1 have no target.*1 have w"),
+        ({"index": [1], "label": [0]}, "no column target and no column class"),
+        ({"target": [0]}, "no column index and no column file"),
+        ({"index": [None], "target": [0]}, "row 1: names no example"),
+        ({"index": [1], "target": ["cat"]}, "row 1: 'cat' is no class"),
+        ({"index": [1, 2], "target": [[0.5, 0.5, 0], [1]]}, "row 2: 1 numbers where others have 3"),
+        ({"index": [1], "target": [[0.5, 0.5]]}, "row 1: 2 numbers as target, but there are 3"),
+        (
+            {"index": [1], "target": [[0.5, float("nan"), 0]]},
+            r"row 1: target .* is not in \[0, 1\]",
+        ),
         ({"index": pa.array([], pa.int64()), "target": pa.array([], pa.int64())}, "no labels"),
     ],
 )
 def test_bad_files(tmp_path, columns, message):
     pq.write_table(pa.table(columns), tmp_path / "bad.parquet")
-    with pytest.raises(ValueError, match=message):
+    with pytest.raises(ValueError, match=rf"bad\.parquet.*{message}"):
         read(tmp_path / "bad.parquet", examples=8, classes=3)
+
+
+@pytest.mark.parametrize(
+    ("target", "want"),
+    [
+        ([2.0, None, 0.0], {0: 2, 2: 0}),  # as pandas writes whole numbers beside empty cells
+        ([2, -1, 0], {0: 2, 2: 0}),
+        (["dog", None, "cat"], {0: 2, 2: 0}),
+        (["2", "-1", "0.0"], {0: 2, 2: 0}),
+        (pa.array(["dog", None, "cat"]).dictionary_encode(), {0: 2, 2: 0}),
+        (pa.array([True, None, False]), {0: 1, 2: 0}),
+        (pa.array([2, None, 0], pa.uint64()), {0: 2, 2: 0}),
+    ],
+)
+def test_what_is_a_class_and_what_is_no_label(tmp_path, target, want):
+    pq.write_table(pa.table({"index": [0.0, 1.0, 2.0], "target": target}), tmp_path / "a.parquet")
+    animals = Numbering.plain(3, classes=("cat", "cow", "dog"))
+    found = read(tmp_path / "a.parquet", examples=animals, classes=3)
+    assert dict(zip(found.index.tolist(), found.target.tolist())) == want
+    assert found.target.dtype == np.int32
+
+
+def pool():
+    """What is left of ten rows: 3 and 8 were held out, 5 could not be read."""
+    names = [f"{i}.png" for i in range(10)]
+    left = [9, 0, 1, 2, 4, 6, 7]
+    apart = frozenset({"3.png", "8.png", "5.png"})
+    return Numbering(np.array(left), 10, [names[i] for i in left], ("cat", "cow", "dog"), apart)
+
+
+def test_one_numbering_there_and_back(tmp_path):
+    """Rows are those of the whole data; the file says names too, and either alone is enough."""
+    labels = dataclasses.replace(some(), index=np.array([4, 1, 6]))
+    labels.write(tmp_path / "l.parquet", pool())
+    table = pq.read_table(tmp_path / "l.parquet")
+    assert table["index"].to_pylist() == [4, 0, 7]
+    assert table["file"].to_pylist() == ["4.png", "0.png", "7.png"]
+    assert table["class"].to_pylist() == ["dog", "cat", "cow"]
+    for left in (["index", "target"], ["file", "class"], ["index", "class"], ["file", "target"]):
+        pq.write_table(table.select(left), tmp_path / "some.parquet")
+        found = read(tmp_path / "some.parquet", examples=pool(), classes=3)
+        assert found.index.tolist() == [1, 4, 6] and found.target.tolist() == [0, 2, 1]
+
+
+def test_a_csv_names_files_and_classes(tmp_path, caplog):
+    """Those that were held out are counted; what is twice and the same is one label."""
+    rows = "file;class;weight\n4.png;dog;0.5\n3.png;cat;1\n0.png;;1\n4.png;dog;0.5\n6.png;cow;0\n"
+    (tmp_path / "mine.csv").write_text("\ufeff" + rows)
+    found = read(tmp_path / "mine.csv", examples=pool(), classes=3)
+    assert found.index.tolist() == [4] and found.target.tolist() == [2]
+    assert found.weight.tolist() == [0.5]
+    assert "1 of its 4 labels are of examples that were held out" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index,file,class\n1,4.png,dog\n", "row 1: file '4.png' is example 4, but index says 1"),
+        ("file,target,class\n4.png,1,dog\n", "row 1: class says 'dog', and target another"),
+        (
+            "file,class\n1.png,cat\n44.png,dog\n",
+            "row 2: this data has no example '44.png'; did you",
+        ),
+        ("file,class\n4.png,dgo\n", "row 1: 'dgo' is no class.*cat, cow, dog; did you mean 'dog'"),
+        ("file,class\n4.png,dog,1\n", "row 1: 3 cells for 2 columns"),
+        ('file,class\n4.png,"dog\n', "not a readable CSV"),
+        ("file,class\n3.png,dog\n", "no labels that can be used.*1 are held out"),
+    ],
+)
+def test_bad_names(tmp_path, text, message):
+    (tmp_path / "mine.csv").write_text(text)
+    with pytest.raises(ValueError, match=rf"mine\.csv.*{message}"):
+        read(tmp_path / "mine.csv", examples=pool(), classes=3)
+
+
+def test_classes_that_are_numbers_keep_them(tmp_path):
+    """Classes 1 to 3 of the data are 1 to 3 in the file, whatever they are in memory."""
+    pages = Numbering.plain(9, classes=("1", "2", "3"))
+    some().write(tmp_path / "l.parquet", pages)
+    assert pq.read_table(tmp_path / "l.parquet")["target"].to_pylist() == [3, 1, 2]
+    pq.write_table(pa.table({"index": [4, 1], "target": [3, 1]}), tmp_path / "mine.parquet")
+    assert read(tmp_path / "mine.parquet", examples=pages, classes=3).target.tolist() == [0, 2]
+    pq.write_table(pa.table({"index": [4], "target": [0]}), tmp_path / "mine.parquet")
+    with pytest.raises(ValueError, match="0 is no class: there are 3 classes, 1, 2, 3"):
+        read(tmp_path / "mine.parquet", examples=pages, classes=3)
+
+
+def test_values_are_no_classes(tmp_path):
+    (tmp_path / "v.csv").write_text("index,target\n0,-1\n1,2.5\n2,\n")
+    found = read(tmp_path / "v.csv", examples=3)
+    assert found.target.tolist() == [-1, 2.5] and found.target.dtype == np.float32
+
+
+def test_classes_of_a_file_alone(tmp_path):
+    def named(**columns):
+        return classes_of(pa.table({"index": [0, 1, 2], **columns}), tmp_path)
+
+    assert named(target=[0, 2, -1]) == ("0", "1", "2")
+    assert named(target=["b", "a", "b"]) == ("a", "b")
+    assert named(target=[1, 0, 1], **{"class": ["x10", "x9", "x10"]}) == ("x9", "x10")
+    with pytest.raises(ValueError, match="name them"):
+        named(target=[2**40, 0, 1])
 
 
 def test_not_a_parquet_file(tmp_path):
     (tmp_path / "x.parquet").write_text("hello")
     with pytest.raises(ValueError, match="not a readable Parquet file"):
         read(tmp_path / "x.parquet", examples=8)
+    with pytest.raises(FileNotFoundError, match="no file of labels"):
+        read(tmp_path / "y.parquet", examples=8)
 
 
 def test_joined_is_in_order_and_refuses_two_labels():

@@ -1,0 +1,138 @@
+"""Files of labels as columns, and their cells as numbers that are checked before they are cast.
+
+A row is counted from 1, without the header of a CSV file.
+"""
+
+import csv
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+
+_CSV = (".csv", ".tsv", ".txt")
+_FAR = 2**62  # no number of an example or of a class lies beyond
+
+
+def table_of(path: Path) -> pa.Table:
+    """A Parquet file, or by its ending a CSV file with a header (comma, semicolon or tab).
+
+    Raises: ValueError where it cannot be read, FileNotFoundError.
+    """
+    path = Path(path)
+    if not path.is_file():
+        raise FileNotFoundError(f"there is no file of labels {path}")
+    if path.suffix.lower() in _CSV:
+        return _csv(path)
+    try:
+        return pq.read_table(path)
+    except (pa.ArrowException, OSError) as error:
+        raise ValueError(
+            f"{path} is not a readable Parquet file of labels (nor called .csv): {error}"
+        ) from error
+
+
+def _csv(path: Path) -> pa.Table:
+    """All cells as text; an empty one is null."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            head = file.readline()
+            mark = "\t" if "\t" in head else ";" if ";" in head and "," not in head else ","
+            file.seek(0)
+            rows = [r for r in csv.reader(file, delimiter=mark, strict=True) if r]
+    except (csv.Error, UnicodeDecodeError) as error:
+        raise ValueError(f"{path} is not a readable CSV file of labels: {error}") from error
+    if not rows:
+        raise ValueError(f"{path} is empty: labels need a header with index (or file) and target")
+    names = [name.strip() for name in rows[0]]
+    if len(set(names)) != len(names):
+        raise ValueError(f"{path}: two columns of its header have one name: {', '.join(names)}")
+    for i, row in enumerate(rows[1:], 1):
+        if len(row) != len(names):
+            raise ValueError(f"{path}, row {i}: {len(row)} cells for {len(names)} columns")
+    columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(names)
+    cells = {n: [c.strip() or None for c in column] for n, column in zip(names, columns)}
+    return pa.table({name: pa.array(column, pa.string()) for name, column in cells.items()})
+
+
+def texts(column: pa.ChunkedArray) -> list[str | None]:
+    """Cells as text, None where one is empty."""
+    return [None if x is None or x == "" else str(x) for x in column.to_pylist()]
+
+
+def is_text(column: pa.ChunkedArray) -> bool:
+    """Whether cells are words, as they are or numbered by a dictionary."""
+    kind = column.type
+    kind = kind.value_type if pa.types.is_dictionary(kind) else kind
+    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+
+
+def numbers(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """(int64 or float64 [n], bool [n]: the cell is not empty), 0 for empty ones.
+
+    where: file and column. Raises: ValueError that names the row of what is no number.
+    """
+    column = column.combine_chunks()
+    full, kind = column.is_valid().to_numpy(zero_copy_only=False), column.type
+    if pa.types.is_boolean(kind):
+        column, kind = column.cast(pa.int8()), pa.int8()
+    if pa.types.is_floating(kind) or (pa.types.is_integer(kind) and kind != pa.uint64()):
+        plain = pc.fill_null(column, 0).to_numpy(zero_copy_only=False)
+        return plain.astype(np.float64 if pa.types.is_floating(kind) else np.int64), full
+    found: list[Any] = []
+    for i, cell in enumerate(column.to_pylist(), 1):
+        try:
+            found.append(0 if cell is None or cell == "" else _number(cell))
+        except (ValueError, TypeError):
+            raise ValueError(f"{where}, row {i}: {cell!r} is no number") from None
+        full[i - 1] &= cell != ""
+    whole = all(isinstance(x, int) and abs(x) < _FAR for x in found)
+    return np.array(found, np.int64 if whole else np.float64), full
+
+
+def _number(cell: Any) -> int | float:
+    try:
+        return int(cell) if isinstance(cell, str | int) else float(cell)
+    except ValueError:
+        return float(cell)
+
+
+def wholes(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """As `numbers`, int64: 3 and, as pandas writes it, 3.0, but not 3.5 or NaN."""
+    found, full = numbers(column, where)
+    if found.dtype == np.int64:
+        return found, full
+    bad = full & ~(np.isfinite(found) & (found == np.round(found)) & (np.abs(found) < _FAR))
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{where}, row {i + 1}: {found[i]} is no whole number ({_many(bad)})")
+    return np.where(full, found, 0).astype(np.int64), full
+
+
+def rows_of_numbers(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """(float32 [n, K], bool [n]: the cell is not empty), of a column of lists.
+
+    Raises: ValueError that names the row whose list is of another length or holds no number.
+    """
+    cells = column.to_pylist()
+    full = np.array([c is not None for c in cells], bool)
+    width = len(next((c for c in cells if c is not None), ()))
+    found = np.zeros((len(cells), width), np.float32)
+    for i, cell in enumerate(cells):
+        if cell is None:
+            continue
+        if len(cell) != width or any(x is None for x in cell):
+            raise ValueError(
+                f"{where}, row {i + 1}: {len(cell)} numbers where others have {width}, or empty"
+            )
+        try:
+            found[i] = cell
+        except (ValueError, TypeError):
+            raise ValueError(f"{where}, row {i + 1}: {cell!r} is no list of numbers") from None
+    return found, full
+
+
+def _many(bad: np.ndarray) -> str:
+    return f"{bad.sum():,} of {len(bad):,} rows are such"

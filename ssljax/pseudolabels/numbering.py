@@ -1,0 +1,287 @@
+"""One numbering: a file of labels means the data as a person sees it, whatever a run left out.
+
+An example is called by its row in the data, before anything was held out or left out, and by its
+name; a class by its name, and by the number that the data itself has for it. Names decide, and what
+contradicts them is an error.
+"""
+
+import difflib
+import logging
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+from ssljax.pseudolabels.cells import is_text, numbers, rows_of_numbers, texts, wholes
+
+log = logging.getLogger("ssljax")
+
+
+@dataclass(frozen=True)
+class Numbering:
+    """How a person calls the N examples of a pool and the K classes."""
+
+    origin: np.ndarray
+    """int64 [N], the row of each example in the data, before anything was held out or left out."""
+    size: int
+    """Rows of that data; at least the largest of `origin` plus 1."""
+    names: Sequence[str] | None = None
+    """What a person calls each example, or None."""
+    classes: tuple[str, ...] | None = None
+    """Names of the classes, where targets are classes."""
+    apart: frozenset[str] = frozenset()
+    """Names of examples that the data has and the pool has not: held out, or not readable."""
+
+    @classmethod
+    def plain(cls, size: int, *, classes: tuple[str, ...] | None = None) -> "Numbering":
+        """Examples 0 to size - 1 without names."""
+        return cls(np.arange(size), size, classes=classes)
+
+    @classmethod
+    def of(
+        cls, data: Any, *, classes: tuple[str, ...] | None = None, held: Any = None
+    ) -> "Numbering":
+        """Of a data set in memory. held: what was held out of the same data, or None."""
+        parts = [data] if held is None else [data, held]
+        size = sum(map(len, parts)) + len(data.skipped)
+        size = max(size, *(1 + int(part.origin.max()) for part in parts))
+        apart = {str(reason).split(": ")[0] for reason in data.skipped}
+        apart |= set() if held is None or held.names is None else set(map(str, held.names))
+        return cls(np.asarray(data.origin), size, data.names, classes, frozenset(apart))
+
+    def __len__(self) -> int:
+        return len(self.origin)
+
+    def columns(self, index: np.ndarray, target: np.ndarray) -> dict[str, Any]:
+        """The columns index, file, target and class of labels of the pool's examples `index`."""
+        names = [None] * len(index) if self.names is None else [str(self.names[i]) for i in index]
+        found = {"index": self.origin[index], "file": pa.array(names, pa.string())}
+        if target.ndim > 1:
+            found["target"] = pa.array(list(map(list, target)))
+        else:
+            found["target"] = target if self._own is None else self._own[target]
+        if self.classes is not None:
+            hard = target if target.ndim == 1 else target.argmax(1)
+            found["class"] = pa.array([self.classes[k] for k in hard], pa.string())
+        return found
+
+    def examples(self, table: pa.Table, path: Path) -> np.ndarray:
+        """int64 [n]: the example of the pool that each row names, -1 for one that is apart.
+
+        Raises: ValueError that names the row which names no example, or two.
+        """
+        at = np.full(self.size, -1, np.int64)
+        at[self.origin] = np.arange(len(self))
+        index, said = np.zeros(table.num_rows, np.int64), np.zeros(table.num_rows, bool)
+        if "index" in table.column_names:
+            index, said = wholes(table["index"], f"{path}: index")
+            bad = said & ((index < 0) | (index >= self.size))
+            if bad.any():
+                i = int(bad.argmax())
+                raise ValueError(
+                    f"{path}, row {i + 1}: index {index[i]}, but this data has the numbers 0 to "
+                    f"{self.size - 1} ({bad.sum():,} of {len(bad):,} rows are such)"
+                )
+        files = texts(table["file"]) if "file" in table.column_names else [None] * len(index)
+        named = np.array([f is not None for f in files], bool)
+        if named.any() and self.names is None:
+            if not said[named].all():
+                i = int((named & ~said).argmax())
+                raise ValueError(f"{path}, row {i + 1}: give an index, these examples have no name")
+            log.info("%s: its examples are told by index, this data has no names", path)
+            named[:] = False
+        if not (said | named).all():
+            i = int((~(said | named)).argmax())
+            raise ValueError(f"{path}, row {i + 1}: names no example, by index or file")
+        found = at[np.where(said, index, 0)]
+        for i in np.flatnonzero(named):
+            found[i] = self._named(files[i], int(index[i]) if said[i] else None, path, i + 1)
+        return found
+
+    def _named(self, name: str, index: int | None, path: Path, row: int) -> int:
+        here = self._places.get(name, [])
+        if index is not None and here:
+            here = [i for i in here if self.origin[i] == index]
+            if not here:
+                rows = ", ".join(str(self.origin[i]) for i in self._places[name][:3])
+                raise ValueError(
+                    f"{path}, row {row}: file {name!r} is example {rows}, but index says {index}: "
+                    "correct one of them, or leave the index empty"
+                )
+        if len(here) == 1:
+            return here[0]
+        if here:
+            raise ValueError(
+                f"{path}, row {row}: {len(here)} examples are called {name!r}: give an index"
+            )
+        if name in self.apart:
+            return -1
+        near = difflib.get_close_matches(name, list(self._places)[:20_000], n=1)
+        raise ValueError(
+            f"{path}, row {row}: this data has no example {name!r}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+
+    @cached_property
+    def _places(self) -> dict[str, list[int]]:
+        found: dict[str, list[int]] = {}
+        for i, name in enumerate(() if self.names is None else self.names):
+            found.setdefault(str(name), []).append(i)
+        return found
+
+    @cached_property
+    def _known(self) -> dict[str, int]:
+        return {name: k for k, name in enumerate(self.classes or ())}
+
+    @cached_property
+    def _own(self) -> np.ndarray | None:
+        """The numbers that the data has for its classes, where they are others than 0 to K-1."""
+        if not self.classes or not all(re.fullmatch(r"-?\d{1,18}", c) for c in self.classes):
+            return None
+        own = np.array([int(c) for c in self.classes])
+        plain = len(np.unique(own)) < len(own) or (own == np.arange(len(own))).all()
+        return None if plain else own
+
+    def targets(
+        self, table: pa.Table, path: Path, count: int | None
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """(target [n, ...], bool [n]: there is one). count: K where targets are classes.
+
+        Raises: ValueError that names the row whose class does not exist or which says two.
+        """
+        where = f"{path}: target"
+        named = [None] * table.num_rows
+        if count is not None and "class" in table.column_names:
+            named = texts(table["class"])
+        if "target" not in table.column_names:
+            target, full = np.zeros(table.num_rows, np.int64), np.zeros(table.num_rows, bool)
+        elif _is_list(table["target"]):
+            target, full = rows_of_numbers(table["target"], where)
+            self._check_rows(target, full, path, count)
+        elif count is None:
+            return _values(table["target"], where)
+        else:
+            target, full = self._classes(table["target"], where, count)
+        hard = target.argmax(1) if target.ndim == 2 and len(target) else target
+        for i, name in enumerate(named):
+            if name is None:
+                continue
+            k = self._class(name, path, i + 1, count)
+            if full[i] and hard[i] != k:
+                raise ValueError(
+                    f"{path}, row {i + 1}: class says {name!r}, and target another one: correct "
+                    "one of them, or leave one of them empty"
+                )
+            if not full[i]:
+                target[i] = k if target.ndim == 1 else np.eye(target.shape[1])[k]
+                full[i] = True
+        return target.astype(np.int32) if target.ndim == 1 else target, full
+
+    def _classes(
+        self, column: pa.ChunkedArray, where: str, count: int
+    ) -> tuple[np.ndarray, np.ndarray]:
+        cells = texts(column) if is_text(column) else []
+        words = not all(map(_is_number, self.classes or ()))
+        if not all(map(_is_number, cells)) or (words and any(c in self._known for c in cells)):
+            known = (
+                -1 if c in (None, "-1") else self._class(c, where, i, count)
+                for i, c in enumerate(cells, 1)
+            )
+            target = np.fromiter(known, np.int64, len(cells))
+            return np.maximum(target, 0), target >= 0
+        number, full = wholes(column, where)
+        full = full & (number != -1)
+        target = number
+        if self._own is not None:
+            place = np.minimum(np.searchsorted(np.sort(self._own), number), len(self._own) - 1)
+            target = np.argsort(self._own)[place]
+            target = np.where(self._own[target] == number, target, -1)
+        bad = full & ((target < 0) | (target >= count))
+        if bad.any():
+            i = int(bad.argmax())
+            raise ValueError(f"{where}, row {i + 1}: {number[i]} is {self._none_of(count)}")
+        return np.where(full, target, 0), full
+
+    def _class(self, name: str, where: Any, row: int, count: int) -> int:
+        known = self._known or {str(k): k for k in range(count)}
+        if name in known:
+            return known[name]
+        near = difflib.get_close_matches(name, list(known), n=1)
+        raise ValueError(
+            f"{where}, row {row}: {name!r} is {self._none_of(count)}"
+            + (f"; did you mean {near[0]!r}?" if near else "")
+        )
+
+    def _none_of(self, count: int) -> str:
+        said = ", ".join(self.classes[:5]) if self.classes else f"0 to {count - 1}"
+        more = ", ..." if self.classes and count > 5 else ""
+        return f"no class: there are {count} classes, {said}{more}"
+
+    def _check_rows(
+        self, target: np.ndarray, full: np.ndarray, path: Path, count: int | None
+    ) -> None:
+        bad = full & ~np.isfinite(target).all(1)
+        if count is not None:
+            bad |= full & ~((target >= 0) & (target <= 1 + 1e-6)).all(1)
+            if full.any() and target.shape[1] != count:
+                i = int(full.argmax())
+                raise ValueError(
+                    f"{path}, row {i + 1}: {target.shape[1]} numbers as target, but there are "
+                    f"{count} classes"
+                )
+        if bad.any():
+            i = int(bad.argmax())
+            raise ValueError(f"{path}, row {i + 1}: target {target[i].tolist()} is not in [0, 1]")
+
+
+def classes_of(table: pa.Table, path: Path) -> tuple[str, ...]:
+    """Names of the classes in a file of labels, for data that has none: those of its class column
+    or of its targets where they are words, else numbers from 0 to the largest.
+    """
+    for name in ("class", "target"):
+        if name in table.column_names and is_text(table[name]):
+            said = {x for x in texts(table[name]) if x is not None}
+            if (name == "class" and said) or not all(map(_is_number, said)):
+                return tuple(sorted(said, key=_natural))
+    if "target" not in table.column_names:
+        raise ValueError(f"{path} has no column target and no class names: labels need one")
+    if _is_list(table["target"]):
+        return tuple(map(str, range(rows_of_numbers(table["target"], str(path))[0].shape[1])))
+    target, full = wholes(table["target"], f"{path}: target")
+    full = full & (target != -1)
+    if not full.any() or target[full].min() < 0 or target[full].max() >= 10**6:
+        raise ValueError(f"{path}: its targets are no numbers of classes, 0 to K-1: name them")
+    return tuple(map(str, range(int(target[full].max()) + 1)))
+
+
+def _values(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:
+    """Targets that are no classes, or whose number nobody knows: as they are, but finite."""
+    found, full = numbers(column, where)
+    bad = full & ~np.isfinite(found.astype(np.float32))
+    if found.dtype == np.int64:
+        bad |= full & (np.abs(found) >= 2**31)
+    if bad.any():
+        i = int(bad.argmax())
+        raise ValueError(f"{where}, row {i + 1}: {found[i]}: NaN or infinite targets, or too large")
+    return found.astype(np.int32 if found.dtype == np.int64 else np.float32), full
+
+
+def _is_list(column: pa.ChunkedArray) -> bool:
+    kind = column.type
+    return any(
+        test(kind)
+        for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
+    )
+
+
+def _is_number(cell: str | None) -> bool:
+    return cell is None or re.fullmatch(r"\s*[-+]?\d+(\.0*)?\s*", cell) is not None
+
+
+def _natural(name: str) -> list[Any]:
+    return [(0, int(x), "") if x.isdigit() else (1, 0, x) for x in re.split(r"(\d+)", name)]
