@@ -23,6 +23,7 @@ import jax.export
 import jax.numpy as jnp
 
 from ssljax.files import atomically
+from ssljax.mesh import ANY, within
 
 PLATFORMS = ("cpu", "cuda", "tpu")
 
@@ -50,6 +51,7 @@ def export_stablehlo(
     """
     center, spread = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
 
+    @within(ANY)
     def features(x: jax.Array) -> jax.Array:
         return fn(params, (x - center) / spread)
 

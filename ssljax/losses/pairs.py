@@ -27,6 +27,7 @@ from jax.sharding import AbstractMesh, Mesh
 from jax.sharding import PartitionSpec as P
 
 from ssljax.losses.normalize import l2_normalize
+from ssljax.mesh import devices
 
 MAX_LOG_SCALE = 4.605170185988092
 """ln 100: CLIP clips t to [0, ln 100] after every update of the optimizer."""
@@ -134,8 +135,8 @@ def rank_accuracy(x: jax.Array, y: jax.Array, group: jax.Array | None = None) ->
 
 def _context() -> tuple[AbstractMesh | None, str | None]:
     """(mesh, axis) over which batches are split in this context; (None, None) on one device."""
-    mesh = jax.sharding.get_abstract_mesh()
-    return (mesh, "data") if mesh.shape.get("data", 1) > 1 else (None, None)
+    mesh = devices().mesh
+    return (mesh, "data") if mesh is not None and mesh.shape["data"] > 1 else (None, None)
 
 
 def _unit(x: jax.Array, y: jax.Array) -> tuple[jax.Array, jax.Array]:

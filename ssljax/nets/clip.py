@@ -25,6 +25,7 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
+from ssljax.nets.attention import attend
 from ssljax.nets.vit import (
     NORMAL,
     Activation,
@@ -225,7 +226,7 @@ class AttentionPool(nn.Module):
         both = jnp.concatenate([jnp.broadcast_to(probe, (b, 1, d)), x], axis=1)
         qkv = dense(3 * d, dtype=self.dtype, name="qkv")(both)
         q, k, v = jnp.moveaxis(qkv.reshape(b, -1, 3, self.heads, d // self.heads), 2, 0)
-        y = jax.nn.dot_product_attention(q[:, :1], k[:, 1:], v[:, 1:]).reshape(b, d)
+        y = attend(q[:, :1], k[:, 1:], v[:, 1:]).reshape(b, d)
         y = dense(d, dtype=self.dtype, name="proj")(y)
         mlp = Feedforward(
             hidden=self.hidden, dtype=self.dtype, activation=self.activation, name="mlp"

@@ -19,6 +19,7 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
+from ssljax.nets.attention import attend
 
 NORMAL = nn.initializers.normal(0.02)
 # width, depth, heads
@@ -116,14 +117,12 @@ class Attention(nn.Module):
         b, n, d = x.shape
         qkv = dense(3 * d, dtype=self.dtype, name="qkv")(x)
         q, k, v = jnp.moveaxis(qkv.reshape(b, n, 3, self.heads, d // self.heads), 2, 0)
-        seen = None if valid is None else valid[:, None, None]
-        if self.causal:
-            earlier = jnp.tril(jnp.ones((1, 1, n, n), bool))
-            seen = earlier if seen is None else seen & earlier
         if maps:
+            seen = jnp.tri(n, dtype=bool) if self.causal else True
+            seen = seen if valid is None else seen & valid[:, None, None]
             logits = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
             return jax.nn.softmax(logits * (d // self.heads) ** -0.5, where=seen)
-        y = jax.nn.dot_product_attention(q, k, v, mask=seen)
+        y = attend(q, k, v, causal=self.causal, seen=valid)
         return dense(d, dtype=self.dtype, name="proj")(y.reshape(b, n, d))
 
 

@@ -23,9 +23,11 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
+from jax.sharding import Mesh, NamedSharding
 
 from ssljax import nets
 from ssljax.data import Arrays
+from ssljax.mesh import within
 from ssljax.probes.splits import drawn, stratified
 from ssljax.training.optimizers import Optimizer
 from ssljax.views import ImageView, view_batch
@@ -96,7 +98,7 @@ def finetune(
     *,
     view: ImageView | Prepare,
     protocol: FineTune | None = None,
-    sharding: jax.sharding.NamedSharding | None = None,
+    sharding: NamedSharding | None = None,
 ) -> dict[str, float]:
     """Accuracy after fine-tuning from (params, stats); a fresh start makes it plain supervision.
 
@@ -206,7 +208,7 @@ def _one(
     test: Any | None,
     view: ImageView | Prepare,
     protocol: FineTune,
-    sharding: jax.sharding.NamedSharding | None,
+    sharding: NamedSharding | None,
     seed: int,
 ) -> dict[str, float]:
     train, test = _parts(train, test, protocol, seed)
@@ -226,7 +228,8 @@ def _one(
         )
 
     classes = len(train.classes)
-    run = _compiled(encoder, view, protocol, classes)
+    mesh = None if sharding is None else sharding.mesh
+    run = _compiled(encoder, view, protocol, classes, mesh)
     batches = train.batches(size, seed=seed)
     rows = put(next(batches))
     net = run.start(params, stats, rows)
@@ -261,7 +264,9 @@ class _Run(NamedTuple):
 
 
 @lru_cache(maxsize=4)
-def _compiled(encoder: Any, view: ImageView | Prepare, protocol: FineTune, classes: int) -> _Run:
+def _compiled(
+    encoder: Any, view: ImageView | Prepare, protocol: FineTune, classes: int, mesh: Mesh | None
+) -> _Run:
     changed = {"weak": weak, "method": lambda v: v, "none": None}[protocol.augment]
     training = not protocol.frozen
     optimizer = Optimizer(
@@ -281,6 +286,7 @@ def _compiled(encoder: Any, view: ImageView | Prepare, protocol: FineTune, class
             return plain(rows)
         return view_batch(changed(view), key, rows["image"])
 
+    @within(mesh)
     def features(
         params: Any, stats: Any, x: Any, *, train: bool, key: jax.Array | None = None
     ) -> tuple[jax.Array, Any]:

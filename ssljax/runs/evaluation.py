@@ -12,6 +12,7 @@ from jax.sharding import Mesh
 
 from ssljax import nets, probes
 from ssljax.files import write_json
+from ssljax.mesh import within
 from ssljax.method import Method, State, live
 from ssljax.runs.experiment import Experiment
 from ssljax.training.sharding import batch_sharding, replicated
@@ -70,10 +71,12 @@ def views_embedders(
         return {}
     mesh = experiment.parallel.mesh()
     draw = jax.jit(partial(view_batch, view), out_shardings=batch_sharding(mesh))
-    embed = jax.jit(
-        lambda params, stats, x: nets.apply(encoder, params, stats, x, train=False)[0],
-        out_shardings=replicated(mesh),
-    )
+
+    @within(mesh)
+    def features_of(params: Any, stats: Any, x: jax.Array) -> jax.Array:
+        return nets.apply(encoder, params, stats, x, train=False)[0]
+
+    embed = jax.jit(features_of, out_shardings=replicated(mesh))
     flat = jax.jit(lambda x: x.reshape(len(x), -1), out_shardings=replicated(mesh))
 
     def features(run: Any, rows: dict[str, np.ndarray], count: int) -> np.ndarray:
@@ -117,7 +120,7 @@ def own_numbers(
 def _tree_on_all_devices(experiment: Experiment, function: Any, state: State) -> Any:
     """batch of NumPy arrays -> what function(state, batch) gives, computed on all devices."""
     mesh = experiment.parallel.mesh()
-    compiled = jax.jit(function, out_shardings=replicated(mesh))
+    compiled = jax.jit(within(mesh)(function), out_shardings=replicated(mesh))
 
     def numbers(rows: dict[str, np.ndarray]) -> Any:
         return jax.device_get(compiled(state, placed(rows, mesh)))

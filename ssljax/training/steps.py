@@ -7,6 +7,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ssljax.mesh import within
 from ssljax.method import Method, State
 from ssljax.training.checkpoint import Checkpoints
 
@@ -32,14 +33,14 @@ def compiled_step(
 
     `bad` counts steps whose loss or gradients were not finite. Such a step leaves everything but
     the step counter as it was; beyond `max_bad_steps` the state is frozen, so that the last good
-    one can be saved. The mesh of `shardings` is the context in which the method is traced, so that
-    a loss whose rows travel from device to device finds it.
+    one can be saved. The method is traced within the mesh of `shardings`, so that attention and a
+    loss whose rows travel from device to device find it.
     """
-    mesh = jax.tree.leaves(shardings)[0].mesh.abstract_mesh
+    mesh = jax.tree.leaves(shardings)[0].mesh
 
     def one(carry: tuple[State, jax.Array], rows: dict) -> tuple[tuple[State, jax.Array], dict]:
         state, bad = carry
-        with jax.sharding.use_abstract_mesh(mesh):
+        with within(mesh):
             new, values = method.step(state, rows, jax.random.fold_in(root, state.step))
         fine = jnp.all(jnp.stack([jnp.all(jnp.isfinite(v)) for v in jax.tree.leaves(values)]))
         frozen = bad > max_bad_steps

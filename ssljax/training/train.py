@@ -18,6 +18,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ssljax.mesh import within
 from ssljax.method import Method, State
 from ssljax.training import metrics as measure
 from ssljax.training.checkpoint import Checkpoints, abstract
@@ -149,7 +150,7 @@ def fit(
         steps_per_call=cadence.steps_per_call,
         max_bad_steps=cadence.max_bad_steps,
     )
-    embed = jax.jit(method.embed, out_shardings=replicated(mesh))
+    embed = jax.jit(within(mesh)(method.embed), out_shardings=replicated(mesh))
     host = (jax.process_index(), jax.process_count())
     batches = prefetch(
         dataset.batches(batch, seed=seed, start=start, host=host),
