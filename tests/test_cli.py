@@ -99,7 +99,7 @@ def test_finetune(finished, capsys):
     assert kept == {"step": 4, "data": "digits", **shown}
     cli.main(["report", str(finished)])
     assert "Fine-tuning" in (finished / "report.html").read_text()
-    assert "with --finetune there are more" in fails(capsys, "probe", str(finished), "--steps", "3")
+    assert "with --finetune more" in fails(capsys, "probe", str(finished), "--steps", "3")
 
 
 def test_profile_writes_a_trace(root, tmp_path, capsys):
@@ -136,7 +136,7 @@ def test_sweep_skips_finished_runs(root, tmp_path, capsys):
     file = tmp_path / "sweep.py"
     file.write_text(
         "import dataclasses\n"
-        "from ssljax.cli.commands import load_experiment, override\n"
+        "from ssljax.cli.flags import load_experiment, override\n"
         f"path = {str(root / 'experiments/simclr_digits.py')!r}\n"
         f"base = override(load_experiment(path), {TINY})\n"
         "SWEEP = {f't{t}': dataclasses.replace(base, method=dataclasses.replace("

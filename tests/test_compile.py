@@ -175,7 +175,7 @@ def test_unknown_topologies_are_explained():
 
 @pytest.mark.skipif(importlib.util.find_spec("libtpu") is not None, reason="libtpu is installed")
 def test_absent_libtpu_is_explained():
-    with pytest.raises(FileNotFoundError, match=r"pip install -r requirements-tpu\.txt"):
+    with pytest.raises(FileNotFoundError, match=r"pip install 'jax\[tpu\]'"):
         topology_devices("v5e:4x4")
 
 

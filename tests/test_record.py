@@ -43,12 +43,10 @@ def test_override_by_flags(root):
     ]
 
 
-def test_unknown_flag_names_the_nearest(root, capsys):
+def test_unknown_flag_names_the_nearest(root):
     experiment = load_experiment(str(root / "experiments" / "simclr_digits.py"))
-    with pytest.raises(SystemExit):
+    with pytest.raises(ValueError, match=r"did you mean --method\.temperature\?"):
         override(experiment, ["--method.temprature", "0.3"])
-    shown = capsys.readouterr()
-    assert "--method.temperature" in shown.out + shown.err
 
 
 def test_decode_refuses_foreign_classes_and_unknown_fields(tmp_path):

@@ -1,8 +1,8 @@
 """Fields of an experiment as flags of the command line."""
 
-import argparse
 import dataclasses
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from typing import Any, TypeVar
 
 import tyro
 from tyro.constructors import (
@@ -12,9 +12,13 @@ from tyro.constructors import (
     StructTypeInfo,
 )
 
+from ssljax.cli.console import unknown
+from ssljax.cli.fields import fields, help_of
 from ssljax.runs import record
 from ssljax.runs.experiment import Experiment
 
+T = TypeVar("T")
+_COMMANDS = {"EXPERIMENT": "train", "SELFTRAIN": "selftrain", "SWEEP": "sweep"}
 _REGISTRY = ConstructorRegistry()
 
 
@@ -29,35 +33,65 @@ def _networks(info: StructTypeInfo) -> StructConstructorSpec | None:
     if not {"parent", "name"} <= names or not isinstance(info.default, info.type):
         return None
     shown = record.fields_of(info.default)
-    fields = [
+    found = [
         StructFieldSpec(name=f.name, type=f.type, default=shown[f.name])
         for f in dataclasses.fields(info.type)
         if f.name in shown
     ]
-    return StructConstructorSpec(instantiate=info.type, fields=tuple(fields))
+    return StructConstructorSpec(instantiate=info.type, fields=tuple(found))
 
 
 def override(
-    experiment: Experiment, flags: Sequence[str], *, prog: str = "experiment"
-) -> Experiment:
-    """The experiment with fields replaced by `--a.b value`; an unknown flag names the nearest."""
+    experiment: T,
+    flags: Sequence[str],
+    *,
+    prog: str = "experiment",
+    own: Mapping[str, str] | None = None,
+) -> T:
+    """The experiment (or any dataclass) with fields replaced by `--a.b value`.
+
+    own: flags of the command itself with what they do, for --help and for names that are misspelt.
+    Raises: ValueError for an unknown flag, with the nearest one. Exits for --help and for values
+    of the wrong type.
+    """
+    own = dict(own or {})
+    for word in ("--help-all", "--help", "-h"):
+        if word in flags:
+            usage = f"usage: {prog} [--FIELD VALUE ...]"
+            if own:
+                usage += "\n\n" + "\n".join(f"  {flag}  {text}" for flag, text in own.items())
+            print(help_of(experiment, usage, all_fields=word == "--help-all"))
+            raise SystemExit(0)
     with _REGISTRY:
-        return tyro.cli(
+        found, rest = tyro.cli(
             type(experiment),
             default=experiment,
             args=list(flags),
             prog=prog,
             config=(tyro.conf.AvoidSubcommands,),
+            return_unknown_args=True,
         )
+    if rest:
+        known = [field.flag for field in fields(experiment)]
+        known += [flag.split()[0] for flag in own]
+        raise ValueError(unknown(rest, known, f"{prog} --help-all"))
+    return found
 
 
 def load_experiment(path: str) -> Experiment:
     """EXPERIMENT of an experiment file. Raises ValueError where the file has none."""
+    return load_named(path, "EXPERIMENT", Experiment)
+
+
+def load_named(path: str, name: str, kind: type) -> Any:
+    """What an experiment file defines under `name`. Raises ValueError where it does not."""
     module = record.load_file(path)
-    found = getattr(module, "EXPERIMENT", None)
-    if not isinstance(found, Experiment):
-        raise ValueError(f"{path} does not define EXPERIMENT = Experiment(...)")
-    return found
+    found = getattr(module, name, None)
+    if isinstance(found, kind):
+        return found
+    others = [other for other in _COMMANDS if other != name and hasattr(module, other)]
+    hint = f"; it defines {others[0]}: use ssljax {_COMMANDS[others[0]]}" if others else ""
+    raise ValueError(f"{path} does not define {name} = {kind.__name__}(...){hint}")
 
 
 def flags_of(prefix: str, network: object) -> list[str]:
@@ -68,18 +102,3 @@ def flags_of(prefix: str, network: object) -> list[str]:
         if name not in ("dtype", "pool", "any_size", "mask_token", "causal") and value is not None
     }
     return [f"{prefix}.{name} {value}" for name, value in fields.items()]
-
-
-def parser_of(name: str, description: str) -> argparse.ArgumentParser:
-    return argparse.ArgumentParser(
-        prog=f"ssljax {name}", description=description, allow_abbrev=False
-    )
-
-
-def add_run(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("run", metavar="RUN", help="a run folder, as ssljax train writes it")
-    parser.add_argument(
-        "--experiment",
-        metavar="FILE",
-        help="the experiment file, where the run uses classes that are defined in it",
-    )

@@ -39,6 +39,7 @@ class Text:
     """wordpiece, bpe or characters, trained on the training data; or the path of a tokenizer.json.
     """
     layout: Literal["documents", "packed", "windows"] = "documents"
+    """One document a row, several of them packed into a row, or windows of one long text."""
     unit: Literal["file", "block", "line"] = "block"
     """What a document is in plain text: a file, a block between blank lines, or a line."""
     specials: tuple[str, ...] = tok.SPECIALS

@@ -49,7 +49,8 @@ FORMATS = {
     "safetensors": "the arrays under ssljax's own names; any encoder",
     "torchvision": "a state dict for torchvision as safetensors; ResNet, ViT with pool='cls'",
     "timm": "a state dict for timm as safetensors; ResNet, ViT",
-    "transformers": "a folder for Hugging Face transformers: " + ", ".join(FAMILIES),
+    "transformers": "a folder for Hugging Face transformers: bert, roberta, electra, gpt2, t5, "
+    "vit, vit_mae, clip, siglip, wav2vec2",
     "stablehlo": "the encoder as a function that runs with JAX alone; any encoder",
 }
 

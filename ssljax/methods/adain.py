@@ -40,6 +40,7 @@ class AdaIN:
     style: Any = plain_only(size=32)
     """View of the image that gives the style, the next one in the batch."""
     style_weight: float = 1.0
+    """Weight of the style loss beside the content loss."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         k1, k2 = jax.random.split(key)

@@ -49,11 +49,13 @@ class Colorization:
         plain_only(size=224, mean=IMAGENET_MEAN, std=IMAGENET_STD), scale=(0.25, 1.0), flip=0.5
     )
     form: Literal["classes", "regression"] = "classes"
+    """Predict a class of colour for each pixel, or its two numbers."""
     grid: int = 10
     """Side of a bin."""
     neighbors: int = 5
     """Bins that share the target of a pixel (10 in the authors' code)."""
     sigma: float = 5.0
+    """Width of the Gaussian that spreads a colour over the nearest bins."""
     mix: float = 0.5
     """Share of the uniform distribution in what the weights of the bins invert."""
     decay: float = 0.99

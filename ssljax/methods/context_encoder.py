@@ -41,6 +41,7 @@ class ContextEncoder:
     adversarial: float = 0.0
     """Weight of the discriminator's opinion; 0: there is none, and reconstruction alone."""
     discriminator: Any = DiscriminatorTrunk(widths=(32, 64, 128))
+    """The network that tells drawn centres from real ones, where `adversarial` is above 0."""
     head: Any = DiscriminatorHead()
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:

@@ -39,6 +39,7 @@ class DINO:
     crops: MultiCrop = dino_crops()
     """The teacher sees the two global crops, the student all."""
     targets: Literal["centre", "sinkhorn"] = "centre"
+    """How the teacher's logits become targets: less their running mean, or by Sinkhorn-Knopp."""
     student_temperature: float = 0.1
     teacher_temperature: float = 0.04
     """After its warm-up; above 0.07 training is unstable."""
@@ -47,6 +48,7 @@ class DINO:
     warmup: int = 0
     """Updates until the teacher's temperature has risen."""
     centre_momentum: float = 0.9
+    """Share of the old centre that the running mean of the teacher's logits keeps."""
     tau: float = 0.996
     """Decay of the teacher at update 0; it rises to 1 along half a cosine."""
     freeze: int = 1251

@@ -52,6 +52,7 @@ class DINOv2:
     smallest: int = 4
     """Smallest area of a block of hidden patches."""
     koleo_weight: float = 0.1
+    """Weight of the loss that keeps class tokens apart."""
     student_temperature: float = 0.1
     teacher_temperature: float = 0.07
     warmup_temperature: float = 0.04

@@ -34,9 +34,11 @@ class GAN:
     encoder: Any = DiscriminatorTrunk()
     head: Any = DiscriminatorHead()
     generator: Any = Generator()
+    """The network that draws images from random codes."""
     view: ImageView = plain_only(size=32, mean=(0.5,), std=(0.5,))
     """What the discriminator sees of a real image; in [-1, 1], as the generator draws."""
     game: Literal["nonsaturating", "hinge", "wasserstein"] = "hinge"
+    """The losses of the two networks."""
     gradient_penalty: float = 0.0
     """Weight of (slope - 1)^2 between real and generated images; 10 in WGAN-GP."""
     r1: float = 0.0

@@ -47,6 +47,7 @@ class IBOT:
     warmup: int = 37_530
     """Updates until the teacher's temperature has risen: 30 epochs with a batch of 1024."""
     centre_momentum: float = 0.9
+    """Share of the old centre that the running mean of the teacher's logits keeps."""
     tau: float = 0.996
     """Decay of the teacher at update 0; it rises to 1 along half a cosine."""
     freeze: int = 1251

@@ -43,6 +43,7 @@ class Jigsaw:
     )
     grid: int = 3
     tile: int = 64
+    """Side of a tile in pixels, cut at random from its cell of the grid."""
     count: int = 1000
     """Permutations to choose from."""
 

@@ -46,8 +46,11 @@ class RelativePatch:
     """Sees the features of both patches; eight logits."""
     view: ImageView = replace(plain_only(size=480), scale=(0.7, 1.0))
     patch: int = 96
+    """Side of a patch in pixels."""
     gap: int = 48
+    """Pixels between the two patches."""
     jitter: int = 7
+    """Pixels by which a patch may be moved at random."""
     colour: Literal["drop", "project", "keep"] = "drop"
     """Keep one channel of a patch and noise for the others, project green to magenta out, or
     neither."""

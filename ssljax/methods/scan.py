@@ -115,6 +115,7 @@ class SelfLabel(_Classifier):
     """The second stage: fine-tuning on the predictions that are sure."""
 
     threshold: float = 0.99
+    """Least probability of a prediction that is taken for a label."""
     balanced: bool = True
     """Weigh by the inverse frequency of a label among the sure ones."""
 

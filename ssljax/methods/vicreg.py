@@ -31,8 +31,11 @@ class VICReg:
     """The paper's expander."""
     views: tuple[ImageView, ImageView] = byol_views()
     invariance: float = 25.0
+    """Weight of the distance between the two views."""
     variance: float = 25.0
+    """Weight of the term that keeps each dimension spread out."""
     covariance: float = 1.0
+    """Weight of the term that keeps dimensions independent."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         params, stats = nets.init_chain(self._chain, key, self.views[0].plain(batch["image"]))

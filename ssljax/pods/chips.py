@@ -55,8 +55,7 @@ def topology_devices(topology: str) -> tuple[Sequence[jax.Device], int, Chip]:
             raise ValueError(f"{topology!r}: {error}; try {', '.join(EXAMPLES)}") from error
         if "not installed" in str(error):
             raise FileNotFoundError(
-                "compiling for a TPU needs libtpu, though no TPU: "
-                "pip install -r requirements-tpu.txt"
+                "compiling for a TPU needs libtpu, though no TPU: pip install 'jax[tpu]'"
             ) from error
         raise
     devices = described.devices

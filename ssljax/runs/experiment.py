@@ -31,6 +31,7 @@ class Experiment:
     """Which labels training may see, for methods that learn from few labels and a pool without; the
     evaluation sees all of them. None: whatever the data has."""
     optimizer: Optimizer = Optimizer()
+    """The optimizer with its learning rate and schedule."""
     begin: str | None = None
     """File of pretrained networks, as `ssljax import` or `ssljax export --format safetensors` write
     it (or timm, torchvision): training begins with them in place of random ones."""
@@ -41,10 +42,13 @@ class Experiment:
     seed: int = 0
     """Decides the first weights, the order of the data and every random view."""
     cadence: Cadence = Cadence()
+    """How often things happen, in steps."""
     evaluation: probes.Evaluation = probes.Evaluation()
+    """What is measured of the encoder at the end and, in part, during training."""
     online_probe: bool = False
     """Train a linear classifier beside the encoder, without gradient into it, to watch progress."""
     parallel: Parallel = Parallel()
+    """How parameters and batches are spread over several devices."""
     in_memory_gb: float = 4.0
     """Decoded data up to this size is kept in memory; larger data streams from disk."""
     workers: int = 2

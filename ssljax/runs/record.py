@@ -10,7 +10,9 @@ import dataclasses
 import difflib
 import importlib
 import importlib.util
+import linecache
 import sys
+import traceback
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -120,7 +122,10 @@ def changes(before: Any, now: Any) -> list[str]:
 
 
 def load_file(path: str | Path) -> ModuleType:
-    """Runs an experiment file and returns its module. Raises FileNotFoundError or ValueError."""
+    """Runs an experiment file and returns its module.
+
+    Raises: FileNotFoundError, or ValueError with the line of the file where it fails.
+    """
     path = Path(path)
     if path.suffix != ".py" or not path.is_file():
         near = sorted(str(p) for p in path.parent.glob("*.py")) if path.parent.is_dir() else []
@@ -131,5 +136,26 @@ def load_file(path: str | Path) -> ModuleType:
     assert spec is not None and spec.loader is not None
     module = importlib.util.module_from_spec(spec)
     sys.modules[spec.name] = module
-    spec.loader.exec_module(module)
+    try:
+        spec.loader.exec_module(module)
+    except Exception as error:
+        line = _line_of(error, path)
+        source = linecache.getline(str(path), line).strip()
+        raise ValueError(
+            f"{path}, line {line}: {source}\n  {type(error).__name__}: "
+            f"{error.msg if isinstance(error, SyntaxError) else error}"
+        ) from error
     return module
+
+
+def _line_of(error: BaseException, path: Path) -> int:
+    """The last line of the file at `path` that was at work when the error was raised."""
+    here = path.resolve()
+    if (
+        isinstance(error, SyntaxError)
+        and error.lineno
+        and Path(error.filename or "").resolve() == here
+    ):
+        return error.lineno
+    frames = reversed(traceback.extract_tb(error.__traceback__))
+    return next((f.lineno for f in frames if Path(f.filename).resolve() == here and f.lineno), 1)

@@ -7,6 +7,7 @@ report.npz, report.html                        what a person wants to see, in on
 """
 
 import dataclasses
+import logging
 import time
 from pathlib import Path
 from typing import Any
@@ -23,6 +24,8 @@ from ssljax.runs.experiment import Experiment, networks_of
 from ssljax.runs.folder import hardware, lock, prepare
 from ssljax.runs.pictures import pictures
 from ssljax.training.train import fit
+
+log = logging.getLogger("ssljax")
 
 
 def run(experiment: Experiment, folder: Path) -> dict[str, Any]:
@@ -68,6 +71,7 @@ def _run(experiment: Experiment, folder: Path, start: tuple[Any, Any] | None) ->
     if int(state.step) < experiment.steps:
         return {"step": int(state.step), "finished": False}
     trained = time.perf_counter()
+    log.info("trained to step %d; now the evaluation of the encoder and its report", state.step)
     results = {
         "step": int(state.step),
         "finished": True,

@@ -28,6 +28,7 @@ class SelfTraining:
     test: str | None = None
     """Data to test on. None: the test split of `data`, or a held-out part."""
     reader: Any = Images()
+    """How records become examples, a `ssljax.data.Reader`."""
     few: int = 10
     """Labelled examples of each class, drawn by the seed; of values, in all."""
     labels: str | None = None

@@ -16,7 +16,8 @@ from pathlib import Path
 
 import numpy as np
 from rich.console import Console
-from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as Bar
 
 log = logging.getLogger("ssljax")
 
@@ -86,11 +87,15 @@ class TensorBoard:
         self._writer.close()
 
 
-class ProgressBar:
-    """A progress bar with loss, examples a second, time left; silent without a terminal."""
+class Progress:
+    """How far a run is, for a person: a bar on a terminal, elsewhere a line every `every` seconds.
 
-    def __init__(self, steps: int, *, resume_at: int = 0):
-        self._bar = None
+    Loss, examples a second and, on a terminal, the time that is left. Lines go to the log.
+    """
+
+    def __init__(self, steps: int, *, resume_at: int = 0, every: float = 60.0):
+        self._bar: Bar | None = None
+        self._steps, self._every, self._last = steps, every, -math.inf
         if sys.stderr.isatty():
             columns = [
                 TextColumn("step {task.completed}/{task.total}"),
@@ -99,16 +104,26 @@ class ProgressBar:
                 TextColumn("{task.fields[text]}"),
                 TimeRemainingColumn(),
             ]
-            self._bar = Progress(*columns, console=Console(stderr=True))
+            self._bar = Bar(*columns, console=Console(stderr=True))
             self._bar.start()
             self._task = self._bar.add_task("", total=steps, completed=resume_at, text="")
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        if self._bar is not None and "loss" in values:
-            text = f"loss {values['loss']:.4f}"
-            if "machine/examples_per_second" in values:
-                text += f"  {values['machine/examples_per_second']:,.0f} examples/s"
+        if "loss" not in values:
+            return
+        text = f"loss {values['loss']:.4f}"
+        if "machine/examples_per_second" in values:
+            text += f"  {values['machine/examples_per_second']:,.0f} examples/s"
+        if self._bar is not None:
             self._bar.update(self._task, completed=step, text=text)
+        elif time.monotonic() - self._last >= self._every or step == self._steps:
+            self._last = time.monotonic()
+            log.info("step %d/%d  %s", step, self._steps, text)
+
+    def say(self, text: str) -> None:
+        """What keeps a person waiting now, such as "compiling": on a terminal only."""
+        if self._bar is not None:
+            self._bar.update(self._task, text=text)
 
     def close(self) -> None:
         if self._bar is not None:
@@ -123,9 +138,10 @@ class Writers:
     def __init__(
         self, folder: Path | None, *, steps: int, resume_at: int = 0, writing: bool = True
     ):
-        self._writers: list = []
-        if writing:
-            self._writers.append(ProgressBar(steps, resume_at=resume_at))
+        self._writers: list[Progress | JsonLines | TensorBoard] = []
+        self._progress = Progress(steps, resume_at=resume_at) if writing else None
+        if self._progress is not None:
+            self._writers.append(self._progress)
             if folder is not None:
                 self._writers.append(JsonLines(folder / "metrics.jsonl", resume_at=resume_at))
                 self._writers.append(TensorBoard(folder / "tensorboard", resume_at=resume_at))
@@ -134,6 +150,11 @@ class Writers:
         values = {key: float(value) for key, value in values.items()}
         for writer in self._writers:
             writer.write(step, values)
+
+    def say(self, text: str) -> None:
+        """As `Progress.say`."""
+        if self._progress is not None:
+            self._progress.say(text)
 
     def close(self) -> None:
         for writer in self._writers:

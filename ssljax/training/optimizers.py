@@ -54,6 +54,7 @@ class Optimizer:
     """
 
     name: Literal["sgd", "adam", "adamw", "lars", "lamb", "muon"] = "adamw"
+    """Which optimizer."""
     learning_rate: float = 1e-3
     """Peak rate for a batch of `per_batch` examples."""
     per_batch: int | None = 256

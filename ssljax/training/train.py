@@ -44,9 +44,11 @@ class Cadence:
     """How often things happen, in steps; 0 is never. All must be multiples of `steps_per_call`."""
 
     log: int = 50
+    """Write the metrics."""
     evaluate: int = 0
     """Quick evaluation during training."""
     save: int = 1000
+    """Save a checkpoint, from which an interrupted run goes on."""
     save_minutes: float = 0.0
     """Also save at the first logged step so many minutes after the last save."""
     keep: int = 2
@@ -219,6 +221,7 @@ def fit(
                     if "monitor" in due:
                         numbers |= monitor(rows)
                     if "evaluate" in due and evaluate is not None:
+                        writers.say("evaluating")
                         numbers |= {f"eval/{k}": v for k, v in evaluate(state).items()}
                 flush(numbers)
                 with clock.paused():
@@ -230,6 +233,8 @@ def fit(
             if step >= steps or stopping:
                 break
             # The first batch starts the loaders and the first call compiles: neither is a step.
+            if step == start:
+                writers.say("compiling")
             with clock.paused() if step == start else clock.waiting():
                 rows = next(batches)
             with clock.paused() if step == start else nullcontext():

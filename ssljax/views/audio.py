@@ -59,6 +59,7 @@ class WaveView:
     size: int | None = None
     """Samples; None: all of a row."""
     sign: bool = False
+    """Turn the sign of half of the recordings at random, which nobody hears."""
     gain: float = 0.0
     """Decibels up or down; 0 is off."""
     snr: tuple[float, float] | None = None

@@ -35,19 +35,30 @@ class ImageView:
 
     size: int = 224
     scale: tuple[float, float] = (0.08, 1.0)
+    """Smallest and largest area of the crop, as a share of the image; (1, 1): no random crop."""
     ratio: tuple[float, float] = (3 / 4, 4 / 3)
+    """Smallest and largest width / height of the crop."""
     degrees: float = 0.0
     translate: float = 0.0
     zoom: tuple[float, float] = (1.0, 1.0)
+    """Smallest and largest random magnification, with `degrees` and `translate` before the crop."""
     flip: float = 0.5
     jitter: float = 0.8
+    """Probability that brightness, contrast, saturation and hue are changed."""
     brightness: float = 0.8
+    """Largest change of the brightness, as a share of it."""
     contrast: float = 0.8
+    """Largest change of the contrast, as a share of it."""
     saturation: float = 0.8
+    """Largest change of the saturation, as a share of it."""
     hue: float = 0.2
+    """Largest turn of the hue, at most 0.5, half of the circle of colours."""
     grayscale: float = 0.2
+    """Probability that the colours are taken away."""
     blur: float = 0.5
+    """Probability of a Gaussian blur."""
     solarize: float = 0.0
+    """Probability that bright values are inverted."""
     mean: tuple[float, ...] = (0.0,)
     std: tuple[float, ...] = (1.0,)
 
@@ -253,8 +264,11 @@ class MultiCrop:
     """
 
     views: tuple[ImageView, ImageView]
+    """The two large crops."""
     local: ImageView | None = None
+    """A small crop; None: there are none."""
     local_crops: int = 0
+    """How many small crops there are."""
 
     def __post_init__(self) -> None:
         if len(self.views) != 2 or self.views[0].size != self.views[1].size:

@@ -36,6 +36,7 @@ class LogMel:
     high: float | None = None
     """Hertz where the bands begin and end; None: half the rate."""
     scale: Literal["htk", "slaney"] = "htk"
+    """The formula of the mel scale."""
 
     def __call__(self, audio: jax.Array) -> jax.Array:
         """Raises: ValueError where the recording is shorter than a frame."""

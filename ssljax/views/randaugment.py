@@ -172,6 +172,7 @@ class ShiftFlip:
     size: int = 32
     flip: float = 0.5
     shift: float = 0.125
+    """Largest move, as a share of the side; the border is reflected."""
     mean: tuple[float, ...] = CIFAR_MEAN
     std: tuple[float, ...] = CIFAR_STD
 
@@ -219,8 +220,10 @@ class RandAugment(ShiftFlip):
     """
 
     operations: tuple[str, ...] = tuple(OPERATIONS)
+    """The operations to choose from."""
     count: int = 2
     cutout: float = 0.5
+    """Largest side of the square that is cut out, as a share of the image."""
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssljax.cli import commands as cli
+from ssljax.cli.flags import load_experiment
 from ssljax.data import tokens as tok
 from ssljax.export import load_start
 from ssljax.runs.folder import prepare
@@ -64,7 +65,7 @@ def written(folder, source):
     """An experiment file and what it defines."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "experiment.py").write_text(source)
-    return cli.load_experiment(folder / "experiment.py")
+    return load_experiment(folder / "experiment.py")
 
 
 def trained(folder, source):

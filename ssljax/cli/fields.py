@@ -1,0 +1,126 @@
+"""All fields of an experiment as flags, with the sentences that describe them: `--help`.
+
+The description of a field is the string below it in its class, as everywhere in ssljax; where there
+is none, what fields of this name mean everywhere (`words.py`).
+"""
+
+import ast
+import dataclasses
+import functools
+import inspect
+import textwrap
+from collections.abc import Iterator
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+from ssljax.cli.words import WORDS
+from ssljax.runs import record
+
+
+class Field(NamedTuple):
+    """One flag: `--method.temperature`, with the value that it has now, and what it means."""
+
+    flag: str
+    value: str
+    text: str
+
+    @property
+    def path(self) -> list[str]:
+        return self.flag.lstrip("-").split(".")
+
+
+def fields(value: Any, prefix: str = "") -> Iterator[Field]:
+    """All flags of a dataclass or of a network, those of its parts after its own."""
+    parts = []
+    for name, inner in record.fields_of(value).items():
+        path = f"{prefix}{name.replace('_', '-')}"
+        if _is_part(inner):
+            parts.append((inner, f"{path}."))
+        elif isinstance(inner, tuple) and any(map(_is_part, inner)):
+            parts += [(one, f"{path}.{i}.") for i, one in enumerate(inner) if _is_part(one)]
+        elif inner is not None or not _may_be_part(type(value), name):
+            no = "no-" if inner is True else ""
+            head, _, last = path.rpartition(".")
+            yield Field(
+                f"--{head + '.' if head else ''}{no}{last}", _shown(inner), text_of(value, name)
+            )
+    for inner, path in parts:
+        yield from fields(inner, path)
+
+
+def text_of(value: Any, name: str) -> str:
+    """What a field means, in one line; empty where nobody has said so."""
+    for cls in type(value).__mro__:
+        if text := _texts(cls).get(name):
+            return text
+    return WORDS.get(name, "")
+
+
+def help_of(experiment: Any, usage: str, *, all_fields: bool) -> str:
+    """The flags of an experiment file for a person: those of every day, or every one."""
+    found = list(fields(experiment))
+    main = next((f.path[0] for f in found if len(f.path) > 1), "")  # the method, or the learner
+    title = f"{main} is {type(getattr(experiment, main)).__name__}" if main else ""
+    shown = found if all_fields else [f for f in found if _everyday(f, main)]
+    lines = [usage, "", f"Fields with the values that they have now ({title}):", ""]
+    for field in shown:
+        lines.append(f"  {field.flag} {field.value}".rstrip())
+        lines += textwrap.wrap(field.text, 92, initial_indent=" " * 6, subsequent_indent=" " * 6)
+    if not all_fields:
+        left: dict[str, int] = {}
+        for field in found:
+            if not _everyday(field, main):
+                depth = 2 if field.path[0] == main and len(field.path) > 2 else 1
+                group = ".".join(field.path[:depth])
+                left[group] = left.get(group, 0) + 1
+        groups = ", ".join(f"{name} ({count})" for name, count in left.items())
+        lines += ["", *textwrap.wrap(f"More fields, by --help-all: {groups}.", 98)]
+    return "\n".join(lines)
+
+
+def _everyday(field: Field, main: str) -> bool:
+    path = field.path
+    return len(path) == 1 or path[:-1] == [main] or path == ["optimizer", "learning-rate"]
+
+
+def _is_part(value: Any) -> bool:
+    return dataclasses.is_dataclass(value) and not isinstance(value, type)
+
+
+def _may_be_part(cls: type, name: str) -> bool:
+    """Whether a field that is None now would have fields of its own: then no flag can fill it."""
+    try:
+        hint = get_type_hints(cls).get(name)
+    except NameError:  # a name that is only known to a type checker
+        return False
+    return any(dataclasses.is_dataclass(option) for option in get_args(hint))
+
+
+def _shown(value: Any) -> str:
+    """A value as one types it after the flag; nothing for a flag that only switches."""
+    if isinstance(value, bool):
+        return ""
+    if isinstance(value, tuple | list):
+        return " ".join(map(str, value))
+    return repr(value) if isinstance(value, str) and (not value or " " in value) else str(value)
+
+
+@functools.cache
+def _texts(cls: type) -> dict[str, str]:
+    """The strings below the fields of one class, by name."""
+    try:
+        (node,) = ast.parse(textwrap.dedent(inspect.getsource(cls))).body
+    except (OSError, TypeError, SyntaxError):
+        return {}
+    if not isinstance(node, ast.ClassDef):
+        return {}
+    found = {}
+    for field, below in zip(node.body, node.body[1:], strict=False):
+        if (
+            isinstance(field, ast.AnnAssign)
+            and isinstance(field.target, ast.Name)
+            and isinstance(below, ast.Expr)
+            and isinstance(below.value, ast.Constant)
+            and isinstance(below.value.value, str)
+        ):
+            found[field.target.id] = " ".join(below.value.value.split())
+    return found

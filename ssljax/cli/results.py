@@ -1,0 +1,129 @@
+"""probe, label, sample and report: what a run has learned."""
+
+import dataclasses
+import json
+from pathlib import Path
+
+from ssljax import nets, probes
+from ssljax import report as reports
+from ssljax.cli.console import Parser, say, unknown
+from ssljax.cli.flags import override
+from ssljax.runs import sample as sampling
+from ssljax.runs.evaluation import add_finetuned, evaluate, finetune
+from ssljax.selftraining.labelling import BY
+from ssljax.selftraining.labelling import label as label_with
+from ssljax.selftraining.teachers import load_any
+
+
+def probe(arguments: list[str]) -> None:
+    parser = Parser(
+        "probe", "Evaluates the encoder of a run again, on its own data or on other data."
+    )
+    parser.add_run()
+    parser.add_argument("--data", help="data to fit the probes on (default: that of the run)")
+    parser.add_argument("--test", help="data to test on (default: the test split of --data)")
+    parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
+    parser.add_argument(
+        "--finetune",
+        action="store_true",
+        help="fine-tune the whole network instead, beside the same one from a random start; its "
+        "flags: --fraction 0.01, --per-class 10, --steps, --batch, --learning-rate, --layer-decay "
+        "0.75, --weight-decay, --frozen, --augment weak|method|none, --seeds (--finetune --help)",
+    )
+    if "--finetune" in arguments and {"-h", "--help"} & set(arguments):
+        override(probes.FineTune(), ["--help-all"], prog="ssljax probe RUN --finetune")
+    args, rest = parser.parse_known_args(arguments)
+    if rest and not args.finetune:
+        parser.error(f"{unknown(rest, parser.flags, 'ssljax probe --help')} (with --finetune more)")
+    protocol = override(probes.FineTune(), rest, prog="ssljax probe RUN --finetune")
+    experiment, method, state, train_set, test = load_any(Path(args.run), file=args.experiment)
+    if args.data or args.test:
+        other = dataclasses.replace(experiment, data=args.data or experiment.data, test=args.test)
+        train_set, test = other.load(Path(args.run))
+    step = {"step": int(state.step)}
+    if args.finetune:
+        results = finetune(experiment, method, state, train_set, test, protocol)
+        add_finetuned(Path(args.run), step | {"data": args.data or experiment.data} | results)
+        if args.json:
+            print(json.dumps(step | {"finetune": results}, indent=2))
+        else:
+            print(probes.table(results))
+            print("\n".join(probes.describe_finetune(results)))
+        return
+    results = evaluate(experiment, method, state, train_set, test)
+    if args.json:
+        print(json.dumps(step | {"evaluation": results}, indent=2))
+    else:
+        print(probes.table(results))
+        print("\n".join(probes.describe(results)))
+
+
+def label(arguments: list[str]) -> None:
+    parser = Parser(
+        "label",
+        "Labels data with the last teacher of a self-training run, or with the features of a "
+        "pretraining run and a few labels, into a Parquet file with index, target, confidence, "
+        "weight, provenance and round.",
+    )
+    parser.add_run()
+    parser.add_argument("--data", help="data to label (default: the pool of the run)")
+    parser.add_argument("--out", required=True, help="file to write")
+    parser.add_argument(
+        "--given", help="for a pretraining run: Parquet file of a few labels (index, target)"
+    )
+    parser.add_argument(
+        "--by", choices=list(BY), default="spreading", help="how they reach the rest"
+    )
+    args = parser.parse_all(arguments)
+    found = label_with(
+        Path(args.run),
+        data=args.data,
+        out=Path(args.out),
+        file=args.experiment,
+        given=Path(args.given) if args.given else None,
+        by=args.by,
+    )
+    say(f"wrote {len(found):,} labels to {args.out}, mean confidence {found.confidence.mean():.3f}")
+
+
+def sample(arguments: list[str]) -> None:
+    parser = Parser("sample", "Writes on from a prompt with the causal language model of a run.")
+    parser.add_run()
+    parser.add_argument("--prompt", default="\n", help="text to go on from (default: a new line)")
+    parser.add_argument("--length", type=int, default=500, help="tokens to write (default: 500)")
+    parser.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest token")
+    parser.add_argument("--top-k", type=int, default=0, help="only the k likeliest tokens")
+    parser.add_argument("--top-p", type=float, default=1.0, help="only so much probability")
+    parser.add_argument("--seed", type=int, default=0)
+    args = parser.parse_all(arguments)
+    experiment, method, state, *_ = load_any(Path(args.run), file=args.experiment)
+    if not isinstance(experiment.method.encoder, nets.GPT2):
+        raise ValueError(f"{args.run} has no causal language model: train GPT first")
+    reader = experiment.reader.prepared(experiment.data, Path(args.run))
+    options = {k: getattr(args, k) for k in ("length", "temperature", "top_k", "top_p", "seed")}
+    drawn = sampling.sample(
+        experiment.method.encoder,
+        method.backbone(state)[0],
+        reader.encode(args.prompt),
+        vocab=reader.tokenizer.get_vocab_size(),
+        **options,
+    )
+    print(args.prompt, end="", flush=True)
+    for piece in reader.stream(drawn):
+        print(piece, end="", flush=True)
+    print()
+
+
+def report(arguments: list[str]) -> None:
+    parser = Parser("report", "Writes the report page of a run, or one page that compares several.")
+    parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
+    parser.add_argument(
+        "--out", help="file to write (default: report.html in the run, or comparison.html)"
+    )
+    args = parser.parse_all(arguments)
+    if len(args.runs) == 1:
+        path = reports.write_report(Path(args.runs[0]), out=Path(args.out) if args.out else None)
+    else:
+        out = Path(args.out or "comparison.html")
+        path = reports.write_comparison([Path(r) for r in args.runs], out)
+    print(f"wrote {path}")

@@ -1,0 +1,94 @@
+"""export and import: networks leave for other libraries, and come from them."""
+
+from pathlib import Path
+
+from ssljax import export as exporting
+from ssljax import nets
+from ssljax.cli.console import Parser, say
+from ssljax.cli.flags import flags_of
+from ssljax.method import Method, State
+from ssljax.runs.experiment import Experiment, networks_of
+from ssljax.selftraining.teachers import load_any
+
+
+def export(arguments: list[str]) -> None:
+    parser = Parser(
+        "export", "Writes the pretrained encoder of a run in a format that others read."
+    )
+    parser.add_run()
+    parser.add_argument(
+        "--format", required=True, choices=list(exporting.FORMATS), help="what to write"
+    )
+    parser.add_argument(
+        "--out", required=True, help="file to write; for transformers a folder, new or empty"
+    )
+    args = parser.parse_all(arguments)
+    experiment, method, state, train_set, _ = load_any(Path(args.run), file=args.experiment)
+    if args.format == "transformers":
+        say(f"wrote {_for_transformers(Path(args.run), experiment, method, state, Path(args.out))}")
+        return
+    if not hasattr(experiment.method, "plain_view"):
+        raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
+    view = experiment.method.plain_view
+    params, stats = method.backbone(state)
+    path = exporting.export(
+        encoder=experiment.method.encoder,
+        params=params,
+        stats=stats,
+        format=args.format,
+        out=Path(args.out),
+        image_size=view.size,
+        channels=train_set.spec["image"][0][-1],
+        mean=view.mean,
+        std=view.std,
+    )
+    say(f"wrote {path}")
+
+
+def _for_transformers(
+    run: Path, experiment: Experiment, method: Method, state: State, out: Path
+) -> Path:
+    """Writes the networks of a run for transformers; see `export.export_transformers`."""
+    networks = networks_of(experiment)
+    reader = getattr(experiment.reader, "text", experiment.reader)  # of captions: that of the texts
+    # Numbers beside the networks, such as the scale of logits, belong to the model.
+    params = {k: v for k, v in state.params.items() if k in networks or not isinstance(v, dict)}
+    params |= {"encoder": method.backbone(state)[0]}
+    tokenizer, view = run / "tokenizer.json", getattr(experiment.method, "plain_view", None)
+    return exporting.export_transformers(
+        out,
+        networks=networks,
+        params=params,
+        method=experiment.method,
+        image_size=getattr(view, "size", None),
+        mean=getattr(view, "mean", None),
+        std=getattr(view, "std", None),
+        tokenizer=tokenizer if tokenizer.is_file() else None,
+        length=getattr(reader, "length", 0),
+        ends=getattr(reader, "layout", "windows") != "windows",
+    )
+
+
+def bring_in(arguments: list[str]) -> None:
+    parser = Parser(
+        "import",
+        "Reads published weights and writes them as a file that training can begin from, with "
+        "ssljax train FILE --begin OUT, and that ssljax.export.load reads. No pickle is read.",
+    )
+    parser.add_argument(
+        "model",
+        metavar="MODEL",
+        help="folder with config.json and model.safetensors, as transformers writes them "
+        f"({', '.join(exporting.FAMILIES)}), or the safetensors file with config.json beside it",
+    )
+    parser.add_argument("--out", required=True, help="file to write, such as weights.safetensors")
+    args = parser.parse_all(arguments)
+    networks, family = exporting.import_transformers(Path(args.model), Path(args.out))
+    say(f"wrote {args.out}: {family} with {', '.join(networks)}")
+    flags = [f"--begin {args.out}"]
+    for name, network in networks.items():
+        if name == "encoder" or isinstance(network, nets.Decoder | nets.TextTower):
+            flags += flags_of(f"--method.{name}", network)
+    if (Path(args.model) / "tokenizer.json").is_file():
+        flags.append(f"--reader.tokenizer {Path(args.model) / 'tokenizer.json'}")
+    say("a method with such networks begins from it by:\n  " + " ".join(flags))
