@@ -3,28 +3,32 @@
     audio:PATH[:SPLIT]    a folder, or a zip that is read and never unpacked, of .wav files
 
 A row is {"audio": float32 [T], "length": int32}: one channel (the mean of several) in [-1, 1], cut
-after T samples or filled up with zeros, and how many of the samples are real.
+after T samples or filled up with zeros, and how many of the samples are real. Folders give splits
+and classes as they do for pictures (`ssljax.data.folder`), unless expressions say otherwise.
 """
 
 import logging
 import math
 import re
-import zipfile
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Rows, Spec
-from ssljax.data.decode import READ_ERRORS, check_corrupt
-from ssljax.data.folder import list_files
+from ssljax.data.decode import READ_ERRORS, in_memory
+from ssljax.data.folder import Folder, folder_columns
+from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import SPLITS, normal
-from ssljax.data.wav import read_wav, resample
+from ssljax.data.stream import Stream
+from ssljax.data.walk import find, layout
+from ssljax.data.wav import open_wav, resample, samples
 
 log = logging.getLogger("ssljax")
+_SUFFIXES = (".wav", ".wave")
+_HEARD = 100  # recordings of a stream that are asked for their length
 _MELS, _WINDOW, _HOP = 40, 0.025, 0.01
 
 
@@ -44,9 +48,11 @@ class Audio:
     seconds: float = 4.0
     """Length of a row."""
     label: str | None = None
-    """Finds the class of a recording: what its one group matches. None: no labels."""
+    """Finds the class of a recording: what its one group matches. None: its folder, where there are
+    several."""
     test: str | None = None
-    """Finds the recordings of the test split. None: all are for training."""
+    """Finds the recordings of the test split. None: folders called train and test, or all are for
+    training."""
 
     def __post_init__(self) -> None:
         if self.rate < 1 or self.samples < 1:
@@ -84,26 +90,31 @@ class Audio:
         split: str = "train",
         in_memory_bytes: int = 4 * 2**30,
         workers: int = 0,
-    ) -> Arrays:
-        """A split of `spec`, in memory.
+    ) -> Arrays | Stream:
+        """A split of `spec`, in memory where it fits.
 
         Raises: ValueError or FileNotFoundError that say what was found and what to do.
         """
-        del workers
         place, named = _parse(spec)
+        find(place, kind="audio", suffixes=_SUFFIXES, what="recordings").say(spec)
         files = self._files(place)
         split = named or normal(split)
         if not files.get(split):
             raise ValueError(f"{spec} has no split {split!r}: set --reader.test, or use train")
-        names = files[split]
-        if 4 * self.samples * len(names) > in_memory_bytes:
-            raise ValueError(
-                f"{len(names)} recordings of {self.seconds} s need "
-                f"{4 * self.samples * len(names) / 2**30:.1f} GiB: raise --in-memory-gb, or "
-                "shorten --reader.seconds"
-            )
-        every = [name for part in files.values() for name in part]
-        return self._read(place, names, None if self.label is None else self._classes(every))
+        labels, classes = classes_of(self._classes(place, files), split, place=spec)
+        source = Folder(place, files[split], labels, classes, leaf="audio")
+        if 4 * self.samples * len(source) > in_memory_bytes:
+            found: Arrays | Stream = Stream(source, self.decode, workers=workers)
+            self._say_cut(source, range(min(len(source), _HEARD)))
+        else:
+            found = in_memory(source, self.decode)
+            self._say_cut(source, range(len(source)))
+        return found
+
+    def decode(self, record: dict[str, Any], name: str) -> Rows:
+        """Samples of a row, and how many are real. Raises: CorruptExample."""
+        audio, length = self(record["audio"], name)
+        return {"audio": audio, "length": np.int32(length)}
 
     def shapes(self) -> Spec:
         """Samples of a row, and how many of them are real."""
@@ -120,21 +131,30 @@ class Audio:
 
     def __call__(self, data: bytes, name: str) -> tuple[np.ndarray, int]:
         """A WAV file as a row [T] float32, and its real samples. Raises: CorruptExample."""
-        x, rate = read_wav(data, name)
-        x = x[: math.ceil(self.seconds * rate) + rate // 10]  # more would not be in the row
-        one = resample(x.mean(axis=1), rate, self.rate)[: self.samples]
+        wav = open_wav(data, name)
+        most = math.ceil(self.seconds * wav.rate) + wav.rate // 10  # more would not be in the row
+        x = samples(wav, name, most=most)
+        one = resample(x.mean(axis=1), wav.rate, self.rate)[: self.samples]
         return np.pad(one, (0, self.samples - len(one))), len(one)
 
     def _files(self, place: str) -> dict[str, list[str]]:
-        names = list_files(place, kind="audio", suffixes={".wav"}, what="recordings")
-        of = [self.test is not None and bool(_search(self.test, name)) for name in names]
-        if self.test is not None and not any(of):
+        """Split to files."""
+        names = find(place, kind="audio", suffixes=_SUFFIXES, what="recordings").names
+        if self.test is None:
+            of = {name: split for name, (split, _) in layout(names, f"audio:{place}").items()}
+            return {s: [n for n in names if of[n] == s] for s in SPLITS}
+        tests = {name for name in names if _search(self.test, name)}
+        if not tests:
             raise ValueError(f"reader.test {self.test!r} finds none of the files in {place}")
-        found = {"train": [n for n, t in zip(names, of) if not t]}
-        return found | {"test": [n for n, t in zip(names, of) if t]}
+        return {"train": [n for n in names if n not in tests], "test": sorted(tests)}
 
-    def _classes(self, names: list[str]) -> dict[str, str]:
-        """Name of a file to its class."""
+    def _classes(self, place: str, files: dict[str, list[str]]) -> dict[str, Column]:
+        """The class of each recording of each split."""
+        names = [name for part in files.values() for name in part]
+        if self.label is None:
+            of = layout(names, f"audio:{place}")
+            folders = {s: [of[n][1] for n in part] for s, part in files.items()}
+            return folder_columns(folders, f"audio:{place}")
         found = {name: _search(self.label, name) for name in names}
         missed = [name for name, match in found.items() if not match or match[1] is None]
         if missed:
@@ -142,47 +162,28 @@ class Audio:
                 f"reader.label {self.label!r} finds no class in {len(missed)} of {len(names)} "
                 f"files, such as {', '.join(missed[:3])}"
             )
-        return {name: match[1] for name, match in found.items()}
+        return {
+            s: Column([found[n][1] for n in part], lambda i, p=part: p[i])
+            for s, part in files.items()
+            if part
+        }
 
-    def _read(self, place: str, names: list[str], classes: dict[str, str] | None) -> Arrays:
-        audio = np.zeros((len(names), self.samples), np.float32)
-        length = np.zeros(len(names), np.int32)
-
-        def one(i: int) -> str | None:
-            name = f"{place}/{names[i]}"
+    def _say_cut(self, source: Folder, which: range) -> None:
+        """One line about recordings that are longer than a row, of those in `which`."""
+        longest, count = 0.0, 0
+        for i in which:
             try:
-                if archive is None:
-                    data = (Path(place) / names[i]).read_bytes()
-                else:
-                    data = archive.read(names[i])
-                audio[i], length[i] = self(data, name)
-            except CorruptExample as error:
-                return str(error)
-            except READ_ERRORS as error:
-                return f"{name}: cannot be read: {error}"
-            return None
-
-        archive = zipfile.ZipFile(place) if place.endswith(".zip") else None
-        with ThreadPoolExecutor() as pool:
-            reasons = list(pool.map(one, range(len(names))))
-        if archive is not None:
-            archive.close()
-        skipped = [reason for reason in reasons if reason is not None]
-        check_corrupt(skipped, len(names))
-        good = np.array([reason is None for reason in reasons])
-        if skipped:
-            some = "; ".join(skipped[:10])
-            log.warning("left out %d corrupt recording(s): %s", len(skipped), some)
-            audio, length = audio[good], length[good]
-        rows = {"audio": audio, "length": length}
-        known = None
-        if classes is not None:
-            known = tuple(sorted(set(classes.values()), key=_in_order))
-            number = {name: i for i, name in enumerate(known)}
-            rows["label"] = np.array([number[classes[n]] for n in names], np.int32)[good]
-        origin = np.flatnonzero(good)
-        called = [names[i] for i in origin]
-        return Arrays(rows, classes=known, names=called, origin=origin, skipped=skipped)
+                seconds = open_wav(source[i]["audio"], source.name(i)).seconds
+            except (CorruptExample, *READ_ERRORS):
+                continue
+            count += seconds > self.seconds
+            longest = max(longest, seconds)
+        if count:
+            log.warning(
+                "%d of %d recordings are longer than %g s and are cut (the longest has %.1f s): "
+                "raise --reader.seconds to keep all of them",
+                *(count, len(which), self.seconds, longest),
+            )
 
 
 def log_mel(x: np.ndarray, rate: int) -> np.ndarray:
@@ -205,11 +206,6 @@ def log_mel(x: np.ndarray, rate: int) -> np.ndarray:
 
 def _search(pattern: str, name: str) -> re.Match | None:
     return re.search(pattern, name if "/" in pattern else PurePosixPath(name).name)
-
-
-def _in_order(name: str) -> tuple[int, int, str]:
-    """Numbers by size, before words."""
-    return (0, int(name), name) if name.isdecimal() else (1, 0, name)
 
 
 def _parse(spec: str) -> tuple[str, str | None]:

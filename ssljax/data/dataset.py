@@ -68,7 +68,11 @@ class Arrays:
             raise ValueError(f"labels must be one a row, [N], not {label.dtype} {label.shape}")
         column = Column(label, lambda i: f"example {i}", missing=False)
         found, self.classes = classes_of(
-            {"train": column}, "train", place="these labels", names=self.classes
+            {"train": column},
+            "train",
+            place="these labels",
+            names=self.classes,
+            say=self.classes is None,  # else a reader has said it
         )
         if found is not None:
             self._rows = {"label": found} | self._rows

@@ -5,16 +5,15 @@
     tsv:PATH[:SPLIT]        a table with a column of text and maybe one of labels, or a folder of
     csv:PATH[:SPLIT]        such tables, one a split
 
-A file whose name starts with a split (train.tsv, dev.en.gz) is all of that split. Plain text that
-names no split is cut: the first 90% of its characters train, the rest is for validation. A table
-whose first row names its columns needs the text under text or sentence and the label under label,
-category, class or intent; a table without such a row has the text first and the label second.
+A file whose name starts with a split (train.tsv, dev.en.gz), or that lies in a folder called so, is
+all of that split. Plain text that names no split is cut: the first 90% of its characters train, the
+rest is for validation; in class folders it is all for training, and the folder is the class. Which
+columns of a table are text and class: `ssljax.data.columns`.
 """
 
-import csv
 import difflib
-import gzip
 import itertools
+import logging
 import re
 from collections.abc import Iterator
 from pathlib import Path
@@ -22,11 +21,15 @@ from typing import Literal, NamedTuple
 
 import numpy as np
 
+from ssljax.data.cells import Lines, read_rows, read_text
+from ssljax.data.columns import Chosen, choose_columns
+from ssljax.data.folder import folder_columns
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.walk import Found, find, hidden, layout
 
+log = logging.getLogger("ssljax")
 KINDS = {"text": ("txt",), "tsv": ("tsv",), "csv": ("csv",)}
-_TEXT, _LABEL = ("text", "sentence"), ("label", "category", "class", "intent")
 _TRAINED = 0.9  # share of a text without splits
 
 
@@ -47,38 +50,49 @@ def document_splits(spec: str) -> tuple[str, ...]:
     Raises: ValueError or FileNotFoundError that say what was found.
     """
     kind, place, named = _parse(spec)
-    return (named,) if named else tuple(s for s in SPLITS if s in _offered(kind, place))
+    return (named,) if named else tuple(s for s in SPLITS if s in _offered(kind, place).files)
 
 
 def read_documents(
-    spec: str, *, split: str, unit: Literal["file", "block", "line"] = "file"
+    spec: str,
+    *,
+    split: str,
+    unit: Literal["file", "block", "line"] = "file",
+    columns: tuple[str, ...] = (),
+    label: str | None = None,
 ) -> Documents:
     """The documents of a split. A split in the spec counts more than `split`.
 
-    unit: what a document is in plain text: a file, a block between blank lines, or a line. Empty
-      ones are left out.
+    Args:
+      unit: what a document is in plain text: a file, a block between blank lines, or a line. Empty
+        ones are left out.
+      columns, label: of a table: see `choose_columns`.
     Raises: ValueError or FileNotFoundError that say what was found and what to do.
     """
     kind, place, named = _parse(spec)
     split = named or normal(split)
     offered = _offered(kind, place)
-    if split not in offered:
-        raise ValueError(
-            f"{spec} has no split {split!r}: it has {', '.join(s for s in SPLITS if s in offered)}"
-        )
+    files = offered.files.get(split)
+    if not files:
+        raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(offered.files)}")
+    Found(files, offered.left).say(spec)
     if kind != "text":
-        return _table(kind, place, offered, split)
-    texts = [_read(file) for file in offered[split]]
-    if not _by_name(offered[split]):
+        return _table(kind, place, offered.files, split, columns, label)
+    texts = [read_text(file) for file in files]
+    if offered.cut:
         texts = _cut(texts, split)
     found = [
-        (document, f"{_below(place, file)}:{line}" if line else _below(place, file))
-        for file, text in zip(offered[split], texts, strict=True)
+        (document, f"{_below(place, file)}:{line}" if line else _below(place, file), i)
+        for i, (file, text) in enumerate(zip(files, texts, strict=True))
         for line, document in _units(text, unit)
     ]
     if not found:
         raise ValueError(f"{spec} ({split}) holds no text")
-    return Documents([text for text, _ in found], [name for _, name in found])
+    folders = {s: [offered.classes[f] for f in part] for s, part in offered.files.items()}
+    labels, classes = classes_of(folder_columns(folders, spec), split, place=spec)
+    if labels is not None:
+        labels = labels[[i for _, _, i in found]]
+    return Documents([x for x, _, _ in found], [name for _, name, _ in found], labels, classes)
 
 
 def _units(text: str, unit: str) -> Iterator[tuple[int, str]]:
@@ -104,20 +118,16 @@ def _below(place: Path, file: Path) -> str:
     return file.relative_to(place).as_posix() if place.is_dir() else file.name
 
 
-Lines = list[tuple[int, list[str]]]
-"""Rows of a table: the line where each ends, and its cells."""
-
-
 def read_cells(spec: str, *, split: str) -> list[tuple[Path, Lines]]:
     """The tables of a split as they are: (file, rows that are not empty).
 
     Raises: ValueError or FileNotFoundError that say what was found.
     """
     kind, place, named = _parse(spec)
-    offered, split = _offered(kind, place), named or normal(split)
-    if kind == "text" or split not in offered:
-        raise ValueError(f"{spec} has no table {split!r}: it has {', '.join(offered)}")
-    return [(file, _cells(kind, file)) for file in offered[split]]
+    files, split = _offered(kind, place).files, named or normal(split)
+    if kind == "text" or split not in files:
+        raise ValueError(f"{spec} has no table {split!r}: it has {', '.join(files)}")
+    return [(file, read_rows(kind, file)) for file in files[split]]
 
 
 def _parse(spec: str) -> tuple[str, Path, str | None]:
@@ -137,47 +147,57 @@ def _parse(spec: str) -> tuple[str, Path, str | None]:
     return kind, path, named
 
 
-def _offered(kind: str, place: Path) -> dict[str, list[Path]]:
-    """Files by split."""
-    if place.is_file():
-        files = [place]
-    elif not place.exists():
-        files = _matching(place)
-    else:
+class _Offered(NamedTuple):
+    """files: by split; classes: the class folder of each, or ""; cut: whether training and
+    validation are parts of the same files; left: what is not read, by reason.
+    """
+
+    files: dict[str, list[Path]]
+    classes: dict[Path, str]
+    cut: bool
+    left: dict[str, list[str]]
+
+
+def _offered(kind: str, place: Path) -> _Offered:
+    """Raises: ValueError or FileNotFoundError where there is nothing, or it is unclear."""
+    left: dict[str, list[str]] = {}
+    if place.is_dir():
         ends = [end for e in KINDS[kind] for end in (f".{e}", f".{e}.gz")]
-        files = sorted(f for f in place.rglob("*") if f.name.endswith(tuple(ends)))
+        found = find(str(place), kind=kind, suffixes=ends, what=f".{KINDS[kind][0]} files")
+        files, left = [place / name for name in found.names], found.left
+    else:
+        files = [place] if place.is_file() else _matching(place)
     if not files:
         raise FileNotFoundError(f"{place} holds no .{KINDS[kind][0]} files")
-    found: dict[str, list[Path]] = {}
-    for file in files:
-        if _split_of(file) in SPLITS:
-            found.setdefault(_split_of(file), []).append(file)
-    if found:
-        return found
-    return {"train": files, "validation": files} if kind == "text" else {"train": files}
+    of = {file: (_split_of(file), "") for file in files}
+    if place.is_dir() and not any(split in SPLITS for split, _ in of.values()):
+        folders = layout([f.relative_to(place).as_posix() for f in files], f"{kind}:{place}")
+        of = dict(zip(files, folders.values(), strict=True))
+    named = {split: [f for f in files if of[f][0] == split] for split in SPLITS}
+    named = {split: part for split, part in named.items() if part}
+    classes = {file: name for file, (_, name) in of.items()}
+    if not named:  # one file that is called otherwise, or several of a pattern
+        named = {"train": files}
+    elif len(files) > sum(map(len, named.values())):
+        rest = [str(_below(place, f)) for f in files if of[f][0] not in SPLITS]
+        left["without a split in the name, beside files with one"] = rest
+    told = any(_split_of(file) in SPLITS for file in files) or set(named) != {"train"}
+    cut = kind == "text" and not told and len(set(classes.values())) == 1
+    if cut and not (place.is_dir() and normal(files[0].relative_to(place).parts[0]) in SPLITS):
+        return _Offered({"train": files, "validation": files}, classes, True, left)
+    return _Offered(named, classes, False, left)
 
 
 def _matching(pattern: Path) -> list[Path]:
     """Files whose name fits the pattern that a path ends with; none where it is no pattern."""
     if not any(c in pattern.name for c in "*?["):
         return []
-    return sorted(f for f in pattern.parent.glob(pattern.name) if f.is_file())
+    found = sorted(pattern.parent.glob(pattern.name))
+    return [f for f in found if f.is_file() and not hidden(f.name)]
 
 
 def _split_of(file: Path) -> str:
     return normal(re.split(r"[^A-Za-z]", file.name)[0])
-
-
-def _by_name(files: list[Path]) -> bool:
-    return all(_split_of(file) in SPLITS for file in files)
-
-
-def _read(file: Path) -> str:
-    data = gzip.decompress(file.read_bytes()) if file.suffix == ".gz" else file.read_bytes()
-    try:
-        return data.decode("utf-8-sig")
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{file} is not UTF-8 ({error}): convert it first") from error
 
 
 def _cut(texts: list[str], split: str) -> list[str]:
@@ -190,52 +210,60 @@ def _cut(texts: list[str], split: str) -> list[str]:
     return [text[place:] for text, place in zip(texts, places)]
 
 
-def _table(kind: str, place: Path, offered: dict[str, list[Path]], split: str) -> Documents:
+def _table(
+    kind: str,
+    place: Path,
+    offered: dict[str, list[Path]],
+    split: str,
+    columns: tuple[str, ...],
+    label: str | None,
+) -> Documents:
     tables = {
-        s: [(file, *row) for file in offered[s] for row in _rows(kind, file)] for s in offered
+        s: [row for file in files for row in _rows(kind, file, columns, label, say=s == split)]
+        for s, files in offered.items()
     }
     rows = tables[split]
     if not rows:
         raise ValueError(f"{offered[split][0]} holds no examples")
-    columns = {}
-    for name, table in tables.items():
-        labels = [label for _, _, _, label in table]
-        if None in labels and any(label is not None for label in labels):
-            file, line, *_ = table[labels.index(None)]
-            raise ValueError(f"{file}, line {line}: this row has no label, others have one")
-        if labels and labels[0] is not None:
-            columns[name] = Column(labels, lambda i, t=table: f"{t[i][0]}, line {t[i][1]}")
-    labels, classes = classes_of(columns, split, place=f"{kind}:{place}")
-    names = [f"{_below(place, file)}:{line}" for file, line, _, _ in rows]
-    return Documents([text for _, _, text, _ in rows], names, labels, classes)
+    found = {
+        s: Column([row.label for row in table], lambda i, t=table: f"{t[i].file}, line {t[i].line}")
+        for s, table in tables.items()
+        if any(row.label is not None for row in table)
+    }
+    labels, classes = classes_of(found, split, place=f"{kind}:{place}")
+    names = [f"{_below(place, row.file)}:{row.line}" for row in rows]
+    return Documents([row.text for row in rows], names, labels, classes)
 
 
-def _rows(kind: str, file: Path) -> list[tuple[int, str, str | None]]:
-    """(line, text, label or None) of each row."""
-    table = _cells(kind, file)
-    text, label = 0, 1
-    if table and {cell.strip().lower() for cell in table[0][1]} & {*_TEXT, *_LABEL}:
-        head = [cell.strip().lower() for cell in table.pop(0)[1]]
-        text = next((head.index(name) for name in _TEXT if name in head), -1)
-        label = next((head.index(name) for name in _LABEL if name in head), len(head))
-        if text < 0:
-            raise ValueError(
-                f"{file} has the columns {', '.join(head)}: the text must be under text or sentence"
-            )
-    for line, row in table:
-        if len(row) <= text:
-            raise ValueError(f"{file}, line {line} has {len(row)} columns, and no text")
-    return [
-        (line, row[text], row[label].strip() if len(row) > label else None) for line, row in table
-    ]
+class _Row(NamedTuple):
+    file: Path
+    line: int
+    text: str
+    label: str | None
 
 
-def _cells(kind: str, file: Path) -> Lines:
-    """Rows of a table that are not empty."""
-    lines = [f"{line}\n" for line in _read(file).split("\n")]
-    if kind == "tsv":  # quotes mean nothing there
-        rows = [(i, line.rstrip("\r\n").split("\t")) for i, line in enumerate(lines, start=1)]
-    else:
-        reader = csv.reader(lines)
-        rows = [(reader.line_num, row) for row in reader]
-    return [(line, row) for line, row in rows if any(cell.strip() for cell in row)]
+def _rows(
+    kind: str, file: Path, columns: tuple[str, ...], label: str | None, *, say: bool
+) -> list[_Row]:
+    """The rows of a table; labels are None where it has none."""
+    table = read_rows(kind, file)
+    if not table:
+        return []
+    chosen = choose_columns(file, table, columns, label, say=say)
+    named = _named(chosen) if chosen.names is not None else {}
+    found = []
+    for line, row in chosen.rows:
+        word = None if chosen.label is None else row[chosen.label].strip()
+        text = " ".join(row[i] for i in chosen.text)
+        found.append(_Row(file, line, text, named.get(word, word) if word else word))
+    return found
+
+
+def _named(chosen: Chosen) -> dict[str, str]:
+    """What the numbers of the classes are called beside them; {} where that is not one name each,
+    and the numbers then stay.
+    """
+    pairs = {(row[chosen.label].strip(), row[chosen.names].strip()) for _, row in chosen.rows}
+    pairs = {(number, name) for number, name in pairs if number and name and number != "-1"}
+    named = dict(pairs)
+    return named if len(named) == len(pairs) == len(set(named.values())) else {}

@@ -2,121 +2,122 @@
 
 import logging
 import zipfile
-from pathlib import Path, PurePosixPath
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.corrupt import CorruptExample
+from ssljax.data.labels import Column, classes_of
+from ssljax.data.split_names import SPLITS
+from ssljax.data.walk import find, layout
 
 log = logging.getLogger("ssljax")
-_SUFFIXES = {".png", ".jpg", ".jpeg", ".bmp", ".gif", ".webp", ".tif", ".tiff", ".pgm", ".ppm"}
+_SUFFIXES = {
+    *(".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".bmp", ".gif", ".webp", ".tif", ".tiff"),
+    *(".pbm", ".pgm", ".ppm", ".pnm"),
+}
+LARGEST_FILE = 2**30  # bytes of one file: what announces more is no picture and no recording
 
 
 class Folder:
-    """Image files; the folder directly above a file is its class."""
+    """Files as records {leaf: bytes}; the folder directly below the split is their class."""
 
-    def __init__(self, place: str, names: list[str], labels: list[str] | None, classes) -> None:
-        """names: below `place`; labels: the class of each; classes: those of all splits."""
-        self._place, self._names = place, names
-        self.classes: tuple[str, ...] | None = classes
-        number = {c: i for i, c in enumerate(classes or ())}
-        self._labels = [number[c] for c in labels] if classes else None
-        self._zip: zipfile.ZipFile | None = None
+    def __init__(
+        self,
+        place: str,
+        names: Sequence[str],
+        labels: np.ndarray | None,
+        classes: tuple[str, ...] | None,
+        *,
+        leaf: str = "image",
+    ) -> None:
+        """names: below `place`. labels: int32 [N], places in `classes`, those of all splits."""
+        self._files, self._names, self._labels, self._leaf = Files(place), names, labels, leaf
+        self.classes = classes
 
     def __len__(self) -> int:
         return len(self._names)
 
     def __getitem__(self, i: int) -> dict[str, Any]:
-        if self._place.endswith(".zip"):
-            if self._zip is None:
-                self._zip = zipfile.ZipFile(self._place)
-            data = self._zip.read(self._names[i])
-        else:
-            data = (Path(self._place) / self._names[i]).read_bytes()
-        return {"image": data}
+        return {self._leaf: self._files.read(self._names[i])}
 
     def labels(self) -> np.ndarray | None:
-        return None if self._labels is None else np.array(self._labels, np.int32)
+        return self._labels
 
     def name(self, i: int) -> str:
-        return f"{self._place}/{self._names[i]}"
+        return f"{self._files.place}/{self._names[i]}"
 
     def key(self, i: int) -> str:
         return self._names[i]
 
-    def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_zip": None}  # each process opens the zip for itself
-
     def __repr__(self) -> str:
-        return f"Folder({self._place}, {len(self._names)} files)"
+        return f"Folder({self._files.place}, {len(self._names)} files)"
 
 
-def folder_splits(place: str) -> dict[str, Folder]:
-    """Split to source. All splits number their classes alike, also where one lacks a class.
+class Files:
+    """Bytes of files below a folder or in a zip; each process opens the zip for itself."""
+
+    def __init__(self, place: str) -> None:
+        self.place = place
+        self._zip: zipfile.ZipFile | None = None
+
+    def read(self, name: str) -> bytes:
+        """Raises: CorruptExample for a file that announces more than `LARGEST_FILE` bytes."""
+        if not self.place.lower().endswith(".zip"):
+            path = Path(self.place) / name
+            self._check(name, path.stat().st_size)
+            return path.read_bytes()
+        if self._zip is None:
+            self._zip = zipfile.ZipFile(self.place)
+        self._check(name, self._zip.getinfo(name).file_size)
+        return self._zip.read(name)
+
+    def _check(self, name: str, size: int) -> None:
+        if size > LARGEST_FILE:
+            raise CorruptExample(
+                f"{self.place}/{name}",
+                f"announces {size / 2**30:.1f} GiB, more than the {LARGEST_FILE / 2**30:.0f} GiB "
+                "that one file may have",
+            )
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_zip": None}
+
+
+def folder_splits(place: str) -> dict[str, list[str]]:
+    """Split to files.
 
     Raises: FileNotFoundError or ValueError where there are no images, or where it is unclear which
     of them belong to a split.
     """
-    files = list_files(place, kind="folder", suffixes=_SUFFIXES, what="images")
-    parts = {f: PurePosixPath(f).parts for f in files}
-    depth = 0  # folders that hold everything, such as the one at the root of most zips
-    while len(tops := {p[depth] if len(p) > depth + 1 else "" for p in parts.values()}) == 1:
-        if "" in tops or normal(next(iter(tops))) in SPLITS:
-            break
-        depth += 1
-    named = {t for t in tops if normal(t) in SPLITS}
-    others = sorted(tops - named)
-    if named and others:
-        flat = all(len(p) == depth + 2 for p in parts.values() if p[depth] in named)
-        if len(named) > 1 or "" in others or not flat:
-            where = ", ".join(f"{t}/" if t else "beside them" for t in others[:5])
-            raise ValueError(
-                f"folder:{place} has the split folders {', '.join(sorted(named))} and also images "
-                f"elsewhere ({where}): move those away, or name one folder, as in "
-                f"folder:{place}/{min(named)}"
-            )
-        named = set()  # a class that is called train, among other vehicles
-    of = {f: normal(p[depth]) if named else "train" for f, p in parts.items()}
-    below = {f: p[depth + bool(named) : -1] for f, p in parts.items()}
-    label = {f: b[-1] if b else "" for f, b in below.items()}
-    classes = tuple(sorted(set(label.values())))
-    if len(classes) == 1:
-        classes = None
-    elif "" in classes:
-        log.warning("folder:%s has images outside the class folders: read without labels", place)
-        classes = None
-    found: dict[str, Folder] = {}
-    for split in SPLITS:
-        if chosen := [f for f in files if of[f] == split]:
-            found[split] = Folder(place, chosen, [label[f] for f in chosen], classes)
-    return found
+    names = find(place, kind="folder", suffixes=_SUFFIXES, what="images").names
+    of = layout(names, f"folder:{place}")
+    found = {s: [f for f in names if of[f][0] == s] for s in SPLITS}
+    return {split: files for split, files in found.items() if files}
 
 
-def list_files(place: str, *, kind: str, suffixes: set[str], what: str) -> list[str]:
-    """Names of the files with these endings below a folder or in a zip, sorted.
+def open_folder(place: str, split: str) -> Folder:
+    """A split that is there; says what is left out of the data."""
+    what = f"folder:{place}"
+    find(place, kind="folder", suffixes=_SUFFIXES, what="images").say(what)
+    files = folder_splits(place)
+    of = layout([f for names in files.values() for f in names], what)
+    columns = folder_columns({s: [of[f][1] for f in names] for s, names in files.items()}, what)
+    return Folder(place, files[split], *classes_of(columns, split, place=what))
 
-    kind, what: how messages call the data and its files.
-    Raises: FileNotFoundError or ValueError where there are none.
-    """
-    path = Path(place)
-    if path.is_dir():
-        names = [p.relative_to(path).as_posix() for p in path.rglob("*") if p.is_file()]
-    elif path.is_file() and path.suffix == ".zip":
-        try:
-            with zipfile.ZipFile(path) as archive:
-                names = archive.namelist()
-        except zipfile.BadZipFile as error:
-            raise ValueError(f"{kind}:{place} is not a readable zip: {error}") from error
-    else:
-        found = "this is a file" if path.exists() else "there is nothing there"
-        raise FileNotFoundError(f"{kind}:{place} must be a folder or a .zip, but {found}")
-    names = sorted(
-        n
-        for n in names
-        if PurePosixPath(n).suffix.lower() in suffixes
-        and not any(p == "__MACOSX" or p.startswith("._") for p in PurePosixPath(n).parts)
-    )
-    if not names:
-        raise ValueError(f"{kind}:{place} holds no {what} ({', '.join(sorted(suffixes))})")
-    return names
+
+def folder_columns(classes: dict[str, list[str]], what: str) -> dict[str, Column]:
+    """Class folders of the files of each split as labels; none where they tell nothing."""
+    every = {name for names in classes.values() for name in names}
+    if len(every) == 1:
+        return {}
+    if "" in every:
+        log.warning("%s has files outside the class folders: read without labels", what)
+        return {}
+    return {
+        split: Column(names, lambda i, s=split: f"{what}, file {i + 1} of {s}", word=True)
+        for split, names in classes.items()
+        if names
+    }

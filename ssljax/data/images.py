@@ -30,6 +30,8 @@ class Images:
     """
     channels: Literal[1, 3] | None = None
     """Convert to grey (1) or colour (3). None: as stored."""
+    label: str | None = None
+    """Column of Parquet files that is the class; None: the one that is called so; "": none."""
 
     def __post_init__(self) -> None:
         if self.size is not None and self.size < 1:
@@ -55,7 +57,7 @@ class Images:
         workers: int = 2,
     ) -> Arrays | Stream:
         """As `ssljax.data.load`."""
-        source = open_source(spec, split=split)
+        source = open_source(spec, split=split, label=self.label, most=in_memory_bytes)
         if size_of(source, self.decode) <= in_memory_bytes:
             return in_memory(source, self.decode)
         return Stream(source, self.decode, workers=workers)

@@ -32,11 +32,13 @@ class Column(NamedTuple):
     cells: an array [N] of numbers, truth values or words, or a list of str and None.
     where: what to call cell i in a message, such as "train.csv, line 7".
     missing: whether NaN says that there is no label, as in tables; else it is refused.
+    word: whether each cell names a class as it stands, as folders do.
     """
 
     cells: Any
     where: Callable[[int], str]
     missing: bool = True
+    word: bool = False
 
 
 def classes_of(
@@ -45,6 +47,7 @@ def classes_of(
     *,
     place: str,
     names: Sequence[str] | None = None,
+    say: bool = True,
 ) -> tuple[np.ndarray | None, tuple[str, ...] | None]:
     """(class of each example of `split`, int32 [N], -1 for none; names of all classes).
 
@@ -52,13 +55,14 @@ def classes_of(
       columns: labels of all splits that have some, by split.
       place: what to call the data in a message.
       names: of the classes, where the data know them: labels are then their numbers, or they.
+      say: whether to say what a person should know, such as how many examples have no label.
     Returns: None in place of the classes where no example of the split has one, and in place of the
       names where no split has any.
     Raises: ValueError that names file and row of what is no class.
     """
     found = {name: _cleaned(column) for name, column in columns.items()}
     if names is None:
-        for column in columns.values():
+        for column in (c for c in columns.values() if not c.word):
             _refuse_signs(column)
     if any(x.dtype.kind == "U" for x in found.values()):
         found = {name: _words(x) for name, x in found.items()}
@@ -70,18 +74,20 @@ def classes_of(
     else:
         classes = tuple(str(value) for value in every)
         places = every
-        _say(classes, every, place)
+        _check(every, place, say=say)
     if split not in found:
         return None, classes or None
-    _compare(known, split, place)
+    if say:
+        _compare(known, split, place)
+        if len(found[split]) > (count := int(_labelled(found[split]).sum())):
+            total = len(found[split])
+            log.info("%s (%s): %d of %d examples have no label", place, split, total - count, total)
     return _numbered(found[split], places), classes or None
 
 
 def _numbered(x: np.ndarray, every: np.ndarray) -> np.ndarray | None:
     """Places in the sorted values `every`, int32 [N]; -1 for none; None where there are none."""
     labelled = _labelled(x)
-    if not labelled.all():
-        log.info("%d of %d examples have no label", (~labelled).sum(), len(x))
     if not labelled.any():
         return None
     order = np.argsort(every, kind="stable")
@@ -92,6 +98,8 @@ def _numbered(x: np.ndarray, every: np.ndarray) -> np.ndarray | None:
 def _cleaned(column: Column) -> np.ndarray:
     """int64 [N], -1 for none; or words, str [N], "" for none."""
     cells, where = column.cells, column.where
+    if column.word:
+        return np.array(cells, str)
     x = np.asarray(cells, object if isinstance(cells, list) else None)
     if x.dtype.kind == "b":
         return np.where(x, "True", "False")
@@ -178,13 +186,14 @@ def _named(
     return places
 
 
-def _say(classes: tuple[str, ...], every: np.ndarray, place: str) -> None:
+def _check(every: np.ndarray, place: str, *, say: bool) -> None:
+    """Raises: ValueError for more classes than there can be; says what numbers are called."""
     if len(every) > MAX_CLASSES:
         raise ValueError(
             f"{place}: {len(every):,} different labels are no classes: name another column, or "
             "leave the labels out"
         )
-    if every.dtype.kind == "U" or not len(every) or every[-1] == len(every) - 1:
+    if not say or every.dtype.kind == "U" or not len(every) or every[-1] == len(every) - 1:
         return
     log.info("%s: labels are not 0 to K-1: %d classes, called %s", place, len(every), _some(every))
 

@@ -18,13 +18,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ssljax.data.columns import label_columns, looks_like_class
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.walk import find
 
 log = logging.getLogger("ssljax")
 CACHE_BYTES = 512 * 2**20
-_IMAGE, _LABEL = ("image", "img"), ("label", "fine_label", "labels")
+_IMAGE = ("image", "img")
+_SEEN = 10_000  # rows that tell whether a column of another name may be the class
 
 
 def parquet_files(place: str) -> dict[str, list[Path]]:
@@ -32,9 +35,14 @@ def parquet_files(place: str) -> dict[str, list[Path]]:
     path = Path(place)
     if not path.exists():
         raise FileNotFoundError(f"parquet:{place}: there is no such file or folder")
-    files = [path] if path.is_file() else sorted(path.rglob("*.parquet"))
-    if not files:
-        raise FileNotFoundError(f"parquet:{place} holds no .parquet files")
+    if path.is_file():
+        files = [path]
+    else:
+        try:
+            names = find(place, kind="parquet", suffixes=[".parquet"], what=".parquet files").names
+        except ValueError as error:
+            raise FileNotFoundError(str(error)) from error
+        files = [path / name for name in names]
     found: dict[str, list[Path]] = {}
     for file in files:
         parents = file.relative_to(path).parts[:-1]
@@ -47,8 +55,11 @@ def parquet_files(place: str) -> dict[str, list[Path]]:
 class Parquet:
     """Shards that are read as one table."""
 
-    def __init__(self, place: str, split: str) -> None:
-        """The files of a split; those of the others tell which classes there are."""
+    def __init__(self, place: str, split: str, label: str | None = None) -> None:
+        """The files of a split; those of the others tell which classes there are.
+
+        label: the column of labels; None to find it, "" for none.
+        """
         parts = parquet_files(place)
         self._root = Path(place) if Path(place).is_dir() else Path(place).parent
         self._files = [str(f) for f in parts[split]]
@@ -56,7 +67,7 @@ class Parquet:
         rows, columns, names = 0, None, None
         for f, file in enumerate(self._files):
             schema, groups = _opened(file)
-            here = (_image_column(schema, file), _label_column(schema, file))
+            here = (_image_column(schema, file), _label_column(schema, file, label))
             if columns not in (None, here):
                 raise ValueError(
                     f"{file} has the columns {here}, but {self._files[0]} has {columns}: name one "
@@ -68,12 +79,12 @@ class Parquet:
             for g, count in enumerate(groups):
                 self._groups.append((f, g, rows, first))
                 rows += count
-        self._image, label = columns
+        self._image, column = columns
         self._rows = rows
         self._starts = np.array([start for _, _, start, _ in self._groups])
         self._open()
-        found = {s: _labels(files, label) for s, files in parts.items()} if label else {}
-        found = {s: column for s, column in found.items() if column is not None}
+        found = {s: _labels(files, column) for s, files in parts.items()} if column else {}
+        found = {s: cells for s, cells in found.items() if cells is not None}
         self._labels, self.classes = classes_of(found, split, place=f"parquet:{place}", names=names)
 
     def _open(self) -> None:
@@ -182,8 +193,45 @@ def _image_column(schema: pa.Schema, file: str) -> str:
     return found
 
 
-def _label_column(schema: pa.Schema, file: str) -> str | None:
-    return next((n for n in _LABEL if n in schema.names), None)
+def _label_column(schema: pa.Schema, file: str, label: str | None) -> str | None:
+    """The column of labels. Raises: ValueError where several may be it, or none is called so."""
+    if label is not None:
+        if label and label not in schema.names:
+            raise ValueError(f"{file} has no column {label!r}, only {', '.join(schema.names)}")
+        return label or None
+    others = [name for name in schema.names if name not in _IMAGE]
+    found = label_columns(others)
+    if set(found) == {"fine_label", "coarse_label"}:  # as CIFAR-100 is published
+        log.info("%s: fine_label is read, coarse_label is not", file)
+        return "fine_label"
+    if not found:
+        features = _features(schema)
+        found = [n for n in others if _field(features, n).get("_type") == "ClassLabel"]
+    if len(found) > 1:
+        raise ValueError(
+            f"{file} has several columns that may be the class, {', '.join(found)}: name one with "
+            "--reader.label"
+        )
+    if not found and (like := _like_class(schema, others, file)):
+        raise ValueError(
+            f"{file}: is the class in the column {', '.join(like)}? Name it with --reader.label, "
+            'or leave it out with --reader.label ""'
+        )
+    return found[0] if found else None
+
+
+def _like_class(schema: pa.Schema, names: list[str], file: str) -> list[str]:
+    """Columns of words or whole numbers that look like classes in the first rows."""
+    kinds = (pa.types.is_integer, pa.types.is_string, pa.types.is_boolean, pa.types.is_dictionary)
+    names = [n for n in names if any(kind(schema.field(n).type) for kind in kinds)]
+    if not names:
+        return []
+    with pq.ParquetFile(file) as opened:
+        table = next(opened.iter_batches(_SEEN, columns=names), None)
+    if table is None:
+        return []
+    cells = {n: [str(x) for x in table[n].to_pylist() if x is not None] for n in names}
+    return [name for name in names if looks_like_class(name, cells[name])]
 
 
 def _labels(files: list[Path], label: str) -> Column | None:
@@ -236,10 +284,21 @@ def _holds_images(kind: pa.DataType) -> bool:
     return any(getattr(pa.types, f"is_{test}")(kind) for test in tests)
 
 
-def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
-    """Class names from the metadata that `datasets` writes, if they are there."""
+def _features(schema: pa.Schema) -> dict[str, Any]:
+    """What `datasets` writes about columns, if it is there."""
     try:
-        info = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
-        return tuple(info[label]["names"])
+        found = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
     except (KeyError, TypeError, ValueError):
-        return None
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _field(features: dict[str, Any], name: str | None) -> dict[str, Any]:
+    found = features.get(name)
+    return found if isinstance(found, dict) else {}
+
+
+def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
+    """Class names from the metadata, if they are there."""
+    names = _field(_features(schema), label).get("names")
+    return tuple(map(str, names)) if isinstance(names, list) else None

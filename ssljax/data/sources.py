@@ -10,15 +10,14 @@ file.
 import difflib
 import functools
 import re
-import zipfile
-import zlib
 from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
-from ssljax.data.folder import folder_splits
+from ssljax.data.folder import folder_splits, open_folder
 from ssljax.data.labels import Column, classes_of
+from ssljax.data.npz import Npz, npz_splits
 from ssljax.data.parquet import Parquet, parquet_files
 from ssljax.data.split_names import SPLITS, normal
 
@@ -46,9 +45,13 @@ class Source(Protocol):
         """What a person calls example i: a file below the folder of the data, or file and row."""
 
 
-def open_source(spec: str, *, split: str) -> Source:
+def open_source(
+    spec: str, *, split: str, label: str | None = None, most: int = 4 * 2**30
+) -> Source:
     """The source that `spec` names. A split in the spec counts more than `split`.
 
+    label: the column of labels in Parquet; None to find it, "" for none. most: bytes of an .npz
+    that may be held.
     Raises: ValueError or FileNotFoundError that say what was found and what to do.
     """
     kind, place, named = _parse(spec)
@@ -58,13 +61,14 @@ def open_source(spec: str, *, split: str) -> Source:
     elif kind == "digits":
         source = {"train": Digits}.get(split, lambda: _no_split(spec, split, ("train",)))()
     else:
-        parts = {"parquet": parquet_files, "folder": folder_splits, "npz": _npz_keys}[kind](place)
+        parts = {"parquet": parquet_files, "folder": folder_splits, "npz": npz_splits}[kind](place)
         if split not in parts:
             _no_split(spec, split, tuple(s for s in SPLITS if s in parts))
-        if kind == "folder":
-            source = parts[split]
-        else:
-            source = Parquet(place, split) if kind == "parquet" else Npz(place, split)
+        source = {
+            "parquet": lambda: Parquet(place, split, label),
+            "folder": lambda: open_folder(place, split),
+            "npz": lambda: Npz(place, split, most),
+        }[kind]()
     if not len(source):
         raise ValueError(f"{spec} ({split}) holds no examples")
     return source
@@ -86,7 +90,7 @@ def splits(spec: str) -> tuple[str, ...]:
         "tfds": lambda name: {normal(s) for s in _tfds_builder(name).info.splits},
         "parquet": parquet_files,
         "folder": folder_splits,
-        "npz": _npz_keys,
+        "npz": npz_splits,
     }
     found = find[kind](place)
     return tuple(s for s in SPLITS if s in found)
@@ -150,100 +154,6 @@ class Digits:
 
     def __repr__(self) -> str:
         return "Digits()"
-
-
-def _open_npz(place: str) -> Any:
-    path = Path(place)
-    if not path.is_file():
-        raise FileNotFoundError(f"npz:{place}: there is no such file")
-    if not zipfile.is_zipfile(path):
-        raise ValueError(f"npz:{place} is not an .npz file: write it with numpy.savez")
-    return np.load(path, allow_pickle=False)
-
-
-def _npz_keys(place: str) -> dict[str, tuple[str, str | None]]:
-    """Split to (image key, label key) of an npz file."""
-    with _open_npz(place) as file:
-        names = set(file.files)
-    pairs = (("image", "label"), ("x", "y"), ("images", "labels"))
-    found: dict[str, tuple[str, str | None]] = {}
-    for image, label in pairs:
-        for word in ("train", "test", "val", "validation", "valid"):
-            if f"{image}_{word}" in names:
-                key = f"{label}_{word}"
-                found[normal(word)] = (f"{image}_{word}", key if key in names else None)
-    for image, label in pairs:
-        if not found and image in names:
-            found["train"] = (image, label if label in names else None)
-    if not found:
-        raise ValueError(
-            f"npz:{place} holds {', '.join(sorted(names)) or 'nothing'}: name the arrays image and "
-            "label, or x_train, y_train, x_test, y_test"
-        )
-    return found
-
-
-class Npz:
-    """Arrays of an .npz file: image or x, and optionally label or y; or those of Keras."""
-
-    def __init__(self, place: str, split: str) -> None:
-        self._place, self._split = place, split
-        image, _ = _npz_keys(place)[split]
-        self._key = image
-        try:
-            with _open_npz(place) as file:
-                self._images = file[image]
-            columns = self._columns(place)
-        except ValueError as error:
-            more = ". Pickled objects are not read" if "pickle" in str(error) else ""
-            raise ValueError(f"npz:{place}: {error}{more}") from error
-        except (OSError, EOFError, zipfile.BadZipFile, zlib.error) as error:
-            raise ValueError(f"npz:{place} is damaged: {error}") from error
-        if self._images.dtype not in (np.uint8, np.uint16) or self._images.ndim not in (3, 4):
-            raise ValueError(
-                f"npz:{place}: {image} is {self._images.dtype} {self._images.shape}; images must "
-                "be uint8 [N, H, W] or [N, H, W, C], values 0 to 255"
-            )
-        self._labels, self.classes = classes_of(columns, split, place=f"npz:{place}")
-
-    def _columns(self, place: str) -> dict[str, Column]:
-        """The labels of all splits, which number their classes alike."""
-        found: dict[str, Column] = {}
-        with _open_npz(place) as file:
-            for split, (_, label) in _npz_keys(place).items():
-                if label is None:
-                    continue
-                cells = file[label]
-                if split == self._split and cells.size != len(self._images):
-                    raise ValueError(
-                        f"{label} is {cells.dtype} {cells.shape}; labels must be one for each of "
-                        f"the {len(self._images)} images"
-                    )
-                found[split] = Column(
-                    cells.reshape(-1), lambda i, k=label: f"{place}, {k}[{i}]", missing=False
-                )
-        return found
-
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, i: int) -> dict[str, Any]:
-        return {"image": self._images[i]}
-
-    def labels(self) -> np.ndarray | None:
-        return self._labels
-
-    def name(self, i: int) -> str:
-        return f"{self._place}[{i}]"
-
-    def key(self, i: int) -> str:
-        return f"{self._key}[{i}]"
-
-    def __reduce__(self) -> tuple:
-        return Npz, (self._place, self._split)
-
-    def __repr__(self) -> str:
-        return f"Npz({self._place}, {self._split})"
 
 
 @functools.cache

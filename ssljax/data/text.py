@@ -42,6 +42,10 @@ class Text:
     """One document a row, several of them packed into a row, or windows of one long text."""
     unit: Literal["file", "block", "line"] = "block"
     """What a document is in plain text: a file, a block between blank lines, or a line."""
+    columns: tuple[str, ...] = ()
+    """Columns of a table that are the text, joined by a space; (): those that are called so."""
+    label: str | None = None
+    """Column of a table that is the class; None: the one that is called so; "": none."""
     specials: tuple[str, ...] = tok.SPECIALS
     """Special tokens; () gives a vocabulary of the text alone, enough for windows."""
     lowercase: bool = True
@@ -97,7 +101,7 @@ class Text:
 
     def _read(self, spec: str, split: str) -> Documents:
         unit = "file" if self.layout == "windows" else self.unit
-        return read_documents(spec, split=split, unit=unit)
+        return read_documents(spec, split=split, unit=unit, columns=self.columns, label=self.label)
 
 
 class TokenText:

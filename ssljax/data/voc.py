@@ -7,7 +7,7 @@ The layout may lie in a folder of the zip. Without ImageSets everything is the t
 """
 
 import logging
-import zipfile
+from collections.abc import Collection
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path, PurePosixPath
@@ -20,9 +20,10 @@ from PIL import Image
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.decode import READ_ERRORS, check_corrupt
-from ssljax.data.folder import list_files
+from ssljax.data.folder import Files
 from ssljax.data.images import Images
 from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.walk import find
 
 log = logging.getLogger("ssljax")
 
@@ -45,8 +46,8 @@ class Voc:
             raise ValueError(f"data {spec!r}: annotated pictures are read from voc:PATH")
         self.place = Path(place)
         kinds = {".xml", ".txt", ".jpg", ".jpeg", ".png"}
-        files = list_files(place, kind="voc", suffixes=kinds, what="annotated pictures")
-        self._zip = zipfile.ZipFile(place) if self.place.suffix == ".zip" else None
+        found = find(place, kind="voc", suffixes=kinds, what="annotated pictures")
+        files, self._files, self._found = found.names, Files(place), found
         self._pictures = {PurePosixPath(f).stem: f for f in files if "/JPEGImages/" in f"/{f}"}
         xml = {PurePosixPath(f).stem: f for f in files if "/Annotations/" in f"/{f}"}
         if not xml or not self._pictures:
@@ -55,11 +56,15 @@ class Voc:
             )
         lists = {PurePosixPath(f).stem: f for f in files if "/ImageSets/Main/" in f"/{f}"}
         self._of = {
-            normal(name): self.read(f).decode().split()
+            normal(name): _lines(self.read(f).decode("utf-8-sig"), xml)
             for name, f in lists.items()
             if normal(name) in SPLITS
         } or {"train": sorted(xml)}
         self._xml = xml
+
+    def say(self) -> None:
+        """One line about the files that are not read, where there are some."""
+        self._found.say(f"voc:{self.place}")
 
     def splits(self) -> tuple[str, ...]:
         """Those of train, validation and test that are there."""
@@ -83,7 +88,7 @@ class Voc:
 
     def read(self, file: str) -> bytes:
         """The bytes of a file."""
-        return self._zip.read(file) if self._zip else (self.place / file).read_bytes()
+        return self._files.read(file)
 
     @cached_property
     def _boxes(self) -> dict[str, list[Annotated]]:
@@ -118,6 +123,17 @@ class Voc:
             what = f"no file for {error}" if isinstance(error, KeyError) else str(error)
             raise CorruptExample(f"{self.place}/{name}", what) from error
         return Annotated(file, np.array(boxes, np.float64).reshape(-1, 4), tuple(names))
+
+
+def _lines(text: str, known: Collection[str]) -> list[str]:
+    """The names in a list of a split; a number that says how sure an object is may follow one."""
+    lines = [line.strip() for line in text.split("\n") if line.strip()]
+    found = []
+    for line in lines:
+        words = line.split()
+        sure = len(words) > 1 and words[-1] in ("1", "0", "-1")
+        found += [line] if line in known else words[:-1] if sure else words
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,6 +172,7 @@ class Crops:
         """
         del in_memory_bytes, workers
         voc = Voc(spec)
+        voc.say()
         number = {name: i for i, name in enumerate(voc.classes)}
         images, labels, names, skipped = [], [], [], []
         pictures = voc.split(split)

@@ -1,20 +1,40 @@
 """WAV files to arrays, and changes of their sample rate, with NumPy alone.
 
 RIFF/WAVE as Microsoft and IBM describe it (1991): PCM of 8 bits (unsigned), 16, 24 and 32 bits, and
-floats of 32 and 64 bits, also under the "extensible" header. Anything compressed is refused.
+floats of 32 and 64 bits, also under the "extensible" header and as RF64. Anything compressed is
+refused. Programs that write into a pipe do not know how long the sound will be, and announce 0 or
+about 2 or 4 GiB: such a sound lasts to the end of the file.
 """
 
 import math
 import struct
+from typing import NamedTuple
 
 import numpy as np
 
 from ssljax.data.corrupt import CorruptExample
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
+_UNKNOWN = 2**31 - 2**16  # bytes: what is announced and not there is no length but a wish
+_FASTEST = 1_000_000  # samples a second
 _ZEROS = 16  # zero crossings of the filter on each side of a sample
 _BETA = 9.0  # of its Kaiser window: about 90 dB
 _ROLLOFF = 0.95  # where it begins to cut, in units of the lower of the two limits
+
+
+class Wav(NamedTuple):
+    """A WAV file before its samples are read. body: bytes of whole frames of all channels."""
+
+    body: memoryview
+    code: int
+    channels: int
+    rate: int
+    bits: int
+
+    @property
+    def seconds(self) -> float:
+        """How long it lasts."""
+        return len(self.body) // (self.channels * self.bits // 8) / self.rate
 
 
 def read_wav(data: bytes, name: str) -> tuple[np.ndarray, int]:
@@ -22,35 +42,68 @@ def read_wav(data: bytes, name: str) -> tuple[np.ndarray, int]:
 
     Raises: CorruptExample with `name` and the reason.
     """
-    if len(data) < 12 or data[:4] != b"RIFF" or data[8:12] != b"WAVE":
+    wav = open_wav(data, name)
+    return samples(wav, name), wav.rate
+
+
+def open_wav(data: bytes, name: str) -> Wav:
+    """The header of a file, and where its samples are. Raises: as `read_wav`."""
+    if len(data) < 12 or data[:4] not in (b"RIFF", b"RF64") or data[8:12] != b"WAVE":
         raise CorruptExample(name, "not a WAV file (it does not begin with RIFF ... WAVE)")
     form: bytes | None = None
+    large = None  # what RF64 announces for its samples
     at = 12
     while at + 8 <= len(data):
         kind, size = data[at : at + 4], struct.unpack_from("<I", data, at + 4)[0]
-        body = data[at + 8 : at + 8 + size]
-        if kind == b"fmt ":
-            form = body
+        start = at + 8
+        if kind == b"ds64" and size >= 16 and start + 16 <= len(data):
+            large = struct.unpack_from("<Q", data, start + 8)[0]
+        elif kind == b"fmt ":
+            form = data[start : start + size]
         elif kind == b"data":
             if form is None:
                 raise CorruptExample(name, "samples come before the header that describes them")
-            if len(body) < size:
-                raise CorruptExample(name, f"cut off: {size} bytes announced, {len(body)} there")
-            return _samples(body, form, name)
-        at += 8 + size + size % 2  # chunks begin at even places
+            size = large if large and size == 0xFFFFFFFF else size
+            left = len(data) - start
+            unknown = (left < size and size >= _UNKNOWN) or (not size and not _chunks(data, start))
+            if left < size and not unknown:
+                raise CorruptExample(name, f"cut off: {size} bytes announced, {left} there")
+            body = memoryview(data)[start:] if unknown else memoryview(data)[start : start + size]
+            return _described(body, form, name, whole=not unknown)
+        at = start + size + size % 2  # chunks begin at even places
     raise CorruptExample(name, "holds no samples")
 
 
-def _samples(body: bytes, form: bytes, name: str) -> tuple[np.ndarray, int]:
+def _chunks(data: bytes, at: int) -> bool:
+    """Whether all from here to the end is chunks, as after the samples of an empty sound."""
+    while at + 8 <= len(data):
+        if not data[at : at + 4].isascii():
+            return False
+        size = struct.unpack_from("<I", data, at + 4)[0]
+        at += 8 + size + size % 2
+    return at in (len(data), len(data) + 1)
+
+
+def _described(body: memoryview, form: bytes, name: str, *, whole: bool) -> Wav:
     if len(form) < 16:
         raise CorruptExample(name, "its header is cut off")
     code, channels, rate, _, block, bits = struct.unpack_from("<HHIIHH", form)
     if code == _EXTENSIBLE and len(form) >= 26:
         code = struct.unpack_from("<H", form, 24)[0]
-    if not channels or not rate or bits % 8 or block != channels * bits // 8:
+    known = channels and 0 < rate <= _FASTEST and bits and not bits % 8
+    if not known or block != channels * bits // 8:
         raise CorruptExample(name, f"{channels} channels of {bits} bits at {rate} Hz make no sense")
+    if not whole:  # a pipe may end in the middle of a frame
+        body = body[: len(body) // block * block]
     if not body or len(body) % block:
         raise CorruptExample(name, f"{len(body)} bytes are no samples of {block} bytes each")
+    return Wav(body, code, channels, rate, bits)
+
+
+def samples(wav: Wav, name: str, *, most: int | None = None) -> np.ndarray:
+    """Samples float32 [N, channels], at most the first `most` of each channel."""
+    _, code, channels, _, bits = wav
+    body = wav.body if most is None else wav.body[: most * channels * bits // 8]
     if code == _FLOAT and bits in (32, 64):
         x = np.frombuffer(body, f"<f{bits // 8}").astype(np.float32)
         if not np.isfinite(x).all():
@@ -67,7 +120,7 @@ def _samples(body: bytes, form: bytes, name: str) -> tuple[np.ndarray, int]:
         x = (wide.view("<i4")[:, 0] / 2.0**31).astype(np.float32)
     else:
         raise CorruptExample(name, f"format {code} with {bits} bits: convert it to PCM or float")
-    return x.reshape(-1, channels), rate
+    return x.reshape(-1, channels)
 
 
 def resample(x: np.ndarray, rate: int, new: int) -> np.ndarray:

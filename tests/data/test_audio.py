@@ -8,7 +8,7 @@ import zipfile
 import numpy as np
 import pytest
 
-from ssljax.data import Audio, CorruptExample
+from ssljax.data import Audio, CorruptExample, Stream
 from ssljax.data.audio import log_mel
 from ssljax.data.wav import read_wav, resample
 
@@ -177,8 +177,40 @@ def test_what_is_not_there(folder):
             Audio(rate=8000, **fields).load(spec)
     with pytest.raises(FileNotFoundError, match="nothing there"):
         Audio().load("audio:nowhere")
-    with pytest.raises(ValueError, match="in-memory-gb"):
-        Audio(rate=8000).load(f"audio:{folder}", in_memory_bytes=1000)
+
+
+def test_what_does_not_fit_into_memory_streams(folder, caplog):
+    reader = Audio(rate=8000, seconds=0.005, label=r"_(ann|bob)_")
+    arrays = reader.load(f"audio:{folder}")
+    assert f"12 of {len(arrays)} recordings are longer than 0.005 s and are cut" in caplog.text
+    stream = reader.load(f"audio:{folder}", in_memory_bytes=100, workers=0)
+    assert isinstance(stream, Stream) and stream.spec == arrays.spec
+    one, other = (next(d.batches(6, seed=1, start=3)) for d in (arrays, stream))
+    for name in one:
+        np.testing.assert_array_equal(one[name], other[name])
+
+
+@pytest.mark.parametrize("length", [0xFFFFFFFF, 0x7FFFFFFF, 0x7FFFF000, 0])
+def test_a_sound_from_a_pipe_lasts_to_the_end(length):
+    whole = wav(tone(440), extra=b"LIST\x03\0\0\0abc\0")
+    at = whole.index(b"data") + 4
+    piped = b"RIFF" + struct.pack("<I", length) + whole[8:at] + struct.pack("<I", length)
+    x, _ = read_wav(piped + whole[at + 4 :] + b"\x01", "x")  # cut in the middle of a sample
+    np.testing.assert_array_equal(x, read_wav(whole, "x")[0])
+    empty = whole[:at] + bytes(4) + b"LIST\x02\0\0\0ab"  # no sound, and a chunk behind it
+    with pytest.raises(CorruptExample, match="0 bytes"):
+        read_wav(empty, "x")
+
+
+def test_folders_are_splits_and_classes(tmp_path):
+    for name in ("train/yes/a.wav", "train/no/b.wav", "test/no/c.wav", "train/no/.d.wav"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(wav(tone(440)))
+    reader = Audio(rate=8000, seconds=0.1)
+    train, test = (reader.load(f"audio:{tmp_path}", split=s) for s in ("train", "test"))
+    assert reader.splits(f"audio:{tmp_path}") == ("train", "test")
+    assert train.names == ["train/no/b.wav", "train/yes/a.wav"] and train.classes == ("no", "yes")
+    assert train.labels().tolist() == [0, 1] and test.labels().tolist() == [0]
 
 
 def test_plain_features_do_not_see_the_padding():

@@ -71,7 +71,7 @@ def test_tables(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a\t0\nb\n", "no label"), ("label\twrong\n0\tx\n", "text or sentence")],
+    [("a\t0\nb\n", "line 2 has 1 cells"), ("label\twrong\n0\tx\n", "text or sentence")],
 )
 def test_bad_tables(tmp_path, content, message):
     (tmp_path / "a.tsv").write_text(content)
