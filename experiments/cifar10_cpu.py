@@ -3,7 +3,7 @@
     ssljax sweep experiments/cifar10_cpu.py --data parquet:path/to/cifar10    # or tfds:cifar10
 
 Against `simclr_cifar10.py` and `byol_cifar10.py`: a quarter of the width, float32, batch 128 and
-1,000 steps (2.6 epochs of 200). The README has the numbers.
+1,000 steps (2.6 epochs of 200). docs/results.md has the numbers.
 """
 
 from dataclasses import replace

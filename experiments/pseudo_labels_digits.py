@@ -10,7 +10,7 @@ Measured on one shared CPU core, 2026-11-29, three seeds, last round and last st
 held-out fifth: from 88.9 supervised to 94.1 by `model`, 96.2 by `ensemble` and by
 `contrastive_spreading`, of 96.8 on all labels; 85.3 to 86.8 by the four choices that do not count
 by class. `confident_learning` prunes nothing here: the neighbours agree with the network whose
-features they are. The README has the whole table.
+features they are. The whole table is in docs/self-training.md.
 """
 
 from dataclasses import replace

@@ -4,7 +4,7 @@
     ssljax train experiments/simclr_cifar10.py --data parquet:cifar10   # a folder of Parquet files
 
 Published for this setting (lightly, k-NN k=200 T=0.1, maximum over epochs): 84.8%.
-A shortened run that two CPU cores finish, with its measured numbers, stands in the README.
+A shortened run that two CPU cores finish, with its measured numbers, stands in docs/results.md.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -1,6 +1,6 @@
-"""Holds a finished simclr_digits run to what the README says of it: run by .ci/run.
+"""Holds a finished simclr_digits run to what docs/results.md says of it: run by .ci/run.
 
-The limits leave room for another machine's rounding; the README has the measured numbers.
+The limits leave room for another machine's rounding; the measured numbers stand there.
 """
 
 import json

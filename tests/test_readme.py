@@ -1,18 +1,48 @@
-"""What the README shows works as it stands there."""
+"""What the README and the pages of docs/ show works as it stands there."""
 
 import re
+import shlex
 
 import numpy as np
 import pytest
 from conftest import ROOT
 
+from ssljax import methods
 from ssljax.cli import commands as cli
+from ssljax.cli import pods, training
 
-README = (ROOT / "README.md").read_text()
+FRONT = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
+PAGES = [
+    *FRONT,
+    ROOT / "CONTRIBUTING.md",
+    ROOT / "CHANGELOG.md",
+    *sorted((ROOT / "docs").glob("*.md")),
+]
+TEXTS = {str(page.relative_to(ROOT)): page.read_text(encoding="utf-8") for page in PAGES}
+ALL = "\n".join(TEXTS.values())
+TWO = """```bash
+pip install -e . && ssljax train experiments/simclr_digits.py
+pip install -e '.[test]' && python -m pytest -n 2
+```"""
+
+
+def commands() -> list[str]:
+    """All `ssljax ...` of code blocks and of sentences, without comments, each once."""
+    shown = re.findall(r"```bash\n(.*?)```", ALL, re.S) + re.findall(r"`(ssljax [^`]+)`", ALL)
+    lines = [line for block in shown for line in block.replace("\\\n", " ").splitlines()]
+    found = {part for line in lines for part in re.findall(r"ssljax [^#&|;]*", line)}
+    plain = (one.strip() for one in found)
+    return sorted({one if one.count('"') % 2 == 0 else one.removesuffix('"') for one in plain})
+
+
+def anchors(text: str) -> set[str]:
+    """The anchors that GitHub gives to the headings of a page."""
+    titles = re.findall(r"^#+ (.*)", re.sub(r"```.*?```", "", text, flags=re.S), re.M)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
 def test_the_method_in_one_file_trains(tmp_path, capsys):
-    (source,) = re.findall(r"```python\n(.*?)```", README, flags=re.DOTALL)
+    (source,) = re.findall(r"```python\n(.*?)```", ALL, flags=re.DOTALL)
     file = tmp_path / "mine.py"
     file.write_text(source)
     folder = tmp_path / "run"
@@ -23,16 +53,96 @@ def test_the_method_in_one_file_trains(tmp_path, capsys):
 
 
 @pytest.mark.parametrize(
-    "path", sorted(set(re.findall(r"(?:experiments|ssljax|tests)/[\w/]+\.py", README)))
+    "path", sorted(set(re.findall(r"(?:experiments|ssljax|tests)/[\w/]+\.py", ALL)))
 )
 def test_files_that_are_named_exist(path):
     assert (ROOT / path).is_file()
 
 
+@pytest.mark.parametrize("page", TEXTS)
+def test_links_lead_somewhere(page):
+    links = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"```.*?```", "", TEXTS[page], flags=re.S))
+    for link in links:
+        if link.startswith(("http://", "https://")):
+            continue
+        path, _, anchor = link.partition("#")
+        target = (ROOT / page).parent / path if path else ROOT / page
+        assert target.exists(), f"{page}: {link}"
+        if anchor:
+            assert anchor in anchors(target.read_text(encoding="utf-8")), f"{page}: {link}"
+
+
+def test_every_page_is_linked_from_the_front():
+    for front in ("README.md", "README.zh-CN.md"):
+        for page in set(TEXTS) - {front}:
+            assert f"({page})" in TEXTS[front], f"{front} does not lead to {page}"
+
+
 def test_nothing_is_left_to_fill_in():
-    assert "@@" not in README
+    assert "@@" not in ALL
 
 
-@pytest.mark.parametrize("command", sorted(set(re.findall(r"^ssljax (\w+) ", README, re.M))))
-def test_commands_that_are_named_exist(command):
-    assert command in cli.COMMANDS
+class Parsed(Exception):
+    """Raised in place of the work of a command: its arguments were understood."""
+
+
+def _parsed(*args, **kwargs):
+    raise Parsed
+
+
+@pytest.mark.parametrize("command", commands())
+def test_commands_and_their_flags_are_understood(command, tmp_path, monkeypatch, capsys):
+    """Each goes through the real parser; what it would compute is left out."""
+    for module, work in (
+        *((training, name) for name in ("run", "run_self_training", "run_sweep")),
+        *((pods, name) for name in ("compile_report", "profile")),
+    ):
+        monkeypatch.setattr(module, work, _parsed)
+    monkeypatch.chdir(tmp_path)
+    name, *arguments = shlex.split(command)[1:] or ["--help"]
+    if name.isupper() or name == "...":  # "ssljax COMMAND --help"
+        return
+    assert name.startswith("--") or name in cli.COMMANDS, f"there is no command {name}"
+    if "--coordinator" in arguments:  # would wait for other hosts
+        arguments = arguments[: arguments.index("--coordinator")]
+    if "..." in arguments or not arguments:
+        return
+    file = arguments[0]
+    if file.startswith("experiments/"):
+        arguments[0] = str(ROOT / file)
+    elif name == "new":
+        arguments = [arguments[0].replace("METHOD", "simclr"), "x.py"]
+    elif file == "FILE" or file.endswith(".py"):
+        arguments[0] = str(tmp_path / "mine.py")
+        cli.main(["new", "student" if name == "selftrain" else "simclr", arguments[0]])
+    try:
+        cli.main([name, *arguments])
+    except Parsed:
+        return
+    except SystemExit as stopped:
+        shown = capsys.readouterr().err
+        refused = ("no flag", "usage:", "no command", "no method", "does not define")
+        if stopped.code and any(words in shown for words in refused):
+            pytest.fail(shown)
+
+
+@pytest.mark.parametrize("front", ["README.md", "README.zh-CN.md"])
+def test_the_front_page_is_one_page_with_two_commands(front):
+    text = TEXTS[front]
+    assert len(text.splitlines()) <= 150
+    first = re.search(r"```bash\n.*?```", text, re.S)[0]
+    assert re.sub(r" +#.*", "", first) == TWO
+    assert all(f"| [{name}](ssljax/methods/" in text for name in methods.__all__)
+
+
+def test_both_front_pages_have_the_same_rows():
+    def rows(text: str) -> list[list[str]]:
+        """Links and numbers of each row of the table of results."""
+        found = [
+            line for line in text.splitlines() if line.startswith("| [") and line.count("|") == 5
+        ]
+        return [re.findall(r"\([^)]*\.py\)|\d[\d.]*", line) for line in found]
+
+    english, chinese = (rows(TEXTS[front]) for front in ("README.md", "README.zh-CN.md"))
+    assert len(english) > len(methods.__all__)
+    assert english == chinese
