@@ -12,6 +12,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ssljax.parts import accumulation
+
 PyTree = Any
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -156,9 +158,10 @@ def from_loss(
         if project is not None:
             params = project(params)
         if after is not None:
-            if isinstance(opt, optax.MultiStepsState):
-                moved = after(params, extra, state.opt.gradient_step)
-                due = opt.mini_step == 0
+            before, now = accumulation(state.opt), accumulation(opt)
+            if before is not None and now is not None:
+                moved = after(params, extra, before.gradient_step)
+                due = now.mini_step == 0
                 extra = jax.tree.map(lambda new, old: jnp.where(due, new, old), moved, extra)
             else:
                 extra = after(params, extra, state.step)
@@ -166,35 +169,6 @@ def from_loss(
         return State(state.step + 1, params, opt, extra), metrics
 
     return Method(init_state, step, embed, refresh, backbone, score, predict, pair)
-
-
-def locked(tx: optax.GradientTransformation, *names: str) -> optax.GradientTransformation:
-    """`tx` that leaves these networks as they are: no update, no decay, no moments."""
-
-    def parts(params: PyTree) -> PyTree:
-        return {name: "locked" if name in names else "free" for name in params}
-
-    return optax.partition({"free": tx, "locked": optax.set_to_zero()}, parts) if names else tx
-
-
-def updates_done(opt: PyTree, step: jax.Array) -> jax.Array:
-    """Updates that a network has had after `step` steps of one try each: fewer where its optimizer
-    accumulates gradients. For methods that write their own `step`.
-    """
-    return opt.gradient_step if isinstance(opt, optax.MultiStepsState) else step
-
-
-def schedules_at(opt: PyTree, k: jax.Array) -> PyTree:
-    """An optimizer's state with its schedules at k, where a network has several updates a step."""
-
-    def is_schedule(node: PyTree) -> bool:
-        return isinstance(node, optax.ScaleByScheduleState)
-
-    return jax.tree.map(
-        lambda node: optax.ScaleByScheduleState(k) if is_schedule(node) else node,
-        opt,
-        is_leaf=is_schedule,
-    )
 
 
 def started(method: Method, params: PyTree, stats: PyTree) -> Method:

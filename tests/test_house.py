@@ -16,7 +16,8 @@ ALLOWED = {
         *{"numpy", "grain", "tensorflow_datasets", "pyarrow", "PIL", "sklearn", "absl"},
         *{"tokenizers", "data"},
     },
-    "method": {"jax", "optax"},
+    "method": {"jax", "optax", "parts"},
+    "parts": {"jax", "optax"},
     "tasks": {
         *{"jax", "chex", "optax", "flax", "numpy", "pyarrow"},
         *{"nets", "losses", "views", "tasks", "files", "measure"},
@@ -26,7 +27,7 @@ ALLOWED = {
         *{"method", "clustering", "pseudolabels", "files", "tasks", "measure"},
     },
     "methods": {
-        *{"jax", "numpy", "optax", "chex", "method", "schedules"},
+        *{"jax", "numpy", "optax", "chex", "method", "parts", "schedules"},
         *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},

@@ -9,6 +9,7 @@ arXiv:2006.07733; constants and order of updates as in the authors' code.
 
 The target runs in training mode on the statistics of its own batches; its batch-norm buffers are
 its own and not an average of the online ones. It starts from weights of its own, not from a copy.
+Differs from the authors' code: the heads start as torch's (`nets.MLP`), theirs a little wider.
 """
 
 from dataclasses import dataclass

@@ -21,8 +21,9 @@ import optax
 
 from ssljax import nets
 from ssljax.losses import pairs
-from ssljax.method import Batch, Method, Metrics, State, from_loss, locked
+from ssljax.method import Batch, Method, Metrics, State, from_loss
 from ssljax.nets import MLP, ImageTower, TextTower, Tower, two_towers
+from ssljax.parts import locked
 from ssljax.views import ImageView, clip_crop, show_pair
 
 

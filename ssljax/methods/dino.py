@@ -27,6 +27,7 @@ from ssljax.losses.distillation import centred_softmax, cross_view, move_centre
 from ssljax.losses.sinkhorn import sinkhorn
 from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
 from ssljax.nets import DINOHead, vit
+from ssljax.parts import late
 from ssljax.views import ImageView, MultiCrop, dino_crops, show_crops, view_batch
 
 
@@ -118,7 +119,7 @@ class DINO:
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         return from_loss(
-            tx,
+            late(tx, "head/prototypes") if self.freeze else tx,
             init=self.init,
             loss=self.loss,
             embed=self.embed,

@@ -9,7 +9,8 @@ section 4; losses and order of updates as in the authors' code.
 
 Half of the global crops have blocks of 10 to 50 % of their patches hidden. The head runs on hidden
 patches only, in a buffer that holds the most that a crop may hide.
-Differs from the authors' code: no stochastic depth, layer scale or layer-wise learning rates.
+Differs from the authors' code: no stochastic depth, layer scale or layer-wise learning rates; while
+the prototypes rest, theirs have a learning rate of zero, here they are left out as in DINO.
 """
 
 from dataclasses import dataclass
@@ -26,6 +27,7 @@ from ssljax.losses.koleo import koleo
 from ssljax.losses.sinkhorn import sinkhorn
 from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
 from ssljax.nets import DINOHead, ViT, vit
+from ssljax.parts import late
 from ssljax.views import (
     ImageView,
     MultiCrop,
@@ -153,4 +155,5 @@ class DINOv2:
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         after = partial(self.after, updates=updates)
         parts = {"init": self.init, "loss": self.loss, "embed": self.embed, "after": after}
+        tx = late(tx, "head/prototypes") if self.freeze else tx
         return from_loss(tx, **parts, backbone=target_backbone)

@@ -22,8 +22,9 @@ import optax
 
 from ssljax import nets
 from ssljax.losses.gan import GAMES, penalties
-from ssljax.method import Batch, Method, Metrics, State, backbone, schedules_at, updates_done
+from ssljax.method import Batch, Method, Metrics, State, backbone
 from ssljax.nets import DiscriminatorHead, DiscriminatorTrunk, Generator
+from ssljax.parts import schedules_at, updates_done
 from ssljax.views import ImageView, plain_only, view_batch
 
 

@@ -24,6 +24,7 @@ from ssljax import nets, schedules
 from ssljax.losses.distillation import centred_softmax, cross_view, masked_patches, move_centre
 from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
 from ssljax.nets import DINOHead, ViT, vit
+from ssljax.parts import late
 from ssljax.views import ImageView, MultiCrop, block_masks, dino_crops, show_crops, view_batch
 
 
@@ -145,7 +146,7 @@ class IBOT:
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         return from_loss(
-            tx,
+            late(tx, "head/prototypes") if self.freeze else tx,
             init=self.init,
             loss=self.loss,
             embed=self.embed,

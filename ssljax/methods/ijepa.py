@@ -10,7 +10,8 @@ Architecture", 2023, arXiv:2301.08243; blocks, loss and order of updates as in t
 The target is what is evaluated. Differs from the authors' code: blocks may lie at the last row and
 column of the grid, which theirs never reach; contexts are cut down to a fixed length in place of
 the shortest in the batch, which is about as long, and shorter ones are filled up and masked; the
-encoder has a class token, which the predictor does not see.
+encoder has a class token, which the predictor does not see. What a block adds is divided at the
+start by sqrt(2 l) in block l, as theirs.
 """
 
 from dataclasses import dataclass
@@ -57,6 +58,7 @@ class IJEPA:
         place = jnp.zeros((1, 1, self.predictor.width))
         predictor, _ = nets.init(self.predictor, keys[1], tokens, places=place, wanted=place)
         head, _ = nets.init(self._head, keys[2], place)
+        encoder, predictor = nets.by_depth(encoder), nets.by_depth(predictor)
         target = {"params": {"encoder": encoder}, "stats": {"encoder": stats}}
         params = {"encoder": encoder, "predictor": predictor, "head": head}
         return params, {"stats": {"encoder": stats}, "target": jax.tree.map(jnp.copy, target)}

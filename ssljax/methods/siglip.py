@@ -19,8 +19,9 @@ import optax
 
 from ssljax import nets
 from ssljax.losses import pairs
-from ssljax.method import Batch, Method, Metrics, State, from_loss, locked
+from ssljax.method import Batch, Method, Metrics, State, from_loss
 from ssljax.nets import MLP, Tower, siglip_image, siglip_text, two_towers
+from ssljax.parts import locked
 from ssljax.views import ImageView, plain_only, show_pair
 
 

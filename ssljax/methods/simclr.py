@@ -6,7 +6,8 @@ Representations", 2020, arXiv:2002.05709.
     z = g(f(view(x)))        L = NT-Xent(z1, z2) over the global batch (losses/contrastive.py)
 
 Both views go through the network in one pass, so batch norm sees them together, over all devices.
-Differs from the paper's code in scale only: the loss is the mean over 2B anchors, half of theirs.
+Differs from the authors' code: the loss is the mean over 2B anchors, half of theirs; the head
+starts as torch's (`nets.MLP`), theirs with a deviation of 0.01.
 """
 
 from dataclasses import dataclass

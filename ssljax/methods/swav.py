@@ -25,6 +25,7 @@ from ssljax.losses.normalize import l2_normalize
 from ssljax.losses.prototypes import swav
 from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
 from ssljax.nets import MLP, ResNet
+from ssljax.parts import late
 from ssljax.views import ImageView, MultiCrop, multi_crop, show_crops, simclr_imagenet, view_batch
 
 
@@ -103,6 +104,7 @@ class SwAV:
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         del updates  # phases of SwAV are counted from the start
+        tx = late(tx, "prototypes") if self.freeze else tx
         method = from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=self.after)
         return method._replace(step=partial(_normalised, method.step))
 

@@ -34,10 +34,11 @@ from ssljax.nets.prototypes import DINOHead, hold, unit_rows
 from ssljax.nets.quantizer import Quantizer
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
+from ssljax.nets.start import by_depth, xavier
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.towers import Tower, encode, init_towers, run_towers, two_towers
-from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit, xavier
+from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit
 from ssljax.nets.wav2vec2 import (
     Heard,
     Wav2Vec2Encoder,
@@ -90,6 +91,7 @@ __all__ = [
     "audio_inputs",
     "bert",
     "blend",
+    "by_depth",
     "draw",
     "encode",
     "gpt2",

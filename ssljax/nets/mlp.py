@@ -11,6 +11,11 @@ What the papers use, with the fields that say it (widths apart):
     VICReg        expander    output_bias=False
     MoCo v2       projector   norm=False
     MSN           projector   activation="gelu"
+
+Linear layers start as torch's, weights and biases uniform in +-1 / sqrt(inputs), which is what most
+authors ran. BYOL's JAX code starts with deviations of 1 / sqrt(inputs) and biases of zero, SimCLR's
+with deviations of 0.01, USB's classifiers with Xavier's. Running variances are averages of biased
+ones, as in JAX and TensorFlow; torch's are unbiased, larger by the factor n / (n - 1) of n values.
 """
 
 from typing import Literal
@@ -18,6 +23,8 @@ from typing import Literal
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+
+from ssljax.nets.start import uniform_bias, uniform_kernel
 
 
 class MLP(nn.Module):
@@ -71,7 +78,14 @@ class MLP(nn.Module):
         for i, width in enumerate(self.widths):
             last = i == len(self.widths) - 1
             bias = self.output_bias if last else self.hidden_bias
-            x = nn.Dense(width, use_bias=bias, dtype=dtype, name=f"linear_{i}")(x)
+            x = nn.Dense(
+                width,
+                use_bias=bias,
+                kernel_init=uniform_kernel,
+                bias_init=uniform_bias(x.shape[-1]),
+                dtype=dtype,
+                name=f"linear_{i}",
+            )(x)
             if self.output_norm if last else self.norm:
                 x = norm(x, f"bn_{i}", self.output_affine or not last)
             if not last:

@@ -36,7 +36,8 @@ def _conv(features: int, kernel: int, *, stride: int = 1, dtype: str, name: str)
 
 
 def _norm(*, train: bool, dtype: str, name: str, zero: bool = False) -> nn.BatchNorm:
-    """Batch norm with torch's constants. Statistics are float32 whatever the dtype."""
+    """Batch norm with torch's constants. Statistics are float32 whatever the dtype; the running
+    variance averages biased ones (torch: unbiased, larger by n / (n - 1))."""
     return nn.BatchNorm(
         use_running_average=not train,
         momentum=0.9,

@@ -7,6 +7,12 @@ Dosovitskiy et al., "An Image is Worth 16x16 Words", 2020, arXiv:2010.11929.
 LayerNorm has eps 1e-6 (`eps`) and GELU is the exact one, as in both libraries; the defaults of Flax
 and torch differ. Submodules carry timm's names, with `blocks_0` for `blocks.0`.
 
+Weights start as in timm: linear layers and positions normal of deviation 0.02 with biases zero, the
+patch embedding as torch's convolution, the class token normal of deviation 1e-6. The mask token is
+normal of deviation 0.02. Authors' code differs here and there: class tokens of deviation 0.02 (MAE,
+DINO, iBOT), mask tokens of zero (iBOT, DINOv2), a patch embedding of deviation 0.02 (I-JEPA). What
+a method does to these starts, such as MAE's Xavier, its file says.
+
 For masked methods some patches can be replaced by a learned token (`mask`) or left out (`keep`).
 """
 
@@ -20,6 +26,7 @@ import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
 from ssljax.nets.attention import attend
+from ssljax.nets.start import uniform_bias, uniform_kernel
 
 NORMAL = nn.initializers.normal(0.02)
 # width, depth, heads
@@ -262,6 +269,8 @@ class ViT(nn.Module):
             strides=(self.patch, self.patch),
             padding="VALID",
             dtype=jnp.dtype(self.dtype),
+            kernel_init=uniform_kernel,
+            bias_init=uniform_bias(self.patch**2 * x.shape[-1]),
             name="patch_embed",
         )(x)
         x = x.reshape(b, -1, self.width)
@@ -328,25 +337,6 @@ class ViT(nn.Module):
             raise ValueError(f"the width {self.width} is not divisible by {self.heads} heads")
         if self.positions not in ("learned", "sincos"):
             raise ValueError(f"no positions {self.positions!r}: choose 'learned' or 'sincos'")
-
-
-def xavier(key: jax.Array, params: Any) -> Any:
-    """Fresh kernels for a tree of transformer parameters, as MAE starts them; the rest stays.
-
-    Each is uniform in +-sqrt(6 / (inputs + outputs)), that of the patches too as if it were a
-    linear layer (Glorot, Bengio 2010).
-    """
-    leaves, tree = jax.tree_util.tree_flatten_with_path(params)
-
-    def fresh(key: jax.Array, path: tuple, leaf: jax.Array) -> jax.Array:
-        if path[-1].key != "kernel":
-            return leaf
-        rows = leaf.size // leaf.shape[-1]
-        bound = (6 / (rows + leaf.shape[-1])) ** 0.5
-        return jax.random.uniform(key, leaf.shape, leaf.dtype, -bound, bound)
-
-    keys = jax.random.split(key, len(leaves))
-    return tree.unflatten([fresh(k, *leaf) for k, leaf in zip(keys, leaves, strict=True)])
 
 
 def vit(size: Literal["tiny", "small", "base", "large"], patch: int = 16, **fields: Any) -> ViT:

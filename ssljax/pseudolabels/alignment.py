@@ -3,8 +3,10 @@
     p <- norm(p (target + 1e-6) / (model + 1e-6))
 
 Berthelot et al. 2020 (ReMixMatch), arXiv:1911.09785, section 3.1. `model` is a moving average of
-the mean prediction on unlabelled data, `target` is uniform, a known prior, or the moving average of
-the mean prediction on labelled data (AdaMatch). Uniform alignment of imbalanced classes is a bias.
+the mean prediction on unlabelled data that starts at the mean of the first batch, `target` is
+uniform, a known prior, or a moving average of the mean prediction on labelled data that starts at
+one of these (AdaMatch). Both starts are those of USB. Uniform alignment of imbalanced classes is a
+bias.
 """
 
 from typing import NamedTuple
@@ -30,7 +32,7 @@ def alignment_start(classes: int, *, prior: np.ndarray | None = None) -> Alignme
 
     Args:
       prior: shares of the classes [K] where they are known; None: uniform. Where `align` is given
-        labelled predictions, it is replaced by their mean.
+        labelled predictions, the target moves from here.
     Raises: ValueError for shares that are negative or do not sum to one.
     """
     even = np.full(classes, 1 / classes)
@@ -51,20 +53,21 @@ def align(
 
     Args:
       p: predictions on unlabelled examples [B, K]. labelled: those on labelled examples [L, K],
-        whose mean is the target then; None: the target of the state stays.
-      decay: of the moving averages, which start at the mean of the first batch.
+        towards whose mean the target moves; None: it stays.
+      decay: of the moving averages.
     Returns: (aligned predictions [B, K] float32 without gradient, new state).
     """
     chex.assert_rank(p, 2)
     p = jax.lax.stop_gradient(p.astype(jnp.float32))
-    keep = jnp.where(state.seen == 0, 0.0, decay)
+    first = jnp.where(state.seen == 0, 0.0, decay)  # the model has no start of its own
 
-    def moved(old: jax.Array, rows: jax.Array) -> jax.Array:
+    def moved(old: jax.Array, rows: jax.Array, keep: jax.Array | float) -> jax.Array:
         return keep * old + (1 - keep) * jnp.mean(rows, axis=0)
 
     target = state.target
     if labelled is not None:
-        target = moved(target, jax.lax.stop_gradient(labelled.astype(jnp.float32)))
-    state = Alignment(moved(state.model, p), target, state.seen + 1)
+        labelled = jax.lax.stop_gradient(labelled.astype(jnp.float32))
+        target = moved(target, labelled, decay)
+    state = Alignment(moved(state.model, p, first), target, state.seen + 1)
     p = p * (state.target + _SMALL) / (state.model + _SMALL)
     return p / jnp.sum(p, axis=1, keepdims=True), state

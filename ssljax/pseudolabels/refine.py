@@ -3,19 +3,12 @@ the frozen dataclasses that use them in a round.
 
     temporal ensembling   Z <- d Z + (1 - d) p,  p' = Z / (1 - d^t)      Laine, Aila 2017,
                                                                          arXiv:1610.02242, alg. 1
-    confident learning    t_j = mean of p_j over the examples given j; an example given i counts as
-                          truly j where p_j >= t_j (the largest such p_j)
-                          Northcutt, Jiang, Chuang 2021, arXiv:1911.00068, eq. 1 and 2
+    confident learning    `confident_learning.py`
     entropy weight        1 - H(p) / log K
     truncated Gaussian    exp(-min(m - mean, 0)^2 / (2 var / n^2))       SoftMatch
-
-Confident learning needs probabilities from models that have not seen the example (`out_of_fold`): a
-model that fitted a label finds nothing wrong with it. It prunes and does not flip: predictions are
-wrong in a systematic way.
 """
 
 import dataclasses
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Literal
 
@@ -23,10 +16,9 @@ import numpy as np
 
 from ssljax.pseudolabels import alignment, graph
 from ssljax.pseudolabels.adaptive import gaussian
+from ssljax.pseudolabels.confident_learning import Prune, label_issues, out_of_fold
 from ssljax.pseudolabels.generate import Known, Whose
 from ssljax.pseudolabels.labels import Guess, Labels
-
-Prune = Literal["prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "argmax"]
 
 
 def smooth(target: np.ndarray, *, classes: int, epsilon: float) -> np.ndarray:
@@ -73,147 +65,6 @@ def small_loss(loss: np.ndarray, *, keep: float) -> np.ndarray:
     kept = np.zeros(len(loss), bool)
     kept[np.argsort(loss, kind="stable")[: round(keep * len(loss))]] = True
     return kept
-
-
-def confident_joint(
-    labels: np.ndarray, p: np.ndarray, *, calibrate: bool = True
-) -> tuple[np.ndarray, np.ndarray]:
-    """(C [K, K], thresholds [K]): how many examples given class i are confidently of class j.
-
-    Args:
-      labels: int [n], given. p: out-of-sample probabilities [n, K].
-      calibrate: scale each row to the number of examples given that class.
-    A class that nobody is given has the threshold infinity.
-    """
-    n, k = p.shape
-    thresholds = np.full(k, np.inf)
-    for j in np.unique(labels):
-        thresholds[j] = p[labels == j, j].mean()
-    above = p >= thresholds - 1e-6
-    best = np.where(above, p, -1.0).argmax(1)
-    joint = np.zeros((k, k))
-    np.add.at(joint, (labels[above.any(1)], best[above.any(1)]), 1)
-    if calibrate:
-        given = np.bincount(labels, minlength=k)
-        total = joint.sum(1)
-        joint[total == 0, total == 0] = 1  # nobody confident: taken to be right
-        joint *= (given / np.maximum(joint.sum(1), 1e-12))[:, None]
-    del n
-    return joint, thresholds
-
-
-def label_issues(
-    labels: np.ndarray,
-    p: np.ndarray,
-    *,
-    by: Prune = "prune_by_noise_rate",
-    min_per_class: int = 1,
-) -> np.ndarray:
-    """bool [n]: labels that are likely wrong, by the rules of cleanlab's `find_label_issues`.
-
-    Args:
-      labels: int [n], given. p: out-of-sample probabilities [n, K].
-      by: prune_by_noise_rate (for each pair i, j as many as the joint says, of largest p_j - p_i),
-        prune_by_class (for each i as many as the joint says, of smallest p_i), both (found by
-        both), confident_learning (off the diagonal of the joint), argmax (any other prediction).
-      min_per_class: as many of each class as are kept in any case.
-    Raises: ValueError for labels and probabilities that do not fit.
-    """
-    labels, p = np.asarray(labels), np.asarray(p, np.float64)
-    if p.ndim != 2 or labels.shape != (len(p),) or not len(p):
-        raise ValueError(f"labels {labels.shape} and probabilities {p.shape} do not fit")
-    predicted = p.argmax(1)
-    if by == "argmax":
-        return predicted != labels
-    raw, thresholds = confident_joint(labels, p, calibrate=False)
-    if by == "confident_learning":
-        above = p >= thresholds - 1e-6
-        best = np.where(above, p, -1.0).argmax(1)
-        return above.any(1) & (best != labels)
-    joint, _ = confident_joint(labels, p)
-    del raw
-    counts = _kept(joint, np.bincount(labels, minlength=p.shape[1]), min_per_class)
-    found = []
-    if by in ("prune_by_class", "both"):
-        found.append(_lowest(labels, p, counts))
-    if by in ("prune_by_noise_rate", "both"):
-        found.append(_margins(labels, p, counts))
-    if not found:
-        raise ValueError(f"there is no way to prune {by!r}")
-    # A label that the model predicts is no issue, whatever the counts.
-    return np.all(found, axis=0) & (predicted != labels)
-
-
-def _kept(joint: np.ndarray, given: np.ndarray, least: int) -> np.ndarray:
-    """Whole numbers [K, K] of the joint, off-diagonals cut down so that `least` of a class stay."""
-    counts = np.round(joint).astype(np.int64)
-    for i, n in enumerate(given):
-        room, row = max(0, n - least), counts[i].copy()
-        row[i] = 0
-        if row.sum() > room:
-            row = np.floor(row * (room / row.sum())).astype(np.int64)
-        counts[i] = row
-    return counts
-
-
-def _lowest(labels: np.ndarray, p: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    out = np.zeros(len(labels), bool)
-    for i in np.unique(labels):
-        rows = np.flatnonzero(labels == i)
-        out[rows[np.argsort(p[rows, i], kind="stable")[: counts[i].sum()]]] = True
-    return out
-
-
-def _margins(labels: np.ndarray, p: np.ndarray, counts: np.ndarray) -> np.ndarray:
-    out = np.zeros(len(labels), bool)
-    for i, j in np.argwhere(counts > 0):
-        rows = np.flatnonzero(labels == i)
-        margin = p[rows, j] - p[rows, i]
-        cut = np.sort(margin)[-min(counts[i, j], len(rows))]
-        out[rows[margin >= cut]] = True
-    return out
-
-
-def folds(labels: np.ndarray, *, count: int, seed: int) -> np.ndarray:
-    """The fold of each example, int [n] in 0 to count-1, of every class alike.
-
-    Raises: ValueError for fewer than two folds, or more than there are examples of some class.
-    """
-    values, sizes = np.unique(labels, return_counts=True)
-    if count < 2 or sizes.min() < 2:
-        raise ValueError(
-            f"{count} folds of classes with {sizes.min()} examples and more: need two folds and "
-            "two examples of each class, so that each is judged by a model that has seen its class"
-        )
-    rng, fold = np.random.default_rng(seed), np.zeros(len(labels), np.int64)
-    for value in values:
-        rows = rng.permutation(np.flatnonzero(labels == value))
-        fold[rows] = np.arange(len(rows)) % count
-    return fold
-
-
-def out_of_fold(
-    labels: np.ndarray,
-    predict: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    *,
-    count: int = 5,
-    seed: int = 0,
-) -> np.ndarray:
-    """Probabilities [n, K] of each example by a model that was fitted without it.
-
-    Args:
-      labels: int [n]. predict: (rows to fit on, rows to predict) -> probabilities of the latter.
-    """
-    fold = folds(labels, count=count, seed=seed)
-    parts = [
-        (held, predict(np.flatnonzero(fold != f), held))
-        for f in range(count)
-        if len(held := np.flatnonzero(fold == f))
-    ]
-    p = np.zeros((len(labels), parts[0][1].shape[1]))
-    for rows, found in parts:
-        p[rows] = found
-    return p
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,6 +5,10 @@ parameter with fewer than two axes, as the papers' code does (LARS: You et al. 2
 arXiv:1708.03888; LAMB: You et al. 2019, arXiv:1904.00962; large-batch linear scaling: Goyal et al.
 2017, arXiv:1706.02677). The weight decay that rises along a cosine and the clipping of each tensor
 by itself are those of DINO (Caron et al. 2021, arXiv:2104.14294).
+
+LARS multiplies by the rate before its momentum, as its paper and SimCLR's code do; the code of
+BYOL, Barlow Twins, VICReg and SwAV multiplies after it. The two differ while the rate moves, by the
+steps that the momentum looks back.
 """
 
 from collections.abc import Callable

@@ -61,3 +61,16 @@ def test_xavier():
     leaves = jax.tree_util.tree_leaves_with_path(before)
     for (path, old), new in zip(leaves, jax.tree.leaves(after), strict=True):
         assert np.array_equal(old, new) == (path[-1].key != "kernel"), path
+
+
+def test_by_depth():
+    """What block l adds, from 1 on, is divided by sqrt(2 l); nothing else changes."""
+    module = ViT(patch=4, width=12, depth=2, heads=3)
+    before, _ = nets.init(module, KEY, jnp.zeros((1, 8, 8, 3)))
+    after = nets.by_depth(before)
+    for l in (1, 2):
+        for part, layer in (("attn", "proj"), ("mlp", "fc2")):
+            old, new = (tree[f"blocks_{l - 1}"][part].pop(layer) for tree in (before, after))
+            np.testing.assert_allclose(new["kernel"], old["kernel"] / (2 * l) ** 0.5, rtol=1e-6)
+            np.testing.assert_array_equal(new["bias"], old["bias"])
+    jax.tree.map(np.testing.assert_array_equal, before, after)

@@ -86,6 +86,19 @@ def test_training_equals_torch():
         np.testing.assert_allclose(moved[ours]["var"], biased, rtol=1e-5)
 
 
+def test_weights_start_as_those_of_torch():
+    """Uniform in +-1 / sqrt(inputs), biases too: 2000 of them have a mean and a spread."""
+    torch = pytest.importorskip("torch")
+    params, _ = nets.init(MLP(widths=(400, 2000)), jax.random.key(0), jnp.zeros((2, 100)))
+    for name, inputs, outputs in (("linear_0", 100, 400), ("linear_1", 400, 2000)):
+        peer = torch.nn.Linear(inputs, outputs)
+        for ours, theirs in (("kernel", peer.weight), ("bias", peer.bias)):
+            w, theirs = params[name][ours], theirs.detach().numpy()
+            assert 0.98 * inputs**-0.5 < np.abs(w).max() <= inputs**-0.5
+            np.testing.assert_allclose(np.std(w), np.std(theirs), rtol=0.08)
+            assert abs(np.mean(w)) < 0.1 * inputs**-0.5
+
+
 def test_the_norm_of_the_input_comes_first():
     """A head behind it is that of standardized features, whatever their mean and spread."""
     x = np.random.default_rng(0).normal(1.0, [0.5, 1.0, 3.0], size=(64, 3)).astype(np.float32)

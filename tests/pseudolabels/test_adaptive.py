@@ -126,16 +126,17 @@ def test_adamatch():
 
 @pytest.mark.parametrize("with_labels", [True, False])
 def test_alignment(with_labels):
-    """The moving averages begin with the first batch, and count a batch before they align it."""
+    """As USB: the average on the pool begins with its first batch, the target at its start; both
+    count a batch before they align it."""
     prior = np.array([0.4, 0.3, 0.2, 0.1])
     state, decay = alignment_start(K, prior=prior), 0.7
-    model, target = None, None if with_labels else prior
+    model, target = None, prior
     for p, labelled in zip(predictions(), predictions(rows=5, seed=2), strict=True):
         q = p.astype(np.float64)
         model = q.mean(0) if model is None else decay * model + (1 - decay) * q.mean(0)
         if with_labels:
             mean = labelled.astype(np.float64).mean(0)
-            target = mean if target is None else decay * target + (1 - decay) * mean
+            target = decay * target + (1 - decay) * mean
         expected = q * (target + 1e-6) / (model + 1e-6)
         expected /= expected.sum(1, keepdims=True)
         aligned, state = align(p, state, labelled=labelled if with_labels else None, decay=decay)

@@ -1,4 +1,4 @@
-"""Smoothing, weighting and confident learning, by hand."""
+"""Smoothing, weighting and the steps of a round, by hand."""
 
 import numpy as np
 import pytest
@@ -43,73 +43,6 @@ def test_agreement_and_small_loss():
     np.testing.assert_array_equal(refine.agreement(a, b, c), [True, False, False])
     loss = np.array([0.5, 0.1, 0.9, 0.2])
     np.testing.assert_array_equal(refine.small_loss(loss, keep=0.5), [0, 1, 0, 1])
-
-
-# Six examples, two classes, worked out on paper. Thresholds: mean of p_0 over those given 0 =
-# (0.9 + 0.8 + 0.1) / 3 = 0.6; of p_1 over those given 1 = (0.8 + 0.7 + 0.3) / 3 = 0.6.
-# Example 2 (given 0) has p_1 = 0.9 >= 0.6, example 5 (given 1) has p_0 = 0.7 >= 0.6.
-GIVEN = np.array([0, 0, 0, 1, 1, 1])
-P = np.array([[0.9, 0.1], [0.8, 0.2], [0.1, 0.9], [0.2, 0.8], [0.3, 0.7], [0.7, 0.3]])
-
-
-def test_confident_joint_by_hand():
-    joint, thresholds = refine.confident_joint(GIVEN, P)
-    np.testing.assert_allclose(thresholds, [0.6, 0.6])
-    np.testing.assert_allclose(joint, [[2, 1], [1, 2]])
-
-
-@pytest.mark.parametrize(
-    "by", ["prune_by_noise_rate", "prune_by_class", "both", "confident_learning", "argmax"]
-)
-def test_label_issues_by_hand(by):
-    found = refine.label_issues(GIVEN, P, by=by)
-    np.testing.assert_array_equal(found, [0, 0, 1, 0, 0, 1])
-
-
-def test_the_joint_is_scaled_to_the_labels():
-    """An example of which nobody is confident still counts in its row."""
-    given = np.array([0, 0, 0, 0, 1, 1])
-    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.55, 0.45], [0.1, 0.9], [0.1, 0.9], [0.3, 0.7]])
-    # thresholds 0.6125 and 0.8: counted are 0, 1 (right), 3 (wrong), 4 (right)
-    joint, thresholds = refine.confident_joint(given, p)
-    np.testing.assert_allclose(thresholds, [0.6125, 0.8])
-    np.testing.assert_allclose(joint, [[8 / 3, 4 / 3], [0, 2]])
-
-
-def test_rare_classes_are_protected():
-    given = np.array([0, 0, 0, 0, 1])
-    p = np.array([[0.9, 0.1], [0.9, 0.1], [0.8, 0.2], [0.7, 0.3], [0.95, 0.05]])
-    assert refine.label_issues(given, p, by="argmax")[4]
-    assert not refine.label_issues(given, p, by="prune_by_noise_rate", min_per_class=1)[4]
-
-
-def test_noise_is_found_out_of_sample_and_not_in_sample():
-    n = 300
-    truth = rng.integers(0, 3, n)
-    x = np.eye(3)[truth] * 4 + rng.normal(size=(n, 3))
-    given = np.where(rng.random(n) < 0.15, (truth + 1) % 3, truth)
-
-    def predict(fit, held):
-        distance = ((x[held][:, None] - x[fit][None]) ** 2).sum(2)
-        return np.eye(3)[given[fit]][distance.argsort(1)[:, :9]].mean(1)
-
-    p = refine.out_of_fold(given, predict, count=5)
-    found = refine.label_issues(given, p)
-    wrong = given != truth
-    assert (found & wrong).sum() > 0.8 * wrong.sum()  # recall
-    assert (found & wrong).sum() > 0.8 * found.sum()  # precision
-    memorised = np.eye(3)[given]
-    assert not refine.label_issues(given, memorised).any()
-
-
-def test_folds_hold_every_class():
-    labels = np.repeat([0, 1, 2], [10, 7, 2])
-    fold = refine.folds(labels, count=5, seed=0)
-    assert set(fold[labels == 0]) == set(range(5))
-    for f in range(5):  # who is held out, is judged by a model that knows the class
-        assert set(labels[fold != f]) == {0, 1, 2}
-    with pytest.raises(ValueError, match="two examples of each class"):
-        refine.folds(np.array([0, 0, 1]), count=2, seed=0)
 
 
 def test_named_clusters():
