@@ -3,8 +3,12 @@
 `tests/methods/cases_FAMILY.py` defines CASES = {name: Case(method, batch)}; the laws find them all.
 """
 
+import functools
 import importlib
+import os
+import subprocess
 import sys
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,3 +74,29 @@ def all_cases() -> dict[str, Case]:
         sys.path.insert(0, str(folder))
     files = sorted(folder.glob("cases_*.py"))
     return {n: c for file in files for n, c in importlib.import_module(file.stem).CASES.items()}
+
+
+TURNS = 4
+
+
+@functools.cache
+def turn() -> int | None:
+    """Whose turn it is: a number below TURNS, which follows from the commit, or None where all
+    have it. SSLJAX_TURN says otherwise: a number, or "all".
+    """
+    said = os.environ.get("SSLJAX_TURN")
+    if said is None:
+        git = ["git", "rev-parse", "HEAD"]
+        try:
+            found = subprocess.run(git, cwd=Path(__file__).parent, capture_output=True, text=True)
+        except OSError:  # no git here
+            return 0
+        said = str(int(found.stdout.strip() or "0", 16))
+    if said != "all" and not said.isdecimal():
+        raise ValueError(f"SSLJAX_TURN is a number or all, got {said!r}")
+    return None if said == "all" else int(said) % TURNS
+
+
+def has_its_turn(name: str) -> bool:
+    """Whether the dear laws of `name` are due at this commit; every name is due at one in TURNS."""
+    return turn() in (None, zlib.crc32(name.encode()) % TURNS)

@@ -1,5 +1,7 @@
 """The decoder sees a set of tokens with places; MAE's start values."""
 
+import functools
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -14,11 +16,12 @@ TOKENS = jax.random.normal(jax.random.key(1), (2, 5, 12))
 PLACES = jax.random.normal(jax.random.key(2), (2, 5, 8))
 WANTED = jax.random.normal(jax.random.key(3), (2, 3, 8))
 PARAMS, _ = nets.init(MODULE, KEY, TOKENS, places=PLACES, wanted=WANTED)
+APPLY = jax.jit(functools.partial(nets.apply, MODULE, train=True))  # op by op compiles each op
 
 
 def run(tokens, places, wanted, **inputs):
     inputs |= {"places": places, "wanted": wanted}
-    return np.asarray(nets.apply(MODULE, PARAMS, {}, tokens, train=True, **inputs)[0])
+    return np.asarray(APPLY(PARAMS, {}, tokens, **inputs)[0])
 
 
 def test_order_does_not_matter_and_places_do():
