@@ -21,7 +21,8 @@ from typing import Any
 import jax
 
 from ssljax import probes, report
-from ssljax.report.selftraining import percent
+from ssljax.report.measures import measures_of
+from ssljax.report.selftrainings import comparison
 from ssljax.runs import record
 from ssljax.runs.experiment import Experiment
 from ssljax.runs.run import run
@@ -33,10 +34,6 @@ _COLUMNS = (
     *("accuracy", "accuracy_live"),
     *("linear_offline", "knn20_t0.07", "knn200_t0.1", "linear_1shot", "linear_10shot"),
     *("kmeans_accuracy", "rankme", "lidar", "feature_std"),
-)
-_ROUNDS = (
-    *("supervised", "self_trained", "full", "pseudo.labels", "pseudo.precision", "pseudo.recall"),
-    *("pseudo.f1", "pseudo.coverage"),
 )
 
 
@@ -125,13 +122,14 @@ def summarize(
     finished = [folder / name for name in experiments if status[name] == "finished"]
     rounds = isinstance(next(iter(experiments.values())), SelfTraining)
     fields = report.differing(finished) if finished and not rounds else {}
-    rows = []
+    rows, done = [], {}
     for name in experiments:
         row: dict[str, Any] = {"run": name, "status": status[name]}
         if status[name] == "finished":
             results = json.loads((folder / name / "results.json").read_text())
         if status[name] == "finished" and rounds:
             row |= _numbers(results)
+            done[name] = results
         elif status[name] == "finished":
             place = [path.name for path in finished].index(name)
             row |= {field: values[place] for field, values in fields.items()}
@@ -143,7 +141,7 @@ def summarize(
             row["seconds.training"] = results["seconds"]["training"]
             row["hardware"] = results["hardware"]
         rows.append(row)
-    text = _rounds_text(rows) if rounds else _text(rows, list(fields), axis)
+    text = _rounds_text(rows, done) if rounds else _text(rows, list(fields), axis)
     failed = [name for name in experiments if status[name] == "failed"]
     for name in failed:
         last = (folder / name / "error.txt").read_text().strip().splitlines()[-1]
@@ -172,18 +170,21 @@ def _numbers(results: dict[str, Any]) -> dict[str, Any]:
     spreads |= {f"pseudo.{k}": v for k, v in last.items() if isinstance(v, dict)}
     row = {k: v["mean"] for k, v in spreads.items()}
     row |= {f"{k}_std": v["std"] for k, v in spreads.items()}
+    row["measure"] = measures_of(results)[0].title
     return row | {"gap_closed": results.get("gap_closed"), "hardware": results["hardware"]}
 
 
-def _rounds_text(rows: list[dict[str, Any]]) -> str:
-    """The table for people: what was trained, and the labels of the last round, in percent."""
-    keys = [k for k in _ROUNDS if any(k in row for row in rows)]
-    lines = [["run", *(k.removeprefix("pseudo.") for k in keys)]]
+def _rounds_text(rows: list[dict[str, Any]], done: dict[str, dict[str, Any]]) -> str:
+    """The table for people: what was trained, and the labels of the last round, in the units of
+    their tasks. done: results by name of run."""
+    head, lines = comparison(done) if done else (["run"], [])
+    cells = {line[0]: line[1:] for line in lines}
+    text = [head]
     for row in rows:
-        spreads = [{"mean": row[k], "std": row[f"{k}_std"]} if k in row else None for k in keys]
+        empty = ["—"] * (len(head) - 1)
         name = row["run"] if row["status"] == "finished" else f"{row['run']} ({row['status']})"
-        lines.append([name, *("-" if s is None else percent(s) for s in spreads)])
-    return probes.aligned(lines)
+        text.append([name, *cells.get(row["run"], empty)])
+    return probes.aligned(text)
 
 
 def _text(rows: list[dict[str, Any]], fields: list[str], axis: str | None) -> str:

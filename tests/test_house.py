@@ -44,7 +44,7 @@ ALLOWED = {
         *{"nets", "views", "data", "training", "clustering"},
     },
     "export": {"numpy", "jax", "safetensors", "mesh", "method", "nets", "export", "files"},
-    "report": {"numpy", "matplotlib", "sklearn", "threadpoolctl", "report"},
+    "report": {"numpy", "matplotlib", "sklearn", "threadpoolctl", "report", "measure"},
     "runs": {"*"},
     "selftraining": {"*"},
     "sweep": {"*"},

@@ -172,7 +172,7 @@ def test_another_configuration_is_refused(finished, capsys):
 def test_label_command(finished, tmp_path, capsys):
     out = tmp_path / "labels.parquet"
     cli.main(["label", str(finished[1]), "--data", "digits", "--out", str(out)])
-    labels = read(out, examples=1797, classes=10)
+    labels = read(out, examples=1797, target=OneOf(classes=10))
     assert len(labels) == 1797 and set(labels.provenance) == {"run"} and set(labels.round) == {2}
     assert "wrote 1,797 labels" in capsys.readouterr().out
     assert pq.read_table(out).column_names == [
@@ -230,9 +230,13 @@ def test_a_regressor_of_sklearn_labels_a_table(tmp_path):
     assert results["full"]["mean"] > 0.3 and row["estimate"]["examples"] == 30
     assert row["quality"]["coverage"] == pytest.approx(100 / (354 - 100))
     # As scikit-learn by itself.
-    labels = read(tmp_path / "run" / "seed0" / "rounds" / "01" / "labels.parquet", examples=354)
+    labels = read(
+        tmp_path / "run" / "seed0" / "rounds" / "01" / "labels.parquet",
+        examples=354,
+        target=Value(),
+    )
     pool, _ = config.load()
-    given = read(tmp_path / "run" / "seed0" / "given.parquet", examples=354)
+    given = read(tmp_path / "run" / "seed0" / "given.parquet", examples=354, target=Value())
     held = np.setdiff1d(given.index, results_index(tmp_path / "run", given))
     used = given.take(~np.isin(given.index, held))
     rows = pool.take(np.arange(354))
@@ -242,7 +246,7 @@ def test_a_regressor_of_sklearn_labels_a_table(tmp_path):
     want = 1 / (1 + (std / used.target.std()) ** 2)
     np.testing.assert_allclose(labels.confidence, want, rtol=1e-5)
     page = (tmp_path / "run" / "report.html").read_text()
-    assert "r2 of the pseudo-labels" in page
+    assert "Pseudo-labels: r2" in page
     plain = dataclasses.replace(config, learner=Scikit(estimator=Plain(), reader=reader))
     with pytest.raises(ValueError, match="cannot say how sure it is"):
         run_self_training(plain, tmp_path / "plain")
@@ -252,7 +256,7 @@ def results_index(folder, given):
     """The given labels that are trained on: the split of the run itself."""
     from ssljax.selftraining.pool import split_off
 
-    return split_off(given, 0.3, 0)[0].index
+    return split_off(given, 0.3, 0, Value())[0].index
 
 
 def test_sets_of_a_table_from_the_command_line(tmp_path, capsys):
@@ -295,19 +299,20 @@ def features(task, **options):
     )  # fmt: skip
 
 
-def rounds(tmp_path, learner, pool, target, *, plan, classes=None):
+def rounds(tmp_path, learner, pool, truth, *, plan):
     hidden = Arrays({"features": pool})
-    given = Labels.given(np.arange(0, len(pool), 5), target[::5])
+    given = Labels.given(np.arange(0, len(pool), 5), truth[::5])
+    target = learner.task.target
 
     def train(labels, r, place, teacher):
         return learner.train(hidden, labels, place, seed=0, start=teacher)
 
     def score(teacher):
-        return scores(target, teacher.guess(hidden), classes)
+        return scores(target, truth, teacher.guess(hidden))
 
     return self_train(
-        tmp_path, plan, pool=hidden, given=given, classes=classes, train=train, score=score,
-        truth=target,
+        tmp_path, plan, pool=hidden, given=given, target=target, train=train, score=score,
+        truth=truth,
     )[0]  # fmt: skip
 
 
@@ -370,12 +375,12 @@ def test_summary_of_seeds():
         rows.append({"round": 1, "test": {"score": last}, "coverage": 0.2, "quality": quality})
         return {"seed": 0, "rounds": rows, "full": {"score": full}}
 
-    found = summary([seed(0.6, 0.7, 0.8), seed(0.7, 0.8, 0.9)])
+    found = summary([seed(0.6, 0.7, 0.8), seed(0.7, 0.8, 0.9)], OneOf(classes=2))
     assert found["gap_closed"] == pytest.approx(0.5)
     assert found["supervised"]["std"] == pytest.approx(np.std([0.6, 0.7], ddof=1))
     assert found["quality_by_round"][0]["labels"]["mean"] == 0.5
     # What all labels add is less than what seeds differ by: there is no gap to close.
-    found = summary([seed(0.6, 0.5, 0.62), seed(0.7, 0.5, 0.71)])
+    found = summary([seed(0.6, 0.5, 0.62), seed(0.7, 0.5, 0.71)], OneOf(classes=2))
     assert found["gap_closed"] is None
     assert "there is nothing to gain here" in table(
         found | {"seeds": [{"labels": 4, "rounds": []}]}
@@ -419,14 +424,15 @@ def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
     # Its features and a few labels label the rest, without any classifier.
     truth, out = load_digits().target, tmp_path / "spread.parquet"
     index = np.arange(0, len(truth), 20)
-    Labels.given(index, truth[index]).write(tmp_path / "few.parquet")
+    target = OneOf(classes=10)
+    Labels.given(index, truth[index]).write(tmp_path / "few.parquet", target)
     pretrained = str(tmp_path / "pretrained")
     with pytest.raises(SystemExit):
         cli.main(["label", pretrained, "--out", str(out)])
     assert "name a file of a few labels" in capsys.readouterr().err
     few = ["--given", str(tmp_path / "few.parquet"), "--by", "vote"]
     cli.main(["label", pretrained, "--out", str(out), *few])
-    labels = read(out, examples=len(truth), classes=10)
+    labels = read(out, examples=len(truth), target=target)
     assert (labels.target == truth[labels.index]).mean() > 0.3
     # A run that is already there serves as well.
     other = dataclasses.replace(config, pretrain=None, begin=pretrained)
@@ -511,7 +517,10 @@ def test_rules_label_text_and_the_report_shows_it(reviews, tmp_path, capsys):
     assert "precision 100.0" in capsys.readouterr().out
     # A mistake is shown as what it says.
     stored = dict(np.load(folder / "report.npz"))
-    stored["mistakes"], stored["names"] = np.array([[3.0, 0, 1, 0.9]]), np.array(["no", "yes"])
+    stored["mistakes"], stored["names"] = (
+        np.array([["3", "no", "yes", "0.9"]]),
+        np.array(["no", "yes"]),
+    )
     np.savez(folder / "report.npz", **stored | {"texts": np.array(["a <fine> film"])})
     page = report.write_self_training(folder).read_text()
     assert "a &lt;fine&gt; film" in page and "labelled no" in page
@@ -529,7 +538,7 @@ def test_quality_is_estimated_where_the_truth_is_unknown(reviews, tmp_path, caps
     for seed in results["seeds"]:
         for r in seed["rounds"]:
             r.pop("quality", None)
-    found = summary(results["seeds"])
+    found = summary(results["seeds"], OneOf(classes=2))
     assert [row["estimated"] for row in found["quality_by_round"]] == [True, True]
     assert found["quality_by_round"][0]["f1"]["mean"] > 0.5
     assert "(estimated)" in table(found | {"seeds": results["seeds"]})

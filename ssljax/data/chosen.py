@@ -10,7 +10,7 @@ from ssljax.data.order import Cycled
 
 
 class Chosen:
-    """Batches of chosen examples with "target" and "weight"; they bring no label of the data.
+    """Batches of chosen examples with what is learnt of each; they bring no label of the data.
 
     The order depends on (seed, step) alone. A batch may be larger than the number of examples.
     """
@@ -21,13 +21,13 @@ class Chosen:
         self,
         data: Arrays,
         index: np.ndarray,
-        target: np.ndarray,
-        weight: np.ndarray,
+        learnt: Rows,
         *,
         given: np.ndarray | None = None,
         share: float | None = None,
     ) -> None:
-        """index: int [n], examples of `data`. target: [n, ...]. weight: float [n].
+        """index: int [n], examples of `data`. learnt: what is learnt of each, leaves [n, ...] such
+        as "target" and "weight".
 
         Args:
           given: bool [n], which targets are true. share: part of every batch that is drawn from
@@ -43,7 +43,7 @@ class Chosen:
         if not len(index):
             raise ValueError("there is no labelled example to learn from")
         self._data, self._index = data, np.asarray(index)
-        self._target, self._weight = np.asarray(target), np.asarray(weight, np.float32)
+        self._learnt = {name: np.asarray(x) for name, x in learnt.items()}
         everyone = np.arange(len(index))
         self._parts = [(everyone, 1.0)]
         if share is not None and given is not None and not given.all():
@@ -53,10 +53,7 @@ class Chosen:
         self.classes, self.skipped = data.classes, data.skipped
         self.names = None if data.names is None else [data.names[i] for i in self._index]
         self.origin = data.origin[self._index]
-        own = {
-            "target": (self._target.shape[1:], self._target.dtype),
-            "weight": ((), np.dtype(np.float32)),
-        }
+        own = {name: (x.shape[1:], x.dtype) for name, x in self._learnt.items()}
         self.spec = {k: v for k, v in data.spec.items() if k != "label"} | own
 
     def __len__(self) -> int:
@@ -77,7 +74,7 @@ class Chosen:
             at = np.concatenate([rows[plan[i][0]] for rows, plan in plans])
             found = self._data.take(self._index[at])
             found.pop("label", None)
-            yield found | {"target": self._target[at], "weight": self._weight[at]}
+            yield found | {name: x[at] for name, x in self._learnt.items()}
 
     def labels(self) -> None:
-        """None: what is learnt is in "target"."""
+        """None: what is learnt has other names."""

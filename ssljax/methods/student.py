@@ -2,10 +2,10 @@
 
     L = (1/B) sum_i w_i l(target_i, net(view(x_i)))
 
-A batch brings "target" and "weight", [B] or of the parts of a target. Dividing by B and not by the
-sum of weights keeps a few confident labels from being as loud as many. With `ema` the teacher is a
-moving average of the weights (Tarvainen, Valpola, "Mean teachers are better role models", 2017,
-arXiv:1703.01780).
+A batch brings "target", or "target.NAME" for each of its arrays, and "weight", of the examples or
+of the parts of a target. Dividing by B and not by the sum of weights keeps a few confident labels
+from being as loud as many. With `ema` the teacher is a moving average of the weights (Tarvainen,
+Valpola, "Mean teachers are better role models", 2017, arXiv:1703.01780).
 """
 
 from dataclasses import dataclass
@@ -17,6 +17,7 @@ import optax
 
 from ssljax.method import Batch, Method, Metrics, State, from_loss
 from ssljax.tasks import Task
+from ssljax.tasks.target import from_named
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -36,7 +37,7 @@ class Student:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         outputs, stats = self.task.outputs(params, extra["stats"], batch, key=key, train=True)
-        target, weight = self.task.moved(batch, batch["target"], batch["weight"], key=key)
+        target, weight = self.task.moved(batch, from_named(batch), batch["weight"], key=key)
         each = self.task.loss(outputs, target, weight)
         metrics = {k: jnp.mean(v) for k, v in self.task.metrics(outputs, target).items()}
         return jnp.mean(each), ({**extra, "stats": stats}, metrics)

@@ -69,6 +69,14 @@ def is_text(column: pa.ChunkedArray) -> bool:
     return pa.types.is_string(kind) or pa.types.is_large_string(kind)
 
 
+def is_list(column: pa.ChunkedArray) -> bool:
+    """Whether cells are lists."""
+    kind = column.type
+    return (
+        pa.types.is_list(kind) or pa.types.is_large_list(kind) or pa.types.is_fixed_size_list(kind)
+    )
+
+
 def numbers(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:
     """(int64 or float64 [n], bool [n]: the cell is not empty), 0 for empty ones.
 

@@ -13,6 +13,7 @@ import numpy as np
 from ssljax.clustering import agglomerative, gaussian_mixture, kmeans, log_joint
 from ssljax.pseudolabels import graph, rules
 from ssljax.pseudolabels.labels import Guess
+from ssljax.tasks.target import Target, Targets
 
 _FEW = 5  # labels of a class
 Whose = Literal["teacher", "pretrained"]
@@ -30,16 +31,16 @@ class Teacher(Protocol):
 
 
 class Known(NamedTuple):
-    """pool: the data without its labels. index, target: the labelled examples [L] and their true
-    labels. classes: K, or None. seed: of this round. earlier: p of the rounds before, each [N, K].
+    """pool: the data without its labels. index, truth: the labelled examples [L] and their true
+    targets. target: their kind. seed: of this round. earlier: p of the rounds before, each [N, K].
     pretrained: what training began from and has `features`, if anything.
     """
 
     teacher: Teacher
     pool: Any
     index: np.ndarray
-    target: np.ndarray
-    classes: int | None
+    truth: Targets
+    target: Target
     seed: int
     earlier: tuple[np.ndarray, ...] = ()
     pretrained: Any = None
@@ -55,11 +56,10 @@ class Known(NamedTuple):
             )
         return self.pretrained.features(self.pool)
 
-    def need_classes(self, what: str) -> int:
-        """K. Raises: ValueError where the targets are no classes."""
-        if self.classes is None or self.target.ndim != 1:
-            raise ValueError(f"{what} needs targets that are classes")
-        return self.classes
+    @property
+    def classes(self) -> np.ndarray:
+        """Those of the labelled examples, int [L]. Raises: ValueError where there are none."""
+        return self.target.hard(self.truth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,7 @@ class Rules:
     batch: int = 1024
 
     def __call__(self, known: Known) -> Guess:
-        classes = known.need_classes("labelling by rules")
+        classes = known.target.require_classes("labelling by rules")
         parts = []
         for rows in known.pool.once(self.batch):
             if known.pool.readable is not None:
@@ -109,7 +109,7 @@ class Rules:
         votes = np.concatenate(parts)
         if self.combine == "majority":
             return Guess.of(rules.majority(votes, classes=classes))
-        found = {"prior": self.prior, "known": (known.index, known.target)}
+        found = {"prior": self.prior, "known": (known.index, known.classes)}
         return Guess.of(rules.label_model(votes, classes=classes, **found)[0])
 
 
@@ -128,7 +128,7 @@ class Clusters:
     features: Whose = "teacher"
 
     def __call__(self, known: Known) -> Guess:
-        classes = known.need_classes("labelling by clusters")
+        classes = known.target.require_classes("labelling by clusters")
         x = known.features(self.features)
         key, k = jax.random.key(known.seed), self.clusters
         if self.kind == "mixture":
@@ -140,7 +140,7 @@ class Clusters:
             else:
                 found = agglomerative(x, k)
             share = np.eye(k)[np.asarray(found)]
-        return Guess.of(named(share, known.index, known.target, classes=classes))
+        return Guess.of(named(share, known.index, known.classes, classes=classes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -156,16 +156,16 @@ class Neighbors:
     features: Whose = "teacher"
 
     def __call__(self, known: Known) -> Guess:
-        classes = known.need_classes("labelling by neighbours")
+        classes = known.target.require_classes("labelling by neighbours")
         x = known.features(self.features)
         if self.rule == "vote":
             similarity, at = graph.nearest(x[known.index], x, k=self.k)
             p = graph.vote(
-                similarity, known.target[at], classes=classes, temperature=self.temperature
+                similarity, known.classes[at], classes=classes, temperature=self.temperature
             )
             return Guess.of(p)
         w = graph.neighbour_graph(x, k=self.k, temperature=self.temperature)
-        where = {"index": known.index, "labels": known.target, "classes": classes}
+        where = {"index": known.index, "labels": known.classes, "classes": classes}
         if self.rule == "propagation":
             return Guess.of(graph.propagation(w, **where))
         return Guess.of(graph.spreading(w, **where, alpha=self.alpha))

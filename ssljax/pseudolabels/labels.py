@@ -12,14 +12,18 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
+import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssljax.pseudolabels.cells import numbers, table_of, texts, wholes
+from ssljax.pseudolabels.cells import is_list, numbers, table_of, texts, wholes
 from ssljax.pseudolabels.numbering import Numbering
+from ssljax.tasks.cells import lists
+from ssljax.tasks.cells import numbers as lists_of_numbers
+from ssljax.tasks.target import Target, Targets, count, padded, take
 
 log = logging.getLogger("ssljax")
 GIVEN = "given"
@@ -29,11 +33,12 @@ GIVEN = "given"
 class Guess(NamedTuple):
     """What a source says about every example of a pool.
 
-    target: [N, ...], the target of each. confidence: float [N] in [0, 1]; 0 is an abstention.
-    p: probabilities of the classes [N, K], where the source has them, else None.
+    target: the target of each, arrays [N, ...]. confidence: float in [0, 1], [N] or of the parts of
+    a target [N, ...]; 0 is an abstention. p: probabilities of the classes [N, K], where the source
+    has them, else None.
     """
 
-    target: np.ndarray
+    target: Targets
     confidence: np.ndarray
     p: np.ndarray | None = None
 
@@ -43,19 +48,29 @@ class Guess(NamedTuple):
         p = np.asarray(p, np.float64)
         return cls(p.argmax(1).astype(np.int32), p.max(1), p)
 
+    def take(self, rows: np.ndarray) -> "Guess":
+        """What it says about some of the examples: rows is a mask [N] or row numbers."""
+        p = None if self.p is None else np.asarray(self.p)[rows]
+        return Guess(take(self.target, rows), np.asarray(self.confidence)[rows], p)
+
+    def whole(self, target: Target) -> "Guess":
+        """With one confidence an example [N] in place of those of its parts."""
+        m = target.whole(np.asarray(self.confidence))
+        return self._replace(confidence=np.minimum(m, 1))
+
     def check(self, source: str) -> "Guess":
         """Itself. Raises: ValueError where it is not finite, not in [0, 1], or all of it abstains.
 
         source: what to call it in the message.
         """
         m = np.asarray(self.confidence)
-        if m.ndim != 1 or len(self.target) != len(m):
+        if not m.shape or count(self.target) != len(m):
             raise ValueError(
-                f"{source}: targets {np.shape(self.target)} and confidences {m.shape} do not fit: "
+                f"{source}: {count(self.target)} targets and confidences {m.shape} do not fit: "
                 "give one confidence an example"
             )
-        _in_unit(m, f"{source}: confidence")
-        if not np.isfinite(np.asarray(self.target, np.float64)).all():
+        _in_unit(m.reshape(-1), f"{source}: confidence")
+        if not all(np.isfinite(x).all() for x in jax.tree.leaves(self.target)):
             raise ValueError(f"{source}: NaN or infinite targets: look at what makes them")
         if not (m > 0).any():
             raise ValueError(
@@ -69,13 +84,13 @@ class Guess(NamedTuple):
 class Labels:
     """Labels of n of the examples of a pool.
 
-    index: int64 [n], which examples, each once. target: int32 [n] classes, or float32 [n, ...].
-    confidence, weight: float32 [n] in [0, 1]. provenance: str [n], "given" for true labels.
-    round: int32 [n], the round in which it was made; 0 for given ones.
+    index: int64 [n], which examples, each once. target: arrays [n, ...]. confidence: float32 [n] in
+    [0, 1]. weight: likewise, or of the parts of a target [n, ...]. provenance: str [n], "given" for
+    true labels. round: int32 [n], the round in which it was made; 0 for given ones.
     """
 
     index: np.ndarray
-    target: np.ndarray
+    target: Targets
     confidence: np.ndarray
     weight: np.ndarray
     provenance: np.ndarray
@@ -85,27 +100,26 @@ class Labels:
         return len(self.index)
 
     @classmethod
-    def given(cls, index: np.ndarray, target: np.ndarray) -> "Labels":
-        """True labels: index [n], target [n, ...]."""
+    def given(cls, index: np.ndarray, target: Targets) -> "Labels":
+        """True labels: index [n], targets of n."""
         return cls.made(index, target, np.ones(len(index)), provenance=GIVEN, round=0)
 
     @classmethod
     def made(
         cls,
         index: np.ndarray,
-        target: np.ndarray,
+        target: Targets,
         confidence: np.ndarray,
         *,
         provenance: str,
         round: int,
         weight: np.ndarray | None = None,
     ) -> "Labels":
-        """Labels of one source: index [n], target [n, ...], confidence and weight [n]."""
-        n, target = len(index), np.asarray(target)
-        whole = np.issubdtype(target.dtype, np.integer)
+        """Labels of one source: index [n], targets of n, confidence [n]; weight [n] or of parts."""
+        n = len(index)
         return cls(
             index=np.asarray(index, np.int64),
-            target=target.astype(np.int32 if whole else np.float32),
+            target=jax.tree.map(_narrow, target) if isinstance(target, dict) else _narrow(target),
             confidence=np.asarray(confidence, np.float32),
             weight=np.ones(n, np.float32) if weight is None else np.asarray(weight, np.float32),
             provenance=np.full(n, provenance, object),
@@ -117,42 +131,39 @@ class Labels:
         """bool [n]: true labels."""
         return self.provenance == GIVEN
 
+    @property
+    def is_used(self) -> np.ndarray:
+        """bool [n]: some part of it has a weight above 0."""
+        return (self.weight.reshape(len(self), -1) > 0).any(1)
+
     def take(self, rows: np.ndarray) -> "Labels":
         """Some of them: rows is a mask [n] or row numbers."""
         names = (f.name for f in dataclasses.fields(self))
-        return Labels(**{name: getattr(self, name)[rows] for name in names})
+        return Labels(**{name: take(getattr(self, name), rows) for name in names})
 
-    def joined(self, others: "Labels") -> "Labels":
+    def joined(self, others: "Labels", target: Target) -> "Labels":
         """These and others, in the order of the pool. Raises: ValueError where both label one."""
         both = np.intersect1d(self.index, others.index)
         if len(both):
             raise ValueError(f"{len(both)} examples have two labels, first number {both[0]}")
-        if len(self) and len(others) and self.target.shape[1:] != others.target.shape[1:]:
-            # Classes beside probabilities of classes: the same thing, written in two ways.
-            width = max(self.target, others.target, key=np.ndim).shape[1]
-            return self.soft(width).joined(others.soft(width))
-        names = [f.name for f in dataclasses.fields(self)]
-        parts = {n: np.concatenate([getattr(self, n), getattr(others, n)]) for n in names}
-        return Labels(**parts).take(np.argsort(np.concatenate([self.index, others.index])))
+        both = (self, others)
+        plain = [f.name for f in dataclasses.fields(self) if f.name not in ("target", "weight")]
+        parts = {n: np.concatenate([getattr(x, n) for x in both]) for n in plain}
+        parts["target"] = target.join([x.target for x in both])
+        axes = max(len(x.weight.shape) for x in both)
+        weights = [x.weight.reshape(x.weight.shape + (1,) * (axes - x.weight.ndim)) for x in both]
+        sizes = tuple(map(max, zip(*(w.shape[1:] for w in weights), strict=True)))
+        parts["weight"] = np.concatenate([_widened(w, sizes) for w in weights])
+        return Labels(**parts).take(np.argsort(parts["index"]))
 
-    def soft(self, classes: int) -> "Labels":
-        """With classes written as probabilities [n, classes]."""
-        if self.target.ndim == 2:
-            return self
-        return dataclasses.replace(self, target=np.eye(classes, dtype=np.float32)[self.target])
-
-    def hard(self) -> np.ndarray:
-        """Classes [n] where the targets are classes or probabilities of them."""
-        return self.target if self.target.ndim == 1 else self.target.argmax(1).astype(np.int32)
-
-    def write(self, path: Path, numbering: Numbering | None = None) -> None:
-        """Writes the whole file or nothing. numbering: how a person calls examples and classes;
-        None: by the numbers that they have here.
+    def write(self, path: Path, target: Target, numbering: Numbering | None = None) -> None:
+        """Writes the whole file or nothing. target: their kind. numbering: how a person calls
+        examples and classes; None: by the numbers that they have here.
         """
         if numbering is None:
             numbering = Numbering.plain(1 + int(self.index.max(initial=-1)))
-        columns = numbering.columns(self.index, self.target)
-        columns |= {"confidence": self.confidence, "weight": self.weight}
+        columns = numbering.columns(self.index, self.target, target)
+        columns |= {"confidence": self.confidence, "weight": lists(self.weight)}
         columns["provenance"] = pa.array(list(map(str, self.provenance)), pa.string())
         columns["round"] = self.round
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -161,7 +172,7 @@ class Labels:
         os.replace(fresh, path)
 
 
-def read(path: Path, *, examples: int | Numbering, classes: int | None = None) -> Labels:
+def read(path: Path, *, examples: int | Numbering, target: Target) -> Labels:
     """Labels from a Parquet or CSV file that `Labels.write`, or a person, has written.
 
     Only an example (index or file) and what it is (target or class) are needed: confidence and
@@ -170,7 +181,7 @@ def read(path: Path, *, examples: int | Numbering, classes: int | None = None) -
     were held out or left out are left out too, and counted.
 
     Args:
-      examples: the pool that they are for, or its size. classes: K, where targets are classes.
+      examples: the pool that they are for, or its size. target: their kind.
     Raises: ValueError that names file and row for a cell that is no such number, an example or a
       class that does not exist, two labels of one example and numbers outside [0, 1];
       FileNotFoundError.
@@ -185,10 +196,10 @@ def read(path: Path, *, examples: int | Numbering, classes: int | None = None) -
                 f"{', '.join(table.column_names)}: labels need one of each"
             )
     where = pool.examples(table, path)
-    target, full = pool.targets(table, path, classes)
+    found, full = pool.targets(table, path, target)
     labels = Labels(
         index=where,
-        target=target,
+        target=found,
         confidence=_share(table, "confidence", path),
         weight=_share(table, "weight", path),
         provenance=np.array(_optional(table, "provenance", "edited"), object),
@@ -203,7 +214,7 @@ def read(path: Path, *, examples: int | Numbering, classes: int | None = None) -
             "and are not used", path, apart.sum(), full.sum()
         )  # fmt: skip
     labels = _once(labels, np.flatnonzero(full & ~apart), path)
-    rejected = labels.weight == 0
+    rejected = ~labels.is_used
     if rejected.all():
         raise ValueError(
             f"{path} holds no labels that can be used: of {table.num_rows:,} rows {(~full).sum():,}"
@@ -218,8 +229,8 @@ def _once(labels: Labels, rows: np.ndarray, path: Path) -> Labels:
     rows = rows[np.argsort(labels.index[rows], kind="stable")]
     twice = np.flatnonzero(np.diff(labels.index[rows]) == 0)
     for a, b in zip(rows[twice], rows[twice + 1]):
-        same = np.array_equal(labels.target[a], labels.target[b])
-        if not same or labels.weight[a] != labels.weight[b]:
+        said = (*jax.tree.leaves(labels.target), labels.weight)
+        if not all(np.array_equal(x[a], x[b]) for x in said):
             raise ValueError(
                 f"{path}, rows {a + 1} and {b + 1}: one example has two labels that contradict "
                 "each other: keep one"
@@ -233,6 +244,10 @@ def _share(table: pa.Table, name: str, path: Path) -> np.ndarray:
     """A column of numbers in [0, 1]; 1 where it is missing."""
     if name not in table.column_names:
         return np.ones(table.num_rows, np.float32)
+    if is_list(table[name]):  # of the parts of a target
+        found = lists_of_numbers(table[name]).astype(np.float32)
+        _in_unit(found, f"{path}: {name}")
+        return found
     found, full = numbers(table[name], f"{path}: {name}")
     x = np.asarray(found, np.float64)
     bad = ~full | ~(np.isfinite(x) & (x >= 0) & (x <= 1 + 1e-6))
@@ -251,15 +266,25 @@ def _optional(table: pa.Table, name: str, default: str) -> list[str]:
     return [default if x is None else x for x in texts(table[name])]
 
 
-def every_class(labels: Labels, classes: int, names: tuple[str, ...] | None = None) -> None:
+def every_class(labels: Labels, target: Target, names: tuple[str, ...] | None = None) -> None:
     """Raises ValueError where some class has no labelled example: nothing would ever find it."""
-    missing = np.setdiff1d(np.arange(classes), labels.hard()[labels.weight > 0])
+    classes = target.require_classes("every class")
+    missing = np.setdiff1d(np.arange(classes), target.hard(labels.target)[labels.is_used])
     if len(missing):
         said = ", ".join(names[c] if names else str(c) for c in missing[:5])
         raise ValueError(
             f"no labelled example of {len(missing)} of {classes} classes ({said}): label at least "
             "one of each, or leave the class out"
         )
+
+
+def classes_of(path: Path) -> OneOf:
+    """Classes 0 to the largest that a file of labels names, for data that has none itself."""
+    try:
+        found = numbers(pq.read_table(path, columns=["target"])["target"])
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
+        raise ValueError(f"{path} is no file of labels with numbers of classes: {error}") from error
+    return OneOf(classes=int(found.max(initial=0)) + 1)
 
 
 def fingerprint(path: Path) -> str:
@@ -274,3 +299,15 @@ def _in_unit(x: np.ndarray, name: str) -> None:
             f"{name} {np.asarray(x)[bad][0]} is not in [0, 1] ({bad.sum()} of {len(x)} are not): "
             "give probabilities"
         )
+
+
+def _narrow(x: np.ndarray) -> np.ndarray:
+    """Without the digits that no network uses."""
+    x = np.asarray(x)
+    return x.astype({"int64": np.int32, "float64": np.float32}.get(str(x.dtype), x.dtype))
+
+
+def _widened(weight: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
+    """Weights [n, ...] of fewer parts: one of all parts is that of each, missing ones are 0."""
+    alike = [new if now == 1 else now for now, new in zip(weight.shape[1:], sizes, strict=True)]
+    return padded(np.broadcast_to(weight, (len(weight), *alike)), sizes)

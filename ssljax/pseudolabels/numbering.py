@@ -14,10 +14,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+import jax
 import numpy as np
 import pyarrow as pa
 
-from ssljax.pseudolabels.cells import is_text, numbers, rows_of_numbers, texts, wholes
+from ssljax.pseudolabels.cells import is_list, is_text, rows_of_numbers, texts, wholes
+from ssljax.tasks.target import Target, Targets
 
 log = logging.getLogger("ssljax")
 
@@ -57,16 +59,17 @@ class Numbering:
     def __len__(self) -> int:
         return len(self.origin)
 
-    def columns(self, index: np.ndarray, target: np.ndarray) -> dict[str, Any]:
-        """The columns index, file, target and class of labels of the pool's examples `index`."""
+    def columns(self, index: np.ndarray, target: Targets, kind: Target) -> dict[str, Any]:
+        """The columns index, file, target and, of classes, class of labels of the pool's examples
+        `index`. kind: of the targets."""
         names = [None] * len(index) if self.names is None else [str(self.names[i]) for i in index]
         found = {"index": self.origin[index], "file": pa.array(names, pa.string())}
-        if target.ndim > 1:
-            found["target"] = pa.array(list(map(list, target)))
-        else:
-            found["target"] = target if self._own is None else self._own[target]
+        if not kind.has_classes():
+            return found | {"target": kind.column(target)}
+        hard = kind.hard(target)
+        own = target is hard and self._own is not None
+        found["target"] = self._own[hard] if own else kind.column(target)
         if self.classes is not None:
-            hard = target if target.ndim == 1 else target.argmax(1)
             found["class"] = pa.array([self.classes[k] for k in hard], pa.string())
         return found
 
@@ -147,27 +150,26 @@ class Numbering:
         plain = len(np.unique(own)) < len(own) or (own == np.arange(len(own))).all()
         return None if plain else own
 
-    def targets(
-        self, table: pa.Table, path: Path, count: int | None
-    ) -> tuple[np.ndarray, np.ndarray]:
-        """(target [n, ...], bool [n]: there is one). count: K where targets are classes.
+    def targets(self, table: pa.Table, path: Path, kind: Target) -> tuple[Targets, np.ndarray]:
+        """(targets of n rows, bool [n]: there is one). kind: what they are.
 
         Raises: ValueError that names the row whose class does not exist or which says two.
         """
         where = f"{path}: target"
+        if not kind.has_classes():
+            return _others(table, where, kind)
+        count = kind.require_classes("a class of each row")
         named = [None] * table.num_rows
-        if count is not None and "class" in table.column_names:
+        if "class" in table.column_names:
             named = texts(table["class"])
         if "target" not in table.column_names:
             target, full = np.zeros(table.num_rows, np.int64), np.zeros(table.num_rows, bool)
-        elif _is_list(table["target"]):
+        elif is_list(table["target"]):
             target, full = rows_of_numbers(table["target"], where)
             self._check_rows(target, full, path, count)
-        elif count is None:
-            return _values(table["target"], where)
         else:
             target, full = self._classes(table["target"], where, count)
-        hard = target.argmax(1) if target.ndim == 2 and len(target) else target
+        hard = kind.hard(target) if len(target) else target
         for i, name in enumerate(named):
             if name is None:
                 continue
@@ -178,9 +180,9 @@ class Numbering:
                     "one of them, or leave one of them empty"
                 )
             if not full[i]:
-                target[i] = k if target.ndim == 1 else np.eye(target.shape[1])[k]
+                target[i] = k if hard is target else np.eye(target.shape[1])[k]
                 full[i] = True
-        return target.astype(np.int32) if target.ndim == 1 else target, full
+        return target.astype(np.int32) if hard is target else target, full
 
     def _classes(
         self, column: pa.ChunkedArray, where: str, count: int
@@ -222,18 +224,14 @@ class Numbering:
         more = ", ..." if self.classes and count > 5 else ""
         return f"no class: there are {count} classes, {said}{more}"
 
-    def _check_rows(
-        self, target: np.ndarray, full: np.ndarray, path: Path, count: int | None
-    ) -> None:
-        bad = full & ~np.isfinite(target).all(1)
-        if count is not None:
-            bad |= full & ~((target >= 0) & (target <= 1 + 1e-6)).all(1)
-            if full.any() and target.shape[1] != count:
-                i = int(full.argmax())
-                raise ValueError(
-                    f"{path}, row {i + 1}: {target.shape[1]} numbers as target, but there are "
-                    f"{count} classes"
-                )
+    def _check_rows(self, target: np.ndarray, full: np.ndarray, path: Path, count: int) -> None:
+        bad = full & ~((target >= 0) & (target <= 1 + 1e-6)).all(1)  # NaN is neither
+        if full.any() and target.shape[1] != count:
+            i = int(full.argmax())
+            raise ValueError(
+                f"{path}, row {i + 1}: {target.shape[1]} numbers as target, but there are "
+                f"{count} classes"
+            )
         if bad.any():
             i = int(bad.argmax())
             raise ValueError(f"{path}, row {i + 1}: target {target[i].tolist()} is not in [0, 1]")
@@ -250,7 +248,7 @@ def classes_of(table: pa.Table, path: Path) -> tuple[str, ...]:
                 return tuple(sorted(said, key=_natural))
     if "target" not in table.column_names:
         raise ValueError(f"{path} has no column target and no class names: labels need one")
-    if _is_list(table["target"]):
+    if is_list(table["target"]):
         return tuple(map(str, range(rows_of_numbers(table["target"], str(path))[0].shape[1])))
     target, full = wholes(table["target"], f"{path}: target")
     full = full & (target != -1)
@@ -259,24 +257,24 @@ def classes_of(table: pa.Table, path: Path) -> tuple[str, ...]:
     return tuple(map(str, range(int(target[full].max()) + 1)))
 
 
-def _values(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray]:
-    """Targets that are no classes, or whose number nobody knows: as they are, but finite."""
-    found, full = numbers(column, where)
-    bad = full & ~np.isfinite(found.astype(np.float32))
-    if found.dtype == np.int64:
-        bad |= full & (np.abs(found) >= 2**31)
-    if bad.any():
-        i = int(bad.argmax())
-        raise ValueError(f"{where}, row {i + 1}: {found[i]}: NaN or infinite targets, or too large")
-    return found.astype(np.int32 if found.dtype == np.int64 else np.float32), full
+def _others(table: pa.Table, where: str, kind: Target) -> tuple[Targets, np.ndarray]:
+    """Targets that are no classes, by what they are: (of n rows, bool [n]: there is one)."""
+    if "target" not in table.column_names:
+        raise ValueError(f"{where}: there is no such column, and {type(kind).__name__} needs it")
+    column = table["target"].combine_chunks()
+    full = column.is_valid().to_numpy(zero_copy_only=False)
+    try:
+        found = kind.from_column(column.drop_null())
+    except ValueError as error:
+        apart = "" if full.all() else " (of the rows that have a target)"
+        raise ValueError(f"{where}{apart}, {error}") from None
 
+    def placed(x: np.ndarray) -> np.ndarray:
+        every = np.zeros((len(full), *x.shape[1:]), x.dtype)
+        every[full] = x
+        return every
 
-def _is_list(column: pa.ChunkedArray) -> bool:
-    kind = column.type
-    return any(
-        test(kind)
-        for test in (pa.types.is_list, pa.types.is_large_list, pa.types.is_fixed_size_list)
-    )
+    return jax.tree.map(placed, found), full
 
 
 def _is_number(cell: str | None) -> bool:

@@ -9,40 +9,12 @@ from typing import Any
 
 import numpy as np
 
-from ssljax.tasks.quality import classes_quality, ratio, sets_quality, values_quality
+from ssljax.tasks.quality import ratio
 
-__all__ = ["classes_quality", "sets_quality", "values_quality"]
 _BINS = 10
 _LARGEST = 0.9  # share of one class that is called a collapse
 _IMBALANCE = 5  # times as many examples as the rarest class
 _DRIFT = 0.2  # total variation between rounds that is called a drift
-
-
-def is_known(truth: np.ndarray) -> np.ndarray:
-    """bool [N]: which true targets [N, ...] somebody knows; -1 is no class and NaN no value."""
-    truth = np.asarray(truth)
-    if np.issubdtype(truth.dtype, np.floating):
-        return np.isfinite(truth).reshape(len(truth), -1).all(1)
-    return truth >= 0 if truth.ndim == 1 else np.ones(len(truth), bool)
-
-
-def without_classes(truth: np.ndarray, target: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
-    """`values_quality` of numbers [N], `sets_quality` of sets [N, K], told by what the truth is.
-
-    Raises: ValueError for anything else, such as transcripts and boxes: nothing here can say how
-      good those are.
-    """
-    truth, target = np.asarray(truth), np.asarray(target)
-    if truth.ndim == 1 and target.ndim == 1 and truth.dtype.kind in "fiu":
-        return values_quality(truth, target, chosen)
-    sets = truth.ndim == 2 and truth.dtype.kind in "fb" and bool(np.isin(truth, (0, 1)).all())
-    if sets and target.shape == truth.shape and ((target >= 0) & (target <= 1)).all():
-        return sets_quality(truth, target, chosen)
-    raise ValueError(
-        f"true targets {truth.dtype} {list(truth.shape)} and labels {target.dtype} "
-        f"{list(target.shape)} are neither numbers [N] nor sets of classes (0 or 1) [N, K], and "
-        "nothing else can be scored yet"
-    )
 
 
 def reliability(
@@ -136,10 +108,3 @@ def imbalance(shares: np.ndarray) -> str | None:
     if shares.max() <= _IMBALANCE * max(1, shares.min()):
         return None
     return f"the classes seem to hold from {shares.min():,} to {shares.max():,} examples"
-
-
-def gap_closed(supervised: float, trained: float, full: float) -> float | None:
-    """(error of supervised - error of self-trained) / (error of supervised - error of full), from
-    accuracies in [0, 1]; None where all labels are no better than the few.
-    """
-    return None if full <= supervised else (trained - supervised) / (full - supervised)

@@ -104,7 +104,7 @@ class Align:
     """Shares of the classes; None: equal."""
 
     def guess(self, guess: Guess, known: Known) -> Guess:
-        classes = known.need_classes("distribution alignment")
+        classes = known.target.require_classes("distribution alignment")
         p = np.array(_probabilities(guess, "distribution alignment"), np.float64)
         some = p.sum(1) > 0  # who abstains goes on abstaining
         prior = None if self.prior is None else np.asarray(self.prior)
@@ -121,11 +121,11 @@ class Agree:
     features: Whose = "teacher"
 
     def guess(self, guess: Guess, known: Known) -> Guess:
-        classes = known.need_classes("agreement with neighbours")
+        classes = known.target.require_classes("agreement with neighbours")
         x = known.features(self.features)
         similarity, at = graph.nearest(x[known.index], x, k=self.k)
-        p = graph.vote(similarity, known.target[at], classes=classes, temperature=0.1)
-        same = agreement(np.asarray(guess.target), p.argmax(1))
+        p = graph.vote(similarity, known.classes[at], classes=classes, temperature=0.1)
+        same = agreement(known.target.hard(guess.target), p.argmax(1))
         return guess._replace(confidence=np.where(same, guess.confidence, 0.0))
 
 
@@ -139,9 +139,9 @@ class Soft:
     """Label smoothing of the class, where temperature is None."""
 
     def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        classes = known.need_classes("soft targets")
+        classes = known.target.require_classes("soft targets")
         if self.temperature is None:
-            target = smooth(labels.hard(), classes=classes, epsilon=self.epsilon)
+            target = smooth(known.target.hard(labels.target), classes=classes, epsilon=self.epsilon)
         else:
             p = _probabilities(guess, "soft targets")[labels.index]
             target = soften(p, temperature=self.temperature)
@@ -150,21 +150,40 @@ class Soft:
 
 @dataclass(frozen=True, kw_only=True)
 class Weigh:
-    """Weights between 0 and 1 in place of 1."""
+    """Weights between 0 and 1 in place of 1; by confidence those of the parts of a target, where
+    it has confidences of parts."""
 
     by: Literal["confidence", "entropy", "gaussian"] = "confidence"
     sigmas: float = 2.0
     """Of the truncated Gaussian."""
 
     def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        m = np.asarray(labels.confidence)
+        m = np.minimum(np.asarray(guess.confidence)[labels.index], 1)
         if self.by == "entropy":
             m = entropy_weight(_probabilities(guess, "weights by entropy")[labels.index])
         elif self.by == "gaussian":
-            m = gaussian_weight(m, np.asarray(guess.confidence), sigmas=self.sigmas)
+            pool = known.target.whole(np.asarray(guess.confidence))
+            m = gaussian_weight(np.asarray(labels.confidence), pool, sigmas=self.sigmas)
         elif self.by != "confidence":
             raise ValueError(f"there are no weights by {self.by!r}")
-        return dataclasses.replace(labels, weight=(labels.weight * m).astype(np.float32))
+        return dataclasses.replace(labels, weight=_times(labels.weight, m))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """Weight 0 for the parts of a target (pixels, tokens, boxes) that are not sure enough."""
+
+    value: float = 0.9
+    """The smallest confidence in a part that counts."""
+
+    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
+        m = np.asarray(guess.confidence)[labels.index]
+        if m.shape == labels.index.shape:
+            raise ValueError(
+                f"{type(known.target).__name__} has one confidence an example, and none of parts: "
+                "choose by a threshold in select"
+            )
+        return dataclasses.replace(labels, weight=_times(labels.weight, m >= self.value))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,15 +203,15 @@ class SmallLoss:
             raise ValueError(f"keep {self.keep} must be above 0 and at most 1")
 
     def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        known.need_classes("pruning by loss")
+        known.target.require_classes("pruning by loss")
         p = _probabilities(known.teacher.guess(known.pool), "pruning by loss")
-        hard = labels.hard()
+        hard = known.target.hard(labels.target)
         loss = -np.log(np.maximum(p[labels.index, hard], 1e-12))
         kept = np.zeros(len(labels), bool)
         for c in np.unique(hard):
             rows = np.flatnonzero(hard == c)
             kept[rows] = small_loss(loss[rows], keep=self.keep)
-        return dataclasses.replace(labels, weight=np.where(kept, labels.weight, 0))
+        return dataclasses.replace(labels, weight=_times(labels.weight, kept))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -209,18 +228,18 @@ class Confident:
     features: Whose = "teacher"
 
     def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        classes = known.need_classes("confident learning")
-        hard, x = labels.hard(), graph.unit(known.features(self.features))
+        classes = known.target.require_classes("confident learning")
+        hard = known.target.hard(labels.target)
+        x = graph.unit(known.features(self.features))
         counts = np.bincount(hard, minlength=classes)
         judged = counts[hard] >= 2
         if not judged.any():
             return labels
-
         rows = np.flatnonzero(judged)
 
         def predict(fit: np.ndarray, held: np.ndarray) -> np.ndarray:
             bank = np.concatenate([labels.index[rows[fit]], known.index])
-            classes_of = np.concatenate([hard[rows[fit]], known.target])
+            classes_of = np.concatenate([hard[rows[fit]], known.classes])
             similarity, at = graph.nearest(x[bank], x[labels.index[rows[held]]], k=self.k)
             return graph.vote(similarity, classes_of[at], classes=classes, temperature=0.1)
 
@@ -229,6 +248,13 @@ class Confident:
         weight = labels.weight.copy()
         weight[rows[bad]] = 0
         return dataclasses.replace(labels, weight=weight)
+
+
+def _times(weight: np.ndarray, factor: np.ndarray) -> np.ndarray:
+    """Weights [n] or of parts [n, ...], times factors of either kind."""
+    axes = max(len(weight.shape), len(factor.shape))
+    a, b = (x.reshape(x.shape + (1,) * (axes - len(x.shape))) for x in (weight, factor))
+    return (a * b).astype(np.float32)
 
 
 def _probabilities(guess: Guess, what: str) -> np.ndarray:

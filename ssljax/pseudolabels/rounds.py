@@ -26,11 +26,12 @@ import numpy as np
 
 from ssljax.files import write_json
 from ssljax.pseudolabels import labels as tables
-from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.generate import Known, Model, Teacher
+from ssljax.pseudolabels.judge import Judge
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.pseudolabels.numbering import Numbering
 from ssljax.pseudolabels.select import Threshold
+from ssljax.tasks.target import Target, Targets, from_named, named
 
 log = logging.getLogger("ssljax")
 Train = Callable[[Labels, int, Path, Teacher | None], Teacher]
@@ -85,10 +86,10 @@ def self_train(
     *,
     pool: Any,
     given: Labels,
-    classes: int | None,
+    target: Target,
     train: Train,
     score: Callable[[Teacher], dict[str, Any]],
-    truth: np.ndarray | None = None,
+    truth: Targets | None = None,
     held: Labels | None = None,
     names: tuple[str, ...] | None = None,
     numbering: Numbering | None = None,
@@ -99,10 +100,10 @@ def self_train(
 
     Args:
       pool: data without labels; `once(batch)` and `len` are used here. given: true labels.
-      classes: K where targets are classes, else None. train: see `Train`.
+      target: the kind of targets. train: see `Train`.
       score: numbers of a teacher on test data; called once a round and never used here.
-      truth: true targets of the pool [N, ...], only to measure; -1 (NaN of values) where nobody
-        knows. held: true labels that training never sees, to estimate quality without a truth.
+      truth: true targets of the pool, arrays [N, ...], only to measure. held: true labels that
+        training never sees, to estimate quality where the truth is unknown.
       names: of the classes. numbering: how a person calls the examples, for labels.parquet; None:
         by their place in the pool.
       pretrained: what training began from, with `features(data)`, or None.
@@ -112,8 +113,8 @@ def self_train(
     """
     size, fixed = len(pool), given.index
     called = numbering or Numbering.plain(size, classes=names)
-    if classes is not None:
-        tables.every_class(given, classes, names)
+    if target.has_classes():
+        tables.every_class(given, target, names)
     out = np.setdiff1d(np.arange(size), fixed)
     if held is not None:
         out = np.setdiff1d(out, held.index)
@@ -132,8 +133,8 @@ def self_train(
                 teacher=teacher,
                 pool=pool,
                 index=fixed,
-                target=given.hard() if classes is not None else given.target,
-                classes=classes,
+                truth=given.target,
+                target=target,
                 seed=seed + 1000 * r,
                 earlier=tuple(earlier),
                 pretrained=pretrained,
@@ -142,13 +143,13 @@ def self_train(
                 guess = _make(here, plan, known, out, r, before, path, called)
             if not path.exists():
                 reason = "no_change" if plan.keep else "nothing_selected"
-                log.warning("round %d chose nothing: %s", r, _why(guess, out))
+                log.warning("round %d chose nothing: %s", r, _why(guess, out, target))
                 break
             guess = _read_guess(here)
             if guess.p is not None:
                 earlier.append(guess.p)
-            pseudo = tables.read(path, examples=called, classes=classes)
-            labels = given.joined(pseudo.take(~np.isin(pseudo.index, fixed)))
+            pseudo = tables.read(path, examples=called, target=target)
+            labels = given.joined(pseudo.take(~np.isin(pseudo.index, fixed)), target)
         mark = tables.fingerprint(path) if path.exists() else None
         record = json.loads(done.read_text()) if done.exists() else None
         if record is not None and record["labels"] != mark:
@@ -164,12 +165,10 @@ def self_train(
         if record is None:
             record = {"round": r, "labels": mark, "seed": seed, "test": score(student)}
             if pseudo is not None:
-                record |= _measure(guess, pseudo, before, out, truth, held, classes, names, size)
-                if r == 1 and classes is not None:
-                    taken = np.asarray(guess.target)[np.asarray(guess.confidence) > 0]
-                    count = np.bincount(given.hard(), minlength=classes)
-                    shares = np.bincount(taken, minlength=classes)
-                    record["warnings"] += plan.limits(shares, int(count.min()))
+                judge = Judge(target, out, truth, held, names, size)
+                record |= judge.measure(guess, pseudo, before)
+                if r == 1 and target.has_classes():
+                    record["warnings"] += plan.limits(*_shares(target, guess, given))
                 for line in record.get("warnings", ()):
                     log.warning("round %d: %s", r, line)
             write_json(done, record)
@@ -181,14 +180,16 @@ def self_train(
     return rows, reason
 
 
-def transduction(folder: Path, given: Labels, *, size: int) -> tuple[np.ndarray, np.ndarray]:
+def transduction(
+    folder: Path, given: Labels, *, target: Target, size: int
+) -> tuple[np.ndarray, np.ndarray]:
     """As scikit-learn: (classes int [N], -1 for none; the round of each, 0 given, -1 never)."""
-    target, at = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
+    found, at = np.full(size, -1, np.int64), np.full(size, -1, np.int64)
     paths = sorted((Path(folder) / "rounds").glob("*/labels.parquet"))
-    last = tables.read(paths[-1], examples=size) if paths else given
+    last = tables.read(paths[-1], examples=size, target=target) if paths else given
     for labels in (last, given):
-        target[labels.index], at[labels.index] = labels.hard(), labels.round
-    return target, at
+        found[labels.index], at[labels.index] = target.hard(labels.target), labels.round
+    return found, at
 
 
 def _make(
@@ -204,8 +205,8 @@ def _make(
     """Makes the labels of a round and writes them, or none where nothing is chosen."""
     source = plan.source(r)
     guess = source(known).check(f"round {r}, {type(source).__name__}")
-    if len(guess.target) != len(called):
-        raise ValueError(f"{len(guess.target)} labels for a pool of {len(called)} examples")
+    if len(guess.confidence) != len(called):
+        raise ValueError(f"{len(guess.confidence)} labels for a pool of {len(called)} examples")
     _write_guess(here, guess)  # raw, beside whatever becomes of it
     for step in plan.refine:
         if hasattr(step, "guess"):
@@ -213,119 +214,39 @@ def _make(
     open_ = out
     if plan.keep and before is not None:
         open_ = np.setdiff1d(out, before.index)
-    part = Guess(*(None if x is None else np.asarray(x)[open_] for x in guess))
     if not len(open_):
         return guess
-    mask = plan.select(part, round=r, classes=known.classes)
+    part = guess.take(open_).whole(known.target)
+    mask = plan.select(part, round=r, target=known.target)
     if not mask.any():
         return guess
+    part = part.take(mask)
     labels = Labels.made(
-        open_[mask],
-        part.target[mask],
-        np.minimum(part.confidence[mask], 1),
-        provenance=type(source).__name__,
-        round=r,
+        open_[mask], part.target, part.confidence, provenance=type(source).__name__, round=r
     )
     for step in plan.refine:
         if hasattr(step, "labels"):
             labels = step.labels(labels, guess, known)
-    if not (labels.weight > 0).any():
+    if not labels.is_used.any():
         return guess
     if plan.keep and before is not None:
-        labels = before.joined(labels)
-    labels.write(path, called)
+        labels = before.joined(labels, known.target)
+    labels.write(path, known.target, called)
     return guess
 
 
-def _measure(
-    guess: Guess,
-    pseudo: Labels,
-    before: Labels | None,
-    out: np.ndarray,
-    truth: np.ndarray | None,
-    held: Labels | None,
-    classes: int | None,
-    names: tuple[str, ...] | None,
-    size: int,
-) -> dict[str, Any]:
-    """The numbers of a round; nothing of it goes back into training."""
-    used = pseudo.take(pseudo.weight > 0)
-    m = np.asarray(guess.confidence)
-    found: dict[str, Any] = {
-        "coverage": float(np.isin(out, used.index).mean()),
-        "mean_weight": float(pseudo.weight.mean()),
-        "mean_confidence": float(m[out].mean()),
-    }
-    if classes is not None:
-        now, old = _dense(used, size), None if before is None else _dense(before, size)
-        selected = np.bincount(now[now >= 0], minlength=classes)
-        found["selected"] = selected.tolist()
-        if old is not None:
-            found["stability"] = quality.stability(old, now, classes=classes)
-        last = None if old is None else np.bincount(old[old >= 0], minlength=classes)
-        found["warnings"] = quality.warnings(selected, last, names=names)
-    if truth is not None:
-        out = out[quality.is_known(truth)[out]]
-    if truth is not None and len(out):
-        chosen = np.zeros(size, bool)
-        chosen[used.index] = True
-        if classes is not None:
-            t, y, c = truth[out], now[out], chosen[out]
-            found["quality"] = quality.classes_quality(t, np.maximum(y, 0), c, classes=classes)
-            every = np.ones(len(out), bool)
-            found["all"] = {
-                "accuracy": float((np.asarray(guess.target)[out] == t).mean()),
-                "f1": quality.classes_quality(
-                    t, np.asarray(guess.target)[out], every, classes=classes
-                )["f1"],
-            }
-            cast = m[out] > 0  # who abstains has not said that it is unsure
-            right = (np.asarray(guess.target)[out] == t)[cast]
-            found["reliability"] = quality.reliability(right, m[out][cast])
-            found["ece"] = quality.ece(right, m[out][cast])
-            found["mistakes"] = _mistakes(used, truth)
-        else:
-            full = np.zeros((size, *used.target.shape[1:]), np.float32)
-            full[used.index] = used.target
-            found["quality"] = quality.without_classes(truth[out], full[out], chosen[out])
-    if held is not None:
-        found["estimate"] = _estimate(guess, used, held, classes)
-    return found
+def _shares(target: Target, guess: Guess, given: Labels) -> tuple[np.ndarray, int]:
+    """(examples that are taken for each class int [K], labels of the class that has fewest)."""
+    classes = target.require_classes("shares of classes")
+    taken = target.hard(guess.target)[np.asarray(guess.confidence) > 0]
+    count = np.bincount(target.hard(given.target), minlength=classes)
+    return np.bincount(taken, minlength=classes), int(count.min())
 
 
-def _estimate(guess: Guess, used: Labels, held: Labels, classes: int | None) -> dict[str, Any]:
-    """The quality of labels as confident as those that are used, on held-out true labels."""
-    target, m = np.asarray(guess.target)[held.index], np.asarray(guess.confidence)[held.index]
-    sure = (m >= used.confidence.min()) & (m > 0)
-    found: dict[str, Any] = {"examples": len(held)}
-    if classes is None:
-        return found | quality.without_classes(held.target, target, sure)
-    numbers = quality.classes_quality(held.hard(), target, sure, classes=classes)
-    names = ("accuracy", "coverage", "precision", "recall", "f1")
-    return found | {k: numbers[k] for k in names} | {"ece": quality.ece(target == held.hard(), m)}
-
-
-def _mistakes(used: Labels, truth: np.ndarray, count: int = 12) -> list[list[float]]:
-    """[index, label, truth, confidence] of the most confident labels that are wrong."""
-    hard = used.hard()
-    wrong = np.flatnonzero((hard != truth[used.index]) & (truth[used.index] >= 0))
-    first = wrong[np.argsort(-used.confidence[wrong], kind="stable")[:count]]
-    return [
-        [int(used.index[i]), int(hard[i]), int(truth[used.index[i]]), float(used.confidence[i])]
-        for i in first
-    ]
-
-
-def _dense(labels: Labels, size: int) -> np.ndarray:
-    target = np.full(size, -1, np.int64)
-    target[labels.index] = labels.hard()
-    return target
-
-
-def _why(guess: Guess, out: np.ndarray) -> str:
+def _why(guess: Guess | None, out: np.ndarray, target: Target) -> str:
     if guess is None or not len(out):
         return "no example is left"
-    m = np.asarray(guess.confidence)[out]
+    m = guess.whole(target).confidence[out]
     return (
         f"the largest confidence is {m.max():.3g}. Lower the threshold, or choose the most "
         "confident ones with Greedy"
@@ -334,16 +255,16 @@ def _why(guess: Guess, out: np.ndarray) -> str:
 
 def _write_guess(here: Path, guess: Guess) -> None:
     fresh = here / "guess.tmp.npz"
-    parts = {k: v for k, v in guess._asdict().items() if v is not None}
-    if "p" in parts:
-        parts["p"] = np.asarray(parts["p"], np.float32)
+    parts = named(guess.target) | {"confidence": guess.confidence}
+    if guess.p is not None:
+        parts["p"] = np.asarray(guess.p, np.float32)
     np.savez(fresh, **parts)
     os.replace(fresh, here / "guess.npz")
 
 
 def _read_guess(here: Path) -> Guess:
     with np.load(here / "guess.npz", allow_pickle=False) as stored:
-        return Guess(stored["target"], stored["confidence"], stored.get("p"))
+        return Guess(from_named(stored), stored["confidence"], stored.get("p"))
 
 
 def _learning_from(student: Path, mark: str | None) -> None:

@@ -1,7 +1,7 @@
 """Which pseudo-labels to learn from in a round: one frozen dataclass a rule.
 
-A rule is called with a `Guess` on the candidates, the number of the round (from 1) and the number
-of classes (None where the targets are none), and returns a mask [N]. What abstains is never chosen.
+A rule is called with a `Guess` on the candidates, of which each has one confidence, the number of
+the round (from 1) and the kind of target, and returns a mask [N]. What abstains is never chosen.
 Equal confidences go by the order of the examples, so that a rule has one result.
 
     Threshold        m >= t, or m > t as in scikit-learn's SelfTrainingClassifier
@@ -19,6 +19,7 @@ import numpy as np
 
 from ssljax.pseudolabels import adaptive, quality
 from ssljax.pseudolabels.labels import Guess
+from ssljax.tasks.target import Target
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,7 +33,7 @@ class Threshold:
     def __post_init__(self) -> None:
         _share("value", self.value)
 
-    def __call__(self, guess: Guess, *, round: int, classes: int | None) -> np.ndarray:
+    def __call__(self, guess: Guess, *, round: int, target: Target) -> np.ndarray:
         m = np.asarray(guess.confidence)
         return ((m > self.value) if self.strict else (m >= self.value)) & (m > 0)
 
@@ -47,11 +48,12 @@ class ClassThresholds:
         for value in self.values:
             _share("values", value)
 
-    def __call__(self, guess: Guess, *, round: int, classes: int | None) -> np.ndarray:
+    def __call__(self, guess: Guess, *, round: int, target: Target) -> np.ndarray:
+        classes = target.require_classes("a threshold for each class")
         if classes != len(self.values):
             raise ValueError(f"{len(self.values)} thresholds for {classes} classes: give one each")
         m = np.asarray(guess.confidence)
-        return (m >= np.asarray(self.values)[_classes(guess)]) & (m > 0)
+        return (m >= np.asarray(self.values)[target.hard(guess.target)]) & (m > 0)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,11 +77,12 @@ class Greedy:
         if self.budget is None and self.per_class is None:
             raise ValueError("a greedy choice needs a budget: in all, per_class, or both")
 
-    def __call__(self, guess: Guess, *, round: int, classes: int | None) -> np.ndarray:
+    def __call__(self, guess: Guess, *, round: int, target: Target) -> np.ndarray:
         m = np.asarray(guess.confidence)
         chosen, times = (m >= self.minimum) & (m > 0), round if self.growing else 1
         if self.per_class is not None:
-            rank, group = np.zeros(len(m), np.int64), _classes(guess)
+            target.require_classes("a number of each class")
+            rank, group = np.zeros(len(m), np.int64), target.hard(guess.target)
             for c in np.unique(group):
                 members = np.flatnonzero(group == c)
                 rank[members[_ranking(m[members])]] = np.arange(len(members))
@@ -112,7 +115,7 @@ class Percentile:
         if not 0 < self.step <= 100:
             raise ValueError(f"step {self.step} must be above 0 and at most 100 percent")
 
-    def __call__(self, guess: Guess, *, round: int, classes: int | None) -> np.ndarray:
+    def __call__(self, guess: Guess, *, round: int, target: Target) -> np.ndarray:
         m = np.asarray(guess.confidence)
         return (m >= np.percentile(m, max(0.0, 100 - self.step * round))) & (m > 0)
 
@@ -128,7 +131,7 @@ class Adaptive:
     threshold: float = 0.95
     """FlexMatch's; FreeMatch takes the mean confidence of the pool."""
 
-    def __call__(self, guess: Guess, *, round: int, classes: int | None) -> np.ndarray:
+    def __call__(self, guess: Guess, *, round: int, target: Target) -> np.ndarray:
         if guess.p is None:
             raise ValueError(
                 f"{self.rule} needs probabilities of classes, and this source has none"
@@ -158,13 +161,6 @@ class Adaptive:
 def _ranking(m: np.ndarray) -> np.ndarray:
     """Row numbers from the largest m to the smallest, equal ones in their order."""
     return np.argsort(-m, kind="stable")
-
-
-def _classes(guess: Guess) -> np.ndarray:
-    target = np.asarray(guess.target)
-    if target.ndim != 1 or not np.issubdtype(target.dtype, np.integer):
-        raise ValueError("these targets are no classes: choose without a number for each class")
-    return target
 
 
 def _share(name: str, value: float) -> None:

@@ -28,11 +28,8 @@ from ssljax.report.runs import (
     read_runs,
     to_float,
 )
-from ssljax.report.selftraining import (
-    is_self_training,
-    write_self_training,
-    write_self_trainings,
-)
+from ssljax.report.selftraining import is_self_training, write_self_training
+from ssljax.report.selftrainings import write_self_trainings
 from ssljax.report.tables import NOTE, finetuned_table, numbers_table
 
 __all__ = [

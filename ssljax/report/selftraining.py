@@ -7,9 +7,11 @@ from typing import Any
 import matplotlib
 import numpy as np
 from matplotlib.figure import Figure
-from matplotlib.ticker import MaxNLocator
+from matplotlib.ticker import FuncFormatter, MaxNLocator
 
-from ssljax.report.charts import PERCENT, RC, colours_for, svg_of
+from ssljax.measure import Measure
+from ssljax.report.charts import RC, colours_for, svg_of
+from ssljax.report.measures import NAMES, measures_of, said
 from ssljax.report.page import (
     details_of,
     grid_of,
@@ -20,7 +22,7 @@ from ssljax.report.page import (
     text_table,
     write_page,
 )
-from ssljax.report.runs import flat_fields, names_of, read_arrays, read_json
+from ssljax.report.runs import flat_fields, read_arrays, read_json
 
 _NAMED = 20  # classes whose names, and confusions, have room in a chart
 
@@ -32,7 +34,7 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     Raises: FileNotFoundError where the run is not finished.
     """
     folder = Path(folder)
-    results, config = _finished(folder), read_json(folder / "config.json")
+    results, config = finished(folder), read_json(folder / "config.json")
     first = results["seeds"][0]
     last = first["rounds"][-1]
     arrays = read_arrays(folder / "report.npz")
@@ -55,7 +57,7 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     return write_page(Path(out or folder / "report.html"), folder.resolve().name, body)
 
 
-def _finished(folder: Path) -> dict[str, Any]:
+def finished(folder: Path) -> dict[str, Any]:
     """What results.json holds."""
     results = read_json(folder / "results.json")
     if not results:
@@ -69,100 +71,18 @@ def is_self_training(folder: Path) -> bool:
     return fields.get("experiment.type", "").endswith(":SelfTraining")
 
 
-def write_self_trainings(folders: list[Path], out: Path, *, picture: Path | None = None) -> Path:
-    """Writes a page that compares several runs, and its chart as `picture`; returns `out`.
-
-    Raises: FileNotFoundError where a run is not finished.
-    """
-    paths = [Path(f).resolve() for f in folders]
-    found = {name: _finished(path) for name, path in zip(names_of(paths), paths, strict=True)}
-    title = f"Comparison of {len(found)} runs"
-    with matplotlib.rc_context(RC):
-        figure = _overview(found)
-        if picture is not None:
-            Path(picture).parent.mkdir(parents=True, exist_ok=True)
-            figure.savefig(picture, dpi=160, metadata={"Software": None})
-        chart = f'<figure class="wide">{svg_of(figure)}</figure>'
-    names = {
-        "supervised": "supervised",
-        "self_trained": "self-trained",
-        "full": "fully supervised",
-        "labels": "labels right",
-        "precision": "precision",
-        "recall": "recall",
-        "f1": "F1",
-        "coverage": "coverage",
-    }
-    rows = []
-    for name, results in found.items():
-        last = (results["quality_by_round"] or [{}])[-1]
-        numbers = [results.get(k, last.get(k)) for k in names]
-        rows.append([name, *("—" if n is None else percent(n) for n in numbers)])
-    count = len(next(iter(found.values()))["seeds"])
-    note = (
-        f'<p class="note">Mean ± standard deviation over {count} seeds, percent of the test data; '
-        "right, precision, recall, F1 and coverage are those of the last round's pseudo-labels."
-        "</p>"
-    )
-    body = [
-        f"<header><h1>{title}</h1></header>",
-        section("Results", note + text_table(["run", *names.values()], rows)),
-        section("Test score", chart),
-    ]
-    return write_page(Path(out), title, body)
-
-
-def _overview(found: dict[str, dict[str, Any]]) -> Figure:
-    """A row a run: its seeds, their mean, and the means of both baselines."""
-    figure = Figure(figsize=(7.5, 0.9 + 0.3 * len(found)), layout="constrained")
-    axes = figure.add_subplot()
-    colours, labelled = colours_for(3), set()
-    for place, results in enumerate(found.values()):
-        for key, colour, mark in (
-            ("supervised", colours[1], "|"),
-            ("full", colours[2], "|"),
-            ("self_trained", colours[0], "o"),
-        ):
-            if key in results:
-                seeds = [100 * v for v in results[key]["values"]]
-                axes.plot(seeds, [place] * len(seeds), ".", color=colour, alpha=0.45, markersize=5)
-                label = None if key in labelled else key.replace("_", "-")
-                labelled.add(key)
-                mean = 100 * results[key]["mean"]
-                axes.plot(mean, place, mark, color=colour, markersize=9, label=label, mew=2)
-    axes.set_yticks(range(len(found)), list(found))
-    axes.set_ylim(len(found) - 0.4, -0.6)
-    axes.set_xlabel("percent of the test data; small dots are seeds")
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="x", color="#e6e8eb", linewidth=0.8)
-    axes.legend(loc="lower left", bbox_to_anchor=(0, 1.0), ncols=3, frameon=False)
-    return figure
-
-
 def _results(results: dict[str, Any]) -> str:
-    names = {
-        "supervised": "supervised on the few labels",
-        "self_trained": "self-trained, last round",
-        "full": "fully supervised",
-    }
-    rows = [[name, percent(results[key])] for key, name in names.items() if key in results]
+    measure, shown = measures_of(results)
+    rows = [[name, measure.format(results[key])] for key, name in NAMES.items() if key in results]
     for row in results.get("quality_by_round", ()):
-        measure = row.get("measure", "right")
-        share = f"{percent(row['labels'])} {measure}, {percent(row['coverage'])} of the pool"
-        if "f1" in row:
-            more = (
-                f"{name} {percent(row[name.lower()])}" for name in ("precision", "recall", "F1")
-            )
-            share += f"; {', '.join(more)}"
-        if row.get("estimated"):
-            share += " (estimated on the hold-out)"
-        rows.append([f"pseudo-labels of round {row['round']}", share])
+        more = " (estimated on the hold-out)" if row.get("estimated") else ""
+        rows.append([f"pseudo-labels of round {row['round']}", said(row, shown) + more])
     gap = results.get("gap_closed")
     if gap is not None:
         rows.append(["gap closed", f"{100 * gap:.0f}%"])
     note = (
-        f'<p class="note">Mean ± standard deviation over {len(results["seeds"])} seeds, percent; '
-        "every network has the same number of steps.</p>"
+        f'<p class="note">{escape(measure.title)}, mean ± standard deviation over '
+        f"{len(results['seeds'])} seeds; every network has the same number of steps.</p>"
     )
     worse = '<p class="warn">Self-training does not help here.</p>'
     if gap is None and "full" in results:
@@ -171,29 +91,23 @@ def _results(results: dict[str, Any]) -> str:
     return note + (worse if warn else "") + text_table([], rows)
 
 
-def percent(numbers: dict[str, Any]) -> str:
-    """Mean and spread in percent."""
-    return f"{100 * numbers['mean']:.1f} ± {100 * numbers['std']:.1f}"
-
-
 def _by_round(results: dict[str, Any]) -> list[str]:
-    """Score, accuracy of the labels, coverage and stability, a line a seed."""
-    panels = {
-        "Test score": lambda r: r.get("test", {}).get("score"),
-        "Pseudo-labels that are right": lambda r: r.get("quality", {}).get("accuracy"),
-        "r2 of the pseudo-labels": lambda r: r.get("quality", {}).get("r2"),
-        "Pseudo-labels that are right, by the hold-out": lambda r: r.get("estimate", {}).get(
-            "accuracy"
-        ),
-        "Coverage of the pool": lambda r: r.get("coverage"),
-        "Labels unchanged since the last round": lambda r: r.get("stability", {}).get("unchanged"),
-        "Calibration error": lambda r: r.get("ece"),
+    """Score, quality of the labels, coverage and stability, a line a seed."""
+    measure, shown = measures_of(results)
+    share = Measure(key="")
+    panels = {f"Test score: {measure.title}": (measure, ("test", "score"))}
+    for kind, more in (("quality", ""), ("estimate", ", by the hold-out")):
+        panels[f"Pseudo-labels: {shown[0].title}{more}"] = (shown[0], (kind, shown[0].key))
+    panels |= {
+        "Coverage of the pool": (share, ("coverage",)),
+        "Labels unchanged since the last round": (share, ("stability", "unchanged")),
+        "Calibration error": (share, ("ece",)),
     }
     seeds = results["seeds"]
     found = []
-    for title, value in panels.items():
-        lines = [[(r["round"], value(r)) for r in s["rounds"]] for s in seeds]
-        lines = [[(x, y) for x, y in line if y is not None] for line in lines]
+    for title, (of, path) in panels.items():
+        lines = [[(r["round"], _at(r, path)) for r in s["rounds"]] for s in seeds]
+        lines = [[(x, of.scale * y) for x, y in line if y is not None] for line in lines]
         if not any(lines):
             continue
         with matplotlib.rc_context(RC):
@@ -202,10 +116,19 @@ def _by_round(results: dict[str, Any]) -> list[str]:
                 if line:
                     axes.plot(*zip(*line, strict=True), "o-", color=colour, markersize=3.5)
             axes.set_xlabel("round")
-            axes.yaxis.set_major_formatter(PERCENT)
+            if of.unit:
+                axes.yaxis.set_major_formatter(FuncFormatter(lambda y, _, u=of.unit: f"{y:.4g}{u}"))
             axes.set_xticks(range(max(len(s["rounds"]) for s in seeds)))
             legend = legend_of([f"seed {s['seed']}" for s in seeds], colours_for(len(seeds)))
             found.append(_figure(title, figure, legend))
+    return found
+
+
+def _at(row: dict[str, Any], path: tuple[str, ...]) -> float | None:
+    """What lies there in nested dicts, if anything."""
+    found: Any = row
+    for key in path:
+        found = found.get(key) if isinstance(found, dict) else None
     return found
 
 
@@ -226,7 +149,7 @@ def _classes(first: dict[str, Any], names: list[str] | None) -> list[str]:
         width = 0.8 / len(rounds)
         for i, (r, colour) in enumerate(zip(rounds, colours, strict=False)):
             axes.bar(places - 0.4 + (i + 0.5) * width, r["selected"], width, color=colour)
-        if "quality" in rounds[-1]:
+        if "prior" in rounds[-1].get("quality", ()):
             prior = rounds[-1]["quality"]["prior"]
             colour = colours[len(rounds)]
             axes.bar(places, prior, 0.9, fill=False, edgecolor=colour, linewidth=0.8)
@@ -235,7 +158,7 @@ def _classes(first: dict[str, Any], names: list[str] | None) -> list[str]:
         _name(axes.xaxis, named, "class")
         title = f"Labels of each class, seed {first['seed']}"
         found.append(_figure(title, figure, legend_of(labels, colours)))
-        if "quality" in rounds[-1] and count <= _NAMED:
+        if "confusion" in rounds[-1].get("quality", ()) and count <= _NAMED:
             table = np.array(rounds[-1]["quality"]["confusion"], float)
             figure, axes = _axes()
             axes.grid(visible=False)
@@ -315,22 +238,24 @@ def _mistakes(arrays: dict[str, np.ndarray]) -> str:
     rows = arrays.get("mistakes")
     if rows is None or not len(rows):
         return ""
-    names = arrays["names"]
-    said = [
-        (f"number {int(i)}", f"labelled {names[int(y)]}", f"is {names[int(t)]}", f"{c:.3f}")
-        for i, y, t, c in rows
-    ]
+    cells = []
+    for i, label, truth, confidence in rows.tolist():
+        if not isinstance(label, str):  # older runs wrote numbers of classes
+            label, truth = arrays["names"][int(label)], arrays["names"][int(truth)]
+        cells.append(
+            (f"number {int(i)}", f"labelled {label}", f"is {truth}", f"{float(confidence):.3f}")
+        )
     if "texts" in arrays:
-        rows = [[*words, str(x)] for words, x in zip(said, arrays["texts"], strict=True)]
+        rows = [[*words, str(x)] for words, x in zip(cells, arrays["texts"], strict=True)]
         return text_table(["example", "label", "truth", "confidence", "text"], rows)
     if "images" not in arrays:
-        return text_table(["example", "label", "truth", "confidence"], list(map(list, said)))
+        return text_table(["example", "label", "truth", "confidence"], list(map(list, cells)))
     images = arrays["images"]
     side = side_of(images.shape[1])
     tags = (
         f'<figure class="wrong">{image_tag(x, side)}<small>{escape(y)}, {escape(t)}<br>{c}'
         "</small></figure>"
-        for x, (_, y, t, c) in zip(images, said, strict=True)
+        for x, (_, y, t, c) in zip(images, cells, strict=True)
     )
     return f'<div class="sheet" style="--side:{side}px">{"".join(tags)}</div>'
 

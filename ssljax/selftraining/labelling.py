@@ -6,10 +6,13 @@ import numpy as np
 
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.generate import Clusters, Known, Neighbors
+from ssljax.pseudolabels.cells import table_of
 from ssljax.pseudolabels.labels import Labels
+from ssljax.pseudolabels.numbering import classes_of
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import without_labels
 from ssljax.selftraining.teachers import load_teacher
+from ssljax.tasks import OneOf
 
 BY = {
     "vote": Neighbors(rule="vote"),
@@ -44,20 +47,23 @@ def label(
     reader = config.reader.prepared(config.data, Path(folder))
     options = {"split": "train", "in_memory_bytes": 8 * 2**30, "workers": 0}
     pool = config.load(Path(folder))[0] if data is None else reader.load(data, **options)
-    hidden = without_labels(pool)
-    if isinstance(config, SelfTraining) or (given is None and teacher.knows_classes):
+    whole = isinstance(config, SelfTraining)
+    target = config.learner.target(config.load(Path(folder))[0]) if whole else None
+    hidden = without_labels(pool, target)
+    if whole or (given is None and teacher.knows_classes):
         guess = teacher.guess(hidden)
+        target = target or OneOf(classes=guess.p.shape[1])
     else:
         if given is None:
             raise ValueError(
                 f"{folder} is a run of pretraining, which knows no classes: name a file of a few "
                 "labels (index, target) with --given FILE"
             )
-        few = tables.read(given, examples=len(pool))
-        classes = int(few.hard().max()) + 1
-        tables.every_class(few, classes)
-        guess = BY[by](Known(teacher, hidden, few.index, few.hard(), classes, seed=0))
-    guess = guess.check(str(folder))
+        target = OneOf(classes=len(classes_of(table_of(given), given)))
+        few = tables.read(given, examples=len(pool), target=target)
+        tables.every_class(few, target)
+        guess = BY[by](Known(teacher, hidden, few.index, few.target, target, seed=0))
+    guess = guess.check(str(folder)).whole(target)
     found = Labels.made(
         np.arange(len(pool)),
         guess.target,
@@ -65,5 +71,5 @@ def label(
         provenance=Path(folder).resolve().name,
         round=r,
     )
-    found.write(out)
+    found.write(out, target)
     return found

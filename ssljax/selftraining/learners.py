@@ -1,7 +1,8 @@
 """What self-training trains: a network, or any estimator of scikit-learn.
 
-A learner is a frozen dataclass with `train(data, labels, folder, seed, start) -> Teacher`; a
-teacher can `guess` the targets of any data and give its `features` (`pseudolabels.generate`).
+A learner is a frozen dataclass with `target(data)`, the kind of target that it is asked for, and
+`train(data, labels, folder, seed, start) -> Teacher`; a teacher can `guess` the targets of any data
+and give its `features` (`pseudolabels.generate`).
 """
 
 import dataclasses
@@ -18,7 +19,8 @@ from ssljax.data.chosen import Chosen
 from ssljax.method import State, started
 from ssljax.methods import Student
 from ssljax.pseudolabels.labels import Guess, Labels
-from ssljax.tasks import Task
+from ssljax.tasks import OneOf, Target, Task, Value, suggested
+from ssljax.tasks.target import named, take
 from ssljax.training.optimizers import Optimizer
 from ssljax.training.train import Cadence, fit
 
@@ -41,6 +43,11 @@ class Network:
     """Part of every batch that has true labels; None: as many as there are among all labels."""
     cadence: Cadence = Cadence(log=100, save=500, keep=1, monitor=0)
 
+    def target(self, data: Any) -> Target:
+        """That of the task. Raises: ValueError where the data holds another one."""
+        self.task.target.check(data)
+        return self.task.target
+
     def train(
         self,
         data: Any,
@@ -54,9 +61,9 @@ class Network:
 
         start: a teacher to begin from, or (params, stats) by network; None: fresh weights.
         """
-        used = labels.take(labels.weight > 0)
-        target, given = used.target, used.is_given
-        chosen = Chosen(data, used.index, target, used.weight, given=given, share=self.share)
+        used = labels.take(labels.is_used)
+        learnt = named(used.target) | {"weight": used.weight}
+        chosen = Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
         model = Student(task=self.task, ema=self.ema)
         states = []
         for member in range(self.members):
@@ -110,14 +117,15 @@ class NetworkTeacher:
             if views:
                 keys = list(jax.random.split(jax.random.fold_in(key, i), views))
             outputs = [self._outputs(state, x, k) for state in self.states for k in keys]
-            target, confidence, p = jax.device_get(finish(jax.numpy.stack(outputs)))
+            several = jax.tree.map(lambda *parts: jax.numpy.stack(parts), *outputs)
+            target, confidence, p = jax.device_get(finish(several))
             mask = rows["mask"]
-            targets.append(target[mask])
+            targets.append(take(target, mask))
             confidences.append(confidence[mask])
             ps.append(None if p is None else p[mask])
         p = None if ps[0] is None else np.concatenate(ps)
         confidence = np.clip(np.concatenate(confidences), 0, 1)
-        return Guess(np.concatenate(targets), confidence, p)
+        return Guess(task.target.join(targets), confidence, p)
 
     def features(self, data: Any) -> np.ndarray:
         """float32 [N, D] of the (first) encoder."""
@@ -128,8 +136,10 @@ class NetworkTeacher:
         return np.concatenate(parts)
 
 
-def _finished(task: Task, outputs: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array | None]:
-    mean = task.target.average(outputs) if len(outputs) > 1 else outputs[0]
+def _finished(task: Task, outputs: Any) -> tuple[Any, jax.Array, jax.Array | None]:
+    """(targets, confidence, p or None) of the outputs [E, B, ...] of members and views."""
+    several = len(jax.tree.leaves(outputs)[0]) > 1
+    mean = task.target.average(outputs) if several else jax.tree.map(lambda x: x[0], outputs)
     return *task.pseudo(mean), task.target.probabilities(mean)
 
 
@@ -149,13 +159,23 @@ class Scikit:
     reader: Any = None
     """What gives the features; None: rows have "features"."""
 
+    def target(self, data: Any) -> Target:
+        """Classes or values, what the data has. Raises: ValueError where it has others."""
+        found = suggested(data)
+        if not isinstance(found, OneOf | Value):
+            raise ValueError(
+                f"this data has targets {type(found).__name__}: an estimator of scikit-learn "
+                "learns classes or values, a Network also others"
+            )
+        return found
+
     def train(
         self, data: Any, labels: Labels, folder: Path, *, seed: int, start: Any = None
     ) -> "ScikitTeacher":
         """Fits anew; `start` is not used, nor `folder`: a fit is repeated after a kill."""
         del start, folder
-        used = labels.take(labels.weight > 0)
-        classes = len(data.classes) if data.classes else None
+        used = labels.take(labels.is_used)
+        classes = len(data.classes) if data.classes else 0
         spread = 1.0 if classes else max(float(np.std(labels.target[labels.is_given])), 1e-8)
         teacher = ScikitTeacher(self.estimator(), self.reader, classes=classes, spread=spread)
         fitted = teacher.estimator
@@ -164,7 +184,7 @@ class Scikit:
         x = teacher.features(data)[used.index]
         # Estimators without weights are only given labels that count fully.
         plain = bool((used.weight == 1).all())
-        target = used.hard() if classes else used.target
+        target = OneOf(classes=classes).hard(used.target) if classes else used.target
         fitted.fit(x, target, **({} if plain else {"sample_weight": used.weight}))
         return teacher
 
@@ -172,21 +192,19 @@ class Scikit:
 class ScikitTeacher:
     """A fitted estimator."""
 
-    def __init__(
-        self, estimator: Any, reader: Any, *, classes: int | None, spread: float = 1.0
-    ) -> None:
+    def __init__(self, estimator: Any, reader: Any, *, classes: int, spread: float = 1.0) -> None:
         self.estimator, self._reader = estimator, reader
         self._classes, self._spread = classes, spread
         self._kept: tuple[Any, np.ndarray] | None = None
 
     def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
-        """Classes by `predict_proba`; values with the confidence 1 / (1 + (std / spread)^2), where
-        the spread is that of the given labels. Raises: ValueError for random views, and for a
-        regressor that cannot say how sure it is.
+        """Classes by `predict_proba` where there are some; values with the confidence
+        1 / (1 + (std / spread)^2), where the spread is that of the given labels. Raises: ValueError
+        for random views, and for a regressor that cannot say how sure it is.
         """
         if views:
             raise ValueError("random views are of networks: set generate.views to 0")
-        if self._classes is None:
+        if not self._classes:
             try:
                 value, std = self.estimator.predict(self.features(data), return_std=True)
             except TypeError as error:

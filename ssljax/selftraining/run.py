@@ -30,6 +30,8 @@ from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import split_off, truth_of, without_labels
 from ssljax.selftraining.results import scores, summary
 from ssljax.selftraining.teachers import Embedded
+from ssljax.tasks import Target, Targets
+from ssljax.tasks.target import take
 
 log = logging.getLogger("ssljax")
 
@@ -48,7 +50,8 @@ def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
         pool, test = config.load(folder)
         first = _pretrained(config, folder)
         seeds = [_one(config, folder / f"seed{s}", pool, test, first, s) for s in config.seeds]
-        results = summary(seeds) | {"seeds": seeds, "hardware": hardware()}
+        target = config.learner.target(pool)
+        results = summary(seeds, target) | {"seeds": seeds, "hardware": hardware()}
         write_json(folder / "results.json", results)
         _pictures(folder, pool, seeds)
         report.write_self_training(folder)
@@ -66,24 +69,25 @@ def _one(
     """All rounds of one seed."""
     folder.mkdir(parents=True, exist_ok=True)
     start = None if first is None else first.start
-    truth, hidden = truth_of(pool), without_labels(pool)
-    known, classes = truth_of(test), len(pool.classes) if pool.labelled else None
-    given = given_labels(config, folder, pool, truth, classes, seed)
-    given, held = split_off(given, config.holdout, seed)
+    target = config.learner.target(pool)
+    truth, hidden = truth_of(pool, target), without_labels(pool, target)
+    known, unseen = truth_of(test, target), without_labels(test, target)
+    given = given_labels(config, folder, pool, target, seed)
+    given, held = split_off(given, config.holdout, seed, target)
 
     def train(labels: Labels, r: int, place: Path, teacher: Teacher | None) -> Teacher:
         learner = config.trained(r)
         return learner.train(hidden, labels, place, seed=seed, start=teacher or start)
 
     def score(teacher: Teacher) -> dict[str, float]:
-        return scores(known, teacher.guess(without_labels(test)), classes)
+        return scores(target, known, teacher.guess(unseen))
 
     rows, ended = self_train(
         folder,
         config.rounds,
         pool=hidden,
         given=given,
-        classes=classes,
+        target=target,
         train=train,
         score=score,
         truth=truth,
@@ -96,7 +100,8 @@ def _one(
     if config.full and truth is not None:
         done = folder / "full.json"
         if not done.exists():
-            every = Labels.given(np.arange(len(pool)), truth)
+            every = np.flatnonzero(target.known(truth))
+            every = Labels.given(every, take(truth, every))
             learner = config.student or config.learner
             teacher = learner.train(hidden, every, folder / "full", seed=seed, start=start)
             write_json(done, score(teacher))
@@ -127,8 +132,8 @@ def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
     found = seeds[0]["rounds"][-1].get("mistakes", [])
     arrays = {"names": np.array(pool.classes)} if pool.classes else {}
     if found:
-        arrays["mistakes"] = np.array(found, np.float64)
-        rows = pool.take(np.array([int(m[0]) for m in found]))
+        arrays["mistakes"] = np.array([list(map(str, m)) for m in found])
+        rows = pool.take(np.array([m[0] for m in found]))
         if "image" in rows:
             arrays["images"] = rows["image"]
         elif pool.readable is not None:
@@ -137,38 +142,38 @@ def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
 
 
 def given_labels(
-    config: SelfTraining,
-    folder: Path,
-    pool: Arrays,
-    truth: np.ndarray | None,
-    classes: int | None,
-    seed: int,
+    config: SelfTraining, folder: Path, pool: Arrays, target: Target, seed: int
 ) -> Labels:
     """The true labels of this seed, also on disk."""
     path = folder / "given.parquet"
     if not path.exists():
+        truth = truth_of(pool, target)
         if config.labels is not None:
-            found = tables.read(Path(config.labels), examples=len(pool), classes=classes)
+            found = tables.read(Path(config.labels), examples=len(pool), target=target)
         elif truth is None:
             raise ValueError("this data has no labels: name a file of few with --labels FILE")
         else:
-            rng = np.random.default_rng([seed, 17])
-            if classes is None:
-                index = rng.permutation(len(pool))[: config.few]
-            else:
-                groups = (np.flatnonzero(truth == c) for c in range(classes))
-                index = np.concatenate([rng.permutation(g)[: config.few] for g in groups])
-            index = np.sort(index)
-            found = Labels.given(index, truth[index])
+            index = _drawn(config.few, truth, target, np.random.default_rng([seed, 17]))
+            found = Labels.given(index, take(truth, index))
         found = dataclasses.replace(found, provenance=np.full(len(found), GIVEN, object))
-        found.write(path)
-    found = tables.read(path, examples=len(pool), classes=classes)
+        found.write(path, target)
+    found = tables.read(path, examples=len(pool), target=target)
     # Whatever made them, to this run they are given; their weights count.
     found = dataclasses.replace(
         found,
         provenance=np.full(len(found), GIVEN, object),
         round=np.zeros(len(found), np.int32),
     )
-    if classes is not None:
-        tables.every_class(found, classes, pool.classes)
+    if target.has_classes():
+        tables.every_class(found, target, pool.classes)
     return found
+
+
+def _drawn(few: int, truth: Targets, target: Target, rng: np.random.Generator) -> np.ndarray:
+    """A few examples whose truth is known, of each class where there are classes, in order."""
+    known = np.flatnonzero(target.known(truth))
+    if not target.has_classes():
+        return np.sort(rng.permutation(known)[:few])
+    hard, classes = target.hard(truth), target.require_classes("a draw from each class")
+    groups = (np.flatnonzero(hard == c) for c in range(classes))
+    return np.sort(np.concatenate([rng.permutation(g)[:few] for g in groups]))

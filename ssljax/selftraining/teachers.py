@@ -70,14 +70,16 @@ def load_teacher(
         raise FileNotFoundError(f"{folder} has no finished round of seed {seed} yet")
     here, r = done[-1].parent, int(done[-1].parent.name)
     pool, _ = config.load(folder)
-    given = tables.read(folder / f"seed{seed}" / "given.parquet", examples=len(pool))
-    given, _ = split_off(given, config.holdout, seed)
+    target = config.learner.target(pool)
+    path = folder / f"seed{seed}" / "given.parquet"
+    given = tables.read(path, examples=len(pool), target=target)
+    given, _ = split_off(given, config.holdout, seed, target)
     labels = given
     if r:
-        pseudo = tables.read(here / "labels.parquet", examples=len(pool))
-        labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)))
+        pseudo = tables.read(here / "labels.parquet", examples=len(pool), target=target)
+        labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)), target)
     learner = config.trained(r)
-    hidden = without_labels(pool)
+    hidden = without_labels(pool, target)
     teacher = learner.train(hidden, labels, here / "student", seed=seed, start=None)
     return config, teacher, r
 

@@ -13,6 +13,7 @@ What a new kind of target brings says `Target`.
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.inputs import FeatureInput, ImageInput, Inputs, SeriesInput, TokenInput
 from ssljax.tasks.one_of import OneOf
+from ssljax.tasks.suggested import suggested
 from ssljax.tasks.target import Examples, Target, Targets
 from ssljax.tasks.task import Task
 from ssljax.tasks.transcript import Transcript
@@ -32,4 +33,5 @@ __all__ = [
     "TokenInput",
     "Transcript",
     "Value",
+    "suggested",
 ]

@@ -73,6 +73,10 @@ class AnyOf(Target):
                 "classes: set its classes, or read the data as a set (Table(kind='set'))"
             )
 
+    def known(self, truth: Targets) -> np.ndarray:
+        """NaN is unknown."""
+        return np.isfinite(truth).all(1)
+
     def right(self, truth: Targets, guess: Targets) -> np.ndarray:
         return ((np.asarray(truth) >= 0.5) == (np.asarray(guess) >= 0.5)).all(1)
 
@@ -94,7 +98,7 @@ class AnyOf(Target):
             raise ValueError(f"targets are lists of {self.classes} numbers, not {found.shape[1:]}")
         bad = np.flatnonzero(((found < 0) | (found > 1)).any(1))
         if len(bad):
-            raise ValueError(f"row {bad[0]}: {found[bad[0]]} does not lie in [0, 1]")
+            raise ValueError(f"row {bad[0] + 1}: {found[bad[0]]} does not lie in [0, 1]")
         return found
 
     def write(

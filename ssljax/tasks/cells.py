@@ -26,8 +26,13 @@ def numbers(column: pa.Array) -> np.ndarray:
             )
         shape.append(int(sizes[0]) if len(sizes) else 0)
         column, kind = column.flatten(), kind.value_type
+    if pa.types.is_string(kind) or pa.types.is_large_string(kind):  # of a CSV file
+        column = pa.array(
+            [number_of(x, f"row {i}") for i, x in enumerate(column.to_pylist(), start=1)]
+        )
+        kind = pa.float64()
     if not (pa.types.is_integer(kind) or pa.types.is_floating(kind) or pa.types.is_boolean(kind)):
-        raise ValueError(f"it does not hold numbers but {kind}")
+        raise ValueError(f"cells are no numbers but {kind}")
     found = column.to_numpy(zero_copy_only=False)
     if pa.types.is_floating(kind) and not np.isfinite(found).all():
         raise ValueError("NaN or infinite targets")

@@ -78,6 +78,10 @@ class OneOf(Target):
     def hard(self, target: Targets) -> np.ndarray:
         return target if np.ndim(target) == 1 else np.argmax(target, axis=1).astype(np.int32)
 
+    def known(self, truth: Targets) -> np.ndarray:
+        """-1 is no class."""
+        return self.hard(truth) >= 0
+
     def join(self, parts: Sequence[Targets]) -> Targets:
         """Classes beside distributions become distributions: the same, written in two ways."""
         if len({np.ndim(part) for part in parts}) > 1:
@@ -109,8 +113,8 @@ class OneOf(Target):
         bad = np.flatnonzero((whole != found) | (whole < 0) | (whole >= self.classes))
         if len(bad):
             raise ValueError(
-                f"row {bad[0]}: target {found[bad[0]]}, but there are {self.classes} classes, 0 to "
-                f"{self.classes - 1}"
+                f"row {bad[0] + 1}: target {found[bad[0]]}, but there are {self.classes} classes, "
+                f"0 to {self.classes - 1}"
             )
         return whole
 

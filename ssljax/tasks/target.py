@@ -130,6 +130,10 @@ class Target(Protocol):
         found = {name: np.asarray(rows[name]) for name in self.leaves}
         return found if len(found) > 1 else found[self.leaves[0]]
 
+    def known(self, truth: Targets) -> np.ndarray:
+        """bool [n]: which true targets somebody knows. All of them by default."""
+        return np.ones(count(truth), bool)
+
     def join(self, parts: Sequence[Targets]) -> Targets:
         """Targets of several sources one after the other; padding is made equal.
 
@@ -140,8 +144,12 @@ class Target(Protocol):
     def whole(self, confidence: np.ndarray) -> np.ndarray:
         """The confidence [n] in an example from those in its parts, the same in other cases.
 
-        By default confidences are of examples.
+        By default confidences are of examples. Raises: ValueError where they are not.
         """
+        if confidence.shape != confidence.shape[:1]:
+            raise ValueError(
+                f"{type(self).__name__} has one confidence an example, not {confidence.shape}"
+            )
         return confidence
 
     def right(self, truth: Targets, guess: Targets) -> np.ndarray | None:
@@ -171,7 +179,7 @@ class Target(Protocol):
     def from_column(self, column: pa.Array) -> Targets:
         """The targets of a column, as they were before `column`, types included.
 
-        Raises: ValueError that says of which cell (row, counted from 0) it is none, and what to do.
+        Raises: ValueError that says of which cell (row, counted from 1) it is none, and what to do.
         """
         ...
 
@@ -243,6 +251,21 @@ def take(target: Targets, rows: np.ndarray) -> Targets:
 def count(target: Targets) -> int:
     """How many targets there are."""
     return len(jax.tree.leaves(target)[0])
+
+
+def named(target: Targets, name: str = "target") -> dict[str, Array]:
+    """Targets as leaves of a batch or arrays of a file: {name: array}, or {"name.key": array}."""
+    if isinstance(target, dict):
+        return {f"{name}.{key}": x for key, x in target.items()}
+    return {name: target}
+
+
+def from_named(leaves: Mapping[str, Array], name: str = "target") -> Targets:
+    """The targets that `named` has written among other leaves."""
+    if name in leaves:
+        return leaves[name]
+    start = f"{name}."
+    return {key.removeprefix(start): x for key, x in leaves.items() if key.startswith(start)}
 
 
 def spread_weight(weight: jax.Array, parts: tuple[int, ...]) -> jax.Array:

@@ -144,8 +144,8 @@ class Transcript(Target):
         texts = column.to_pylist()
         bad = [i for i, text in enumerate(texts) if not isinstance(text, str)]
         if bad:
-            raise ValueError(f"row {bad[0]}: {texts[bad[0]]!r} is no text")
-        return self._encoded(texts, [f"row {i}" for i in range(len(texts))])
+            raise ValueError(f"row {bad[0] + 1}: {texts[bad[0]]!r} is no text")
+        return self._encoded(texts, [f"row {i + 1}" for i in range(len(texts))])
 
     def write(
         self, path: Path, examples: Examples, target: Targets, confidence: np.ndarray

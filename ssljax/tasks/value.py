@@ -89,6 +89,10 @@ class Value(Target):
                 "number: read one column (Table(kind='value')), or take AnyOf for sets"
             )
 
+    def known(self, truth: Targets) -> np.ndarray:
+        """NaN is unknown."""
+        return np.isfinite(truth)
+
     def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
         """ "r2", "rmse" and "mae"."""
         return self.quality(truth, guess, np.ones(len(truth), bool))

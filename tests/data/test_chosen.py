@@ -15,7 +15,9 @@ def data():
 
 def chosen(data, **options):
     index = np.array([3, 7, 11, 15, 19])
-    return Chosen(data, index, index * 10, np.linspace(0.1, 0.5, 5), **options)
+    return Chosen(
+        data, index, {"target": index * 10, "weight": np.linspace(0.1, 0.5, 5)}, **options
+    )
 
 
 def test_rows_have_targets_and_no_labels(data):
@@ -42,8 +44,8 @@ def test_a_share_of_true_labels(data):
 
 def test_bad_input(data):
     with pytest.raises(ValueError, match="no labelled example"):
-        Chosen(data, np.array([], int), np.array([]), np.array([]))
+        Chosen(data, np.array([], int), {"target": np.array([])})
     with pytest.raises(ValueError, match="keeps its pool in memory"):
-        Chosen(object(), np.array([0]), np.array([0]), np.array([1.0]))
+        Chosen(object(), np.array([0]), {"target": np.array([0])})
     with pytest.raises(ValueError, match="a share of 2"):
         chosen(data, given=np.arange(5) == 0, share=2)

@@ -13,6 +13,7 @@ from sklearn.metrics import (
 )
 
 from ssljax.pseudolabels import quality
+from ssljax.tasks.quality import classes_quality, sets_quality, values_quality
 
 K, N = 4, 200
 
@@ -28,7 +29,7 @@ def pool():
 def test_classes_are_those_of_sklearn(pool):
     """An example without a label is predicted to be none of the classes."""
     truth, target, chosen, _ = pool
-    found = quality.classes_quality(truth, target, chosen, classes=K)
+    found = classes_quality(truth, target, chosen, classes=K)
     predicted = np.where(chosen, target, -1)
     options = {"labels": range(K), "zero_division": 0}
     p, r, f, _ = precision_recall_fscore_support(truth, predicted, **options)
@@ -48,24 +49,24 @@ def test_classes_are_those_of_sklearn(pool):
 
 def test_classes_that_do_not_occur_do_not_count(pool):
     truth, target, chosen, _ = pool
-    few = quality.classes_quality(truth, target, chosen, classes=K)
-    many = quality.classes_quality(truth, target, chosen, classes=K + 3)
+    few = classes_quality(truth, target, chosen, classes=K)
+    many = classes_quality(truth, target, chosen, classes=K + 3)
     assert few["f1"] == many["f1"] and len(many["per_class_f1"]) == K + 3
 
 
 def test_nothing_chosen_is_zero_and_not_nan(pool):
     truth, target, _, _ = pool
     none = np.zeros(N, bool)
-    found = quality.classes_quality(truth, target, none, classes=K)
+    found = classes_quality(truth, target, none, classes=K)
     assert found["accuracy"] == found["coverage"] == found["f1"] == 0
-    assert quality.values_quality(truth, target, none)["rmse"] == 0
+    assert values_quality(truth, target, none)["rmse"] == 0
     assert quality.ece(np.zeros(0, bool), np.zeros(0)) == 0
 
 
 def test_values_are_those_of_sklearn(pool):
     truth, target, chosen, noise = pool
     t, y = truth.astype(float), target + noise
-    found = quality.values_quality(t, y, chosen)
+    found = values_quality(t, y, chosen)
     t, y = t[chosen], y[chosen]
     assert found["mae"] == pytest.approx(mean_absolute_error(t, y))
     assert found["rmse"] == pytest.approx(root_mean_squared_error(t, y))
@@ -76,7 +77,7 @@ def test_sets_are_those_of_sklearn(pool):
     chosen, rng = pool[2], np.random.default_rng(1)
     truth = rng.integers(0, 2, (N, K))
     target = np.clip(truth + rng.normal(0, 0.4, (N, K)), 0, 1)
-    found = quality.sets_quality(truth, target, chosen)
+    found = sets_quality(truth, target, chosen)
     t, y = truth[chosen], (target[chosen] >= 0.5).astype(int)
     for average, prefix in (("macro", ""), ("micro", "micro_")):
         expected = precision_recall_fscore_support(t, y, average=average)[:3]
@@ -123,9 +124,3 @@ def test_warnings():
     assert "got no label: b" in quality.warnings(np.array([5, 0, 5]), None, names=names)[0]
     said = quality.warnings(np.array([96, 2, 2]), np.array([96, 2, 2]), names=names)
     assert said == ["96% of the labels are a"]
-
-
-def test_gap_closed():
-    assert quality.gap_closed(0.8, 0.85, 0.9) == pytest.approx(0.5)
-    assert quality.gap_closed(0.8, 0.7, 0.9) == pytest.approx(-1)
-    assert quality.gap_closed(0.9, 0.95, 0.9) is None

@@ -9,6 +9,9 @@ import pytest
 
 from ssljax.pseudolabels.labels import Guess, Labels, every_class, read
 from ssljax.pseudolabels.numbering import Numbering, classes_of
+from ssljax.tasks import AnyOf, OneOf, Transcript, Value
+
+CLASSES = OneOf(classes=3)
 
 
 def some(targets=(2, 0, 1)):
@@ -18,13 +21,18 @@ def some(targets=(2, 0, 1)):
 
 
 @pytest.mark.parametrize(
-    "targets", [(2, 0, 1), (0.5, -1.0, 3.25), [[0.1, 0.9], [1, 0], [0.5, 0.5]]]
+    ("target", "targets"),
+    [
+        (CLASSES, (2, 0, 1)),
+        (Value(), (0.5, -1.0, 3.25)),
+        (AnyOf(classes=2), [[0.1, 0.9], [1, 0], [0.5, 0.5]]),
+    ],
 )
-def test_there_and_back(tmp_path, targets):
+def test_there_and_back(tmp_path, target, targets):
     """Classes, values and rows of probabilities, in the order of the pool."""
     labels = some(targets)
-    labels.write(tmp_path / "labels.parquet")
-    found = read(tmp_path / "labels.parquet", examples=8)
+    labels.write(tmp_path / "labels.parquet", target)
+    found = read(tmp_path / "labels.parquet", examples=8, target=target)
     order = [1, 0, 2]
     for name in ("index", "target", "confidence", "weight", "provenance", "round"):
         mine = getattr(labels, name)[order]
@@ -36,12 +44,12 @@ def test_there_and_back(tmp_path, targets):
 def test_a_person_edits(tmp_path):
     """Index and target are enough; weight 0 is no label."""
     pq.write_table(pa.table({"index": [3, 0], "target": [1, 1]}), tmp_path / "mine.parquet")
-    found = read(tmp_path / "mine.parquet", examples=4, classes=2)
+    found = read(tmp_path / "mine.parquet", examples=4, target=CLASSES)
     assert found.index.tolist() == [0, 3] and found.provenance.tolist() == ["edited"] * 2
     np.testing.assert_array_equal(found.weight, 1)
     columns = {"index": [3, 0], "target": [1, 1], "weight": [0.25, 0]}
     pq.write_table(pa.table(columns), tmp_path / "mine.parquet")
-    found = read(tmp_path / "mine.parquet", examples=4, classes=2)
+    found = read(tmp_path / "mine.parquet", examples=4, target=CLASSES)
     assert found.index.tolist() == [3] and found.weight.tolist() == [0.25]
 
 
@@ -78,7 +86,7 @@ def test_a_person_edits(tmp_path):
 def test_bad_files(tmp_path, columns, message):
     pq.write_table(pa.table(columns), tmp_path / "bad.parquet")
     with pytest.raises(ValueError, match=rf"bad\.parquet.*{message}"):
-        read(tmp_path / "bad.parquet", examples=8, classes=3)
+        read(tmp_path / "bad.parquet", examples=8, target=CLASSES)
 
 
 @pytest.mark.parametrize(
@@ -96,7 +104,7 @@ def test_bad_files(tmp_path, columns, message):
 def test_what_is_a_class_and_what_is_no_label(tmp_path, target, want):
     pq.write_table(pa.table({"index": [0.0, 1.0, 2.0], "target": target}), tmp_path / "a.parquet")
     animals = Numbering.plain(3, classes=("cat", "cow", "dog"))
-    found = read(tmp_path / "a.parquet", examples=animals, classes=3)
+    found = read(tmp_path / "a.parquet", examples=animals, target=CLASSES)
     assert dict(zip(found.index.tolist(), found.target.tolist())) == want
     assert found.target.dtype == np.int32
 
@@ -112,14 +120,14 @@ def pool():
 def test_one_numbering_there_and_back(tmp_path):
     """Rows are those of the whole data; the file says names too, and either alone is enough."""
     labels = dataclasses.replace(some(), index=np.array([4, 1, 6]))
-    labels.write(tmp_path / "l.parquet", pool())
+    labels.write(tmp_path / "l.parquet", CLASSES, pool())
     table = pq.read_table(tmp_path / "l.parquet")
     assert table["index"].to_pylist() == [4, 0, 7]
     assert table["file"].to_pylist() == ["4.png", "0.png", "7.png"]
     assert table["class"].to_pylist() == ["dog", "cat", "cow"]
     for left in (["index", "target"], ["file", "class"], ["index", "class"], ["file", "target"]):
         pq.write_table(table.select(left), tmp_path / "some.parquet")
-        found = read(tmp_path / "some.parquet", examples=pool(), classes=3)
+        found = read(tmp_path / "some.parquet", examples=pool(), target=CLASSES)
         assert found.index.tolist() == [1, 4, 6] and found.target.tolist() == [0, 2, 1]
 
 
@@ -127,7 +135,7 @@ def test_a_csv_names_files_and_classes(tmp_path, caplog):
     """Those that were held out are counted; what is twice and the same is one label."""
     rows = "file;class;weight\n4.png;dog;0.5\n3.png;cat;1\n0.png;;1\n4.png;dog;0.5\n6.png;cow;0\n"
     (tmp_path / "mine.csv").write_text("\ufeff" + rows)
-    found = read(tmp_path / "mine.csv", examples=pool(), classes=3)
+    found = read(tmp_path / "mine.csv", examples=pool(), target=CLASSES)
     assert found.index.tolist() == [4] and found.target.tolist() == [2]
     assert found.weight.tolist() == [0.5]
     assert "1 of its 4 labels are of examples that were held out" in caplog.text
@@ -151,24 +159,24 @@ def test_a_csv_names_files_and_classes(tmp_path, caplog):
 def test_bad_names(tmp_path, text, message):
     (tmp_path / "mine.csv").write_text(text)
     with pytest.raises(ValueError, match=rf"mine\.csv.*{message}"):
-        read(tmp_path / "mine.csv", examples=pool(), classes=3)
+        read(tmp_path / "mine.csv", examples=pool(), target=CLASSES)
 
 
 def test_classes_that_are_numbers_keep_them(tmp_path):
     """Classes 1 to 3 of the data are 1 to 3 in the file, whatever they are in memory."""
     pages = Numbering.plain(9, classes=("1", "2", "3"))
-    some().write(tmp_path / "l.parquet", pages)
+    some().write(tmp_path / "l.parquet", CLASSES, pages)
     assert pq.read_table(tmp_path / "l.parquet")["target"].to_pylist() == [3, 1, 2]
     pq.write_table(pa.table({"index": [4, 1], "target": [3, 1]}), tmp_path / "mine.parquet")
-    assert read(tmp_path / "mine.parquet", examples=pages, classes=3).target.tolist() == [0, 2]
+    assert read(tmp_path / "mine.parquet", examples=pages, target=CLASSES).target.tolist() == [0, 2]
     pq.write_table(pa.table({"index": [4], "target": [0]}), tmp_path / "mine.parquet")
     with pytest.raises(ValueError, match="0 is no class: there are 3 classes, 1, 2, 3"):
-        read(tmp_path / "mine.parquet", examples=pages, classes=3)
+        read(tmp_path / "mine.parquet", examples=pages, target=CLASSES)
 
 
 def test_values_are_no_classes(tmp_path):
     (tmp_path / "v.csv").write_text("index,target\n0,-1\n1,2.5\n2,\n")
-    found = read(tmp_path / "v.csv", examples=3)
+    found = read(tmp_path / "v.csv", examples=3, target=Value())
     assert found.target.tolist() == [-1, 2.5] and found.target.dtype == np.float32
 
 
@@ -186,31 +194,51 @@ def test_classes_of_a_file_alone(tmp_path):
 def test_not_a_parquet_file(tmp_path):
     (tmp_path / "x.parquet").write_text("hello")
     with pytest.raises(ValueError, match="not a readable Parquet file"):
-        read(tmp_path / "x.parquet", examples=8)
+        read(tmp_path / "x.parquet", examples=8, target=CLASSES)
     with pytest.raises(FileNotFoundError, match="no file of labels"):
-        read(tmp_path / "y.parquet", examples=8)
+        read(tmp_path / "y.parquet", examples=8, target=CLASSES)
 
 
 def test_joined_is_in_order_and_refuses_two_labels():
     given = Labels.given(np.array([5, 2]), np.array([0, 1]))
-    both = given.joined(some())
+    both = given.joined(some(), CLASSES)
     assert both.index.tolist() == [1, 2, 4, 5, 7]
     assert both.is_given.tolist() == [False, True, False, True, False]
     with pytest.raises(ValueError, match="two labels"):
-        both.joined(given)
+        both.joined(given, CLASSES)
 
 
 def test_classes_and_probabilities_join():
     given = Labels.given(np.array([0]), np.array([1]))
     soft = Labels.made(np.array([3]), [[0.2, 0.8]], np.array([0.8]), provenance="m", round=1)
-    np.testing.assert_allclose(given.joined(soft).target, [[0, 1], [0.2, 0.8]])
-    assert given.joined(soft).hard().tolist() == [1, 1]
+    target = OneOf(classes=2)
+    both = given.joined(soft, target).target
+    np.testing.assert_allclose(both, [[0, 1], [0.2, 0.8]])
+    assert target.hard(both).tolist() == [1, 1]
+
+
+def test_weights_of_parts_join_those_of_examples(tmp_path):
+    text = Transcript(letters="ab")
+    given = Labels.given(np.array([3]), np.array([[1, 2, 1]]))
+    parts = Labels.made(
+        np.array([0, 1]), np.array([[1, 2], [2, 0]]), np.ones(2), provenance="m", round=1,
+        weight=np.array([[1, 0.5], [0, 0]]),
+    )  # fmt: skip
+    assert parts.is_used.tolist() == [True, False]
+    both = given.joined(parts, text)
+    np.testing.assert_array_equal(both.weight, [[1, 0.5], [0, 0], [1, 1]])
+    np.testing.assert_array_equal(both.target, [[1, 2, 0], [2, 0, 0], [1, 2, 1]])
+    both.write(tmp_path / "l.parquet", text)
+    assert pq.read_table(tmp_path / "l.parquet")["target"].to_pylist() == ["ab", "b", "aba"]
+    found = read(tmp_path / "l.parquet", examples=4, target=text)
+    np.testing.assert_array_equal(found.weight, both.weight)
+    np.testing.assert_array_equal(found.target, both.target)
 
 
 def test_every_class_must_be_there():
     with pytest.raises(ValueError, match="no labelled example of 1 of 4 classes \\(dog\\)"):
-        every_class(some(), 4, ("cat", "cow", "pig", "dog"))
-    every_class(some(), 3)
+        every_class(some(), OneOf(classes=4), ("cat", "cow", "pig", "dog"))
+    every_class(some(), CLASSES)
 
 
 def test_guesses_are_checked():

@@ -6,6 +6,7 @@ import pytest
 from ssljax.pseudolabels import refine
 from ssljax.pseudolabels.generate import Known, named
 from ssljax.pseudolabels.labels import Guess, Labels
+from ssljax.tasks import OneOf
 
 rng = np.random.default_rng(0)
 
@@ -67,7 +68,7 @@ def test_steps_of_a_round():
     wrong[5] = 1
     p = np.where(np.eye(2)[wrong] > 0, 0.9, 0.1)
     guess = Guess.of(p)
-    known = Known(Features(x), range(40), np.array([0, 39]), np.array([0, 1]), 2, 0)
+    known = Known(Features(x), range(40), np.array([0, 39]), np.array([0, 1]), OneOf(classes=2), 0)
     labels = Labels.made(
         np.arange(1, 39), wrong[1:39], guess.confidence[1:39], provenance="m", round=1
     )
@@ -86,7 +87,7 @@ def test_steps_of_a_round():
 def test_alignment_moves_the_mean_to_the_prior():
     p = rng.dirichlet([4, 1, 1], 500)
     p[7] = 0  # abstains
-    known = Known(None, range(500), np.array([0]), np.array([0]), 3, 0)
+    known = Known(None, range(500), np.array([0]), np.array([0]), OneOf(classes=3), 0)
     even = refine.Align().guess(Guess.of(p), known)
     cast = np.delete(p, 7, 0)
     want = cast * (1 / 3 + 1e-6) / (cast.mean(0) + 1e-6)
@@ -111,7 +112,7 @@ def test_small_loss_asks_the_teacher():
         def guess(self, data):
             return Guess.of(np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7], [0.5, 0.5]]))
 
-    known = Known(Sure(), range(5), np.array([4]), np.array([0]), 2, 0)
+    known = Known(Sure(), range(5), np.array([4]), np.array([0]), OneOf(classes=2), 0)
     labels = Labels.made(np.arange(4), np.array([0, 1, 1, 0]), np.ones(4), provenance="r", round=1)
     pruned = refine.SmallLoss(keep=0.5).labels(labels, None, known)
     np.testing.assert_array_equal(pruned.weight, [1, 1, 0, 0])

@@ -22,6 +22,7 @@ from ssljax.pseudolabels.rounds import Rounds, self_train, transduction
 from ssljax.pseudolabels.select import Adaptive, Greedy, Percentile, Threshold
 from ssljax.selftraining.learners import Scikit
 from ssljax.selftraining.pool import without_labels
+from ssljax.tasks import OneOf
 
 
 @dataclass(frozen=True)
@@ -76,7 +77,7 @@ def run(folder, data, plan, *, estimator=Bayes(), truth=None, labels=None, spy=N
         plan,
         pool=pool,
         given=labels or given(data),
-        classes=2,
+        target=OneOf(classes=2),
         train=train,
         score=score,
         truth=truth,
@@ -102,7 +103,7 @@ def test_selections_are_those_of_sklearn(tmp_path, cancer, select, peer, estimat
     rows, ended = run(
         tmp_path, cancer, Rounds(count=10, select=select, keep=True), estimator=estimator
     )
-    target, at = transduction(tmp_path, labels, size=len(cancer))
+    target, at = transduction(tmp_path, labels, target=OneOf(classes=2), size=len(cancer))
     np.testing.assert_array_equal(target, other.transduction_)
     np.testing.assert_array_equal(at, other.labeled_iter_)
     assert ended == other.termination_condition_
@@ -166,10 +167,10 @@ def test_an_edited_file_is_fed_back(tmp_path, cancer):
     plan = Rounds(count=2, select=Percentile(step=40))
     run(tmp_path, cancer, plan)
     path = tmp_path / "rounds" / "01" / "labels.parquet"
-    labels = read(path, examples=len(cancer))
+    labels = read(path, examples=len(cancer), target=OneOf(classes=2))
     edited = labels.take(np.arange(len(labels)) >= 5)
     edited.target[:3] = 1 - edited.target[:3]
-    edited.write(path)
+    edited.write(path, OneOf(classes=2))
     second, seen = tables(tmp_path)["02"], {}
     run(tmp_path, cancer, plan, spy=lambda r, found: seen.setdefault(r, found))
     here = seen[1].take(~seen[1].is_given)
@@ -185,7 +186,7 @@ def test_keep_never_relabels_and_rounds_otherwise_do(tmp_path, cancer):
         select = Greedy(budget=60, growing=not keep)
         run(folder, cancer, Rounds(count=3, select=select, keep=keep))
         files = sorted(folder.glob("rounds/*/labels.parquet"))
-        rounds[keep] = [read(p, examples=len(cancer)) for p in files]
+        rounds[keep] = [read(p, examples=len(cancer), target=OneOf(classes=2)) for p in files]
         assert [len(x) for x in rounds[keep]] == [60, 120, 180]
     kept = rounds[True][2].take(np.isin(rounds[True][2].index, rounds[True][0].index))
     np.testing.assert_array_equal(kept.target, rounds[True][0].target)
@@ -209,10 +210,10 @@ def test_quality_from_a_hold_out(tmp_path, cancer):
     estimate = rows[1]["estimate"]
     # As scikit-learn says it of the held-out examples, those that are not sure enough left out.
     here = tmp_path / "rounds" / "01"
-    used = read(here / "labels.parquet", examples=len(cancer))
+    used = read(here / "labels.parquet", examples=len(cancer), target=OneOf(classes=2))
     with np.load(here / "guess.npz") as guess:
         said, m = guess["target"][held.index], guess["confidence"][held.index]
-    sure, truth = m >= used.confidence.min(), held.hard()
+    sure, truth = m >= used.confidence.min(), held.target
     options = {"labels": [0, 1], "average": "macro", "zero_division": 0}
     precision, *_ = precision_recall_fscore_support(truth[sure], said[sure], **options)
     left = np.where(sure, said, -1)
@@ -269,7 +270,7 @@ def test_sources_by_round(tmp_path, cancer):
     plan = Rounds(count=3, generate=(first, Model()), select=Percentile(step=100))
     run(tmp_path, cancer, plan)
     files = sorted(tmp_path.glob("rounds/*/labels.parquet"))
-    said = [set(read(p, examples=len(cancer)).provenance) for p in files]
+    said = [set(read(p, examples=len(cancer), target=OneOf(classes=2)).provenance) for p in files]
     assert said == [{"Rules"}, {"Model"}, {"Model"}]
     with pytest.raises(ValueError, match="no source"):
         Rounds(generate=())
@@ -312,9 +313,11 @@ def test_refinement_reaches_the_file(tmp_path, cancer):
     def train(labels, r, place, teacher):
         return Stub()
 
-    options = {"classes": 2, "train": train, "score": lambda t: {}}
+    options = {"target": OneOf(classes=2), "train": train, "score": lambda t: {}}
     self_train(tmp_path, plan, pool=pool, given=given(cancer), **options)
-    labels = read(tmp_path / "rounds" / "01" / "labels.parquet", examples=len(cancer))
+    labels = read(
+        tmp_path / "rounds" / "01" / "labels.parquet", examples=len(cancer), target=OneOf(classes=2)
+    )
     assert labels.target.shape[1:] == (2,) and labels.weight.max() < 1
     np.testing.assert_allclose(labels.target.sum(1), 1, rtol=1e-5)
 
@@ -358,7 +361,7 @@ def test_a_class_that_dies_out_is_named(tmp_path, cancer):
             return Guess.of(np.tile([0.9, 0.1], (len(data), 1)))
 
     rows, _ = self_train(
-        tmp_path, plan, pool=pool, given=given(cancer), classes=2, score=lambda t: {},
+        tmp_path, plan, pool=pool, given=given(cancer), target=OneOf(classes=2), score=lambda t: {},
         train=lambda *_: OneClass(), names=("bad", "good"),
     )  # fmt: skip
     assert rows[1]["warnings"] == [

@@ -5,6 +5,7 @@ import pytest
 
 from ssljax.pseudolabels.labels import Guess
 from ssljax.pseudolabels.select import Adaptive, ClassThresholds, Greedy, Percentile, Threshold
+from ssljax.tasks import OneOf, Value
 
 K, N = 3, 60
 
@@ -17,7 +18,7 @@ def guess(seed=0):
 
 
 def chosen(rule, found, round=1):
-    return rule(found, round=round, classes=K)
+    return rule(found, round=round, target=OneOf(classes=K))
 
 
 def test_thresholds():
@@ -74,10 +75,10 @@ def test_adaptive_thresholds_of_the_pool(rule):
 
 def test_bad_input():
     values = Guess(np.zeros((3, 2), np.float32), np.ones(3))
-    with pytest.raises(ValueError, match="no classes"):
-        Greedy(per_class=1)(values, round=1, classes=None)
+    with pytest.raises(ValueError, match="a number of each class needs targets that are classes"):
+        Greedy(per_class=1)(values, round=1, target=Value())
     with pytest.raises(ValueError, match="needs probabilities"):
-        Adaptive()(values, round=1, classes=None)
+        Adaptive()(values, round=1, target=Value())
     with pytest.raises(ValueError, match="in \\[0, 1\\]"):
         Threshold(value=95)
     with pytest.raises(ValueError, match="needs a budget"):

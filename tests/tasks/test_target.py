@@ -75,15 +75,15 @@ def test_joined_targets_are_padded_and_of_one_form():
 
 def test_cells_that_are_no_targets():
     for target, cells, message in (
-        (OneOf(classes=2), [0, 2], "row 1: target 2, but there are 2 classes, 0 to 1"),
-        (OneOf(classes=2), [0.5, 1.0], "row 0: target 0.5"),
-        (OneOf(classes=2), ["cat"], "does not hold numbers"),
+        (OneOf(classes=2), [0, 2], "row 2: target 2, but there are 2 classes, 0 to 1"),
+        (OneOf(classes=2), [0.5, 1.0], "row 1: target 0.5"),
+        (OneOf(classes=2), ["cat"], "row 1: 'cat' is no number"),
         (OneOf(classes=2), [[0.5, 0.5], [1.0]], "from 1 to 2 numbers"),
-        (AnyOf(classes=2), [[0.0, 2.0]], "row 0: .* does not lie in"),
+        (AnyOf(classes=2), [[0.0, 2.0]], "row 1: .* does not lie in"),
         (AnyOf(classes=2), [[0.0]], "lists of 2 numbers"),
         (Value(), [float("inf")], "NaN or infinite"),
-        (TEXT, ["ab", "xyz"], "row 1: 'xyz'"),
-        (TEXT, [3], "row 0: 3 is no text"),
+        (TEXT, ["ab", "xyz"], "row 2: 'xyz'"),
+        (TEXT, [3], "row 1: 3 is no text"),
     ):
         with pytest.raises(ValueError, match=message):
             target.from_column(pa.array(cells))
