@@ -1,6 +1,7 @@
 """Who may import whom: the rule of the house, read from the source."""
 
 import ast
+import re
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,20 @@ def test_every_test_file_has_its_own_name():
     """Two of one name hide each other: pytest imports them by it."""
     names = [path.name for path in (ROOT.parent / "tests").rglob("test_*.py")]
     assert len(names) == len(set(names)), sorted(n for n in set(names) if names.count(n) > 1)
+
+
+def test_nobody_but_the_targets_asks_what_a_target_is():
+    """Not by the number of axes, not by the dtype, and not by whether there are classes."""
+    rounds = ("rounds", "judge", "generate", "refine", "select", "quality", "labels", "numbering")
+    engine = [ROOT / "sweep.py", *(ROOT / "selftraining").glob("*.py")]
+    engine += [ROOT / "pseudolabels" / f"{name}.py" for name in rounds]
+    engine += [ROOT / "report" / f"{n}.py" for n in ("selftraining", "selftrainings", "measures")]
+    kinds = "OneOf|AnyOf|Value|Transcript|Tags|Mask|Boxes"
+    asks = r"\.ndim\b|issubdtype|dtype\.kind|(?<!self\.)classes is (?:not )?None"
+    asks += rf"|isinstance\([^)]*\b(?:{kinds})\b"
+    for path in engine:
+        found = re.findall(asks, path.read_text())
+        assert not found, f"{path.name} asks {found}: let the target say it"
 
 
 def test_the_runner_stays_short():

@@ -5,6 +5,7 @@ import numpy as np
 from ssljax.data.audio import Audio
 from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
+from ssljax.data.conll import Conll
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays
 from ssljax.data.few import Few, FewLabels
@@ -27,6 +28,7 @@ __all__ = [
     "Captioned",
     "Captions",
     "Chosen",
+    "Conll",
     "CorruptExample",
     "Crops",
     "Dataset",

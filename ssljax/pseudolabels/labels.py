@@ -12,7 +12,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import jax
 import numpy as np
@@ -55,7 +55,7 @@ class Guess(NamedTuple):
 
     def whole(self, target: Target) -> "Guess":
         """With one confidence an example [N] in place of those of its parts."""
-        m = target.whole(np.asarray(self.confidence))
+        m = target.whole(np.asarray(self.confidence), self.target)
         return self._replace(confidence=np.minimum(m, 1))
 
     def check(self, source: str) -> "Guess":
@@ -134,7 +134,8 @@ class Labels:
     @property
     def is_used(self) -> np.ndarray:
         """bool [n]: some part of it has a weight above 0."""
-        return (self.weight.reshape(len(self), -1) > 0).any(1)
+        parts = tuple(range(1, len(self.weight.shape)))
+        return (self.weight > 0).any(axis=parts)
 
     def take(self, rows: np.ndarray) -> "Labels":
         """Some of them: rows is a mask [n] or row numbers."""
@@ -150,10 +151,7 @@ class Labels:
         plain = [f.name for f in dataclasses.fields(self) if f.name not in ("target", "weight")]
         parts = {n: np.concatenate([getattr(x, n) for x in both]) for n in plain}
         parts["target"] = target.join([x.target for x in both])
-        axes = max(len(x.weight.shape) for x in both)
-        weights = [x.weight.reshape(x.weight.shape + (1,) * (axes - x.weight.ndim)) for x in both]
-        sizes = tuple(map(max, zip(*(w.shape[1:] for w in weights), strict=True)))
-        parts["weight"] = np.concatenate([_widened(w, sizes) for w in weights])
+        parts["weight"] = _weights([x.weight for x in both])
         return Labels(**parts).take(np.argsort(parts["index"]))
 
     def write(self, path: Path, target: Target, numbering: Numbering | None = None) -> None:
@@ -278,15 +276,6 @@ def every_class(labels: Labels, target: Target, names: tuple[str, ...] | None = 
         )
 
 
-def classes_of(path: Path) -> OneOf:
-    """Classes 0 to the largest that a file of labels names, for data that has none itself."""
-    try:
-        found = numbers(pq.read_table(path, columns=["target"])["target"])
-    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
-        raise ValueError(f"{path} is no file of labels with numbers of classes: {error}") from error
-    return OneOf(classes=int(found.max(initial=0)) + 1)
-
-
 def fingerprint(path: Path) -> str:
     """What tells whether a file was edited: its SHA-256."""
     return hashlib.sha256(Path(path).read_bytes()).hexdigest()
@@ -307,7 +296,14 @@ def _narrow(x: np.ndarray) -> np.ndarray:
     return x.astype({"int64": np.int32, "float64": np.float32}.get(str(x.dtype), x.dtype))
 
 
-def _widened(weight: np.ndarray, sizes: tuple[int, ...]) -> np.ndarray:
-    """Weights [n, ...] of fewer parts: one of all parts is that of each, missing ones are 0."""
-    alike = [new if now == 1 else now for now, new in zip(weight.shape[1:], sizes, strict=True)]
-    return padded(np.broadcast_to(weight, (len(weight), *alike)), sizes)
+def _weights(several: list[np.ndarray]) -> np.ndarray:
+    """Weights [n] or of parts [n, ...] one after the other. One weight of an example is that of all
+    its parts; parts that others have and these have not weigh 0."""
+    axes = max(len(w.shape) for w in several)
+    several = [w.reshape(w.shape + (1,) * (axes - len(w.shape))) for w in several]
+    sizes = tuple(map(max, zip(*(w.shape[1:] for w in several), strict=True)))
+    found = []
+    for w in several:
+        alike = [new if now == 1 else now for now, new in zip(w.shape[1:], sizes, strict=True)]
+        found.append(padded(np.broadcast_to(w, (len(w), *alike)), sizes))
+    return np.concatenate(found)

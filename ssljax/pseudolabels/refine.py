@@ -162,7 +162,7 @@ class Weigh:
         if self.by == "entropy":
             m = entropy_weight(_probabilities(guess, "weights by entropy")[labels.index])
         elif self.by == "gaussian":
-            pool = known.target.whole(np.asarray(guess.confidence))
+            pool = guess.whole(known.target).confidence
             m = gaussian_weight(np.asarray(labels.confidence), pool, sigmas=self.sigmas)
         elif self.by != "confidence":
             raise ValueError(f"there are no weights by {self.by!r}")

@@ -5,8 +5,8 @@ from pathlib import Path
 import numpy as np
 
 from ssljax.pseudolabels import labels as tables
-from ssljax.pseudolabels.generate import Clusters, Known, Neighbors
 from ssljax.pseudolabels.cells import table_of
+from ssljax.pseudolabels.generate import Clusters, Known, Neighbors
 from ssljax.pseudolabels.labels import Labels
 from ssljax.pseudolabels.numbering import classes_of
 from ssljax.selftraining.plan import SelfTraining

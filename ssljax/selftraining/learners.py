@@ -19,7 +19,8 @@ from ssljax.data.chosen import Chosen
 from ssljax.method import State, started
 from ssljax.methods import Student
 from ssljax.pseudolabels.labels import Guess, Labels
-from ssljax.tasks import OneOf, Target, Task, Value, suggested
+from ssljax.tasks import OneOf, Target, Task
+from ssljax.tasks.suggested import one_number
 from ssljax.tasks.target import named, take
 from ssljax.training.optimizers import Optimizer
 from ssljax.training.train import Cadence, fit
@@ -161,13 +162,7 @@ class Scikit:
 
     def target(self, data: Any) -> Target:
         """Classes or values, what the data has. Raises: ValueError where it has others."""
-        found = suggested(data)
-        if not isinstance(found, OneOf | Value):
-            raise ValueError(
-                f"this data has targets {type(found).__name__}: an estimator of scikit-learn "
-                "learns classes or values, a Network also others"
-            )
-        return found
+        return one_number(data)
 
     def train(
         self, data: Any, labels: Labels, folder: Path, *, seed: int, start: Any = None

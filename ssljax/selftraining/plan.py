@@ -12,7 +12,6 @@ import numpy as np
 from ssljax.data import Arrays, Images
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.runs.experiment import Experiment
-from ssljax.selftraining.pool import part_of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,4 +65,4 @@ class SelfTraining:
         rng = np.random.default_rng(0)
         order = rng.permutation(len(pool))
         count = max(1, round(self.test_fraction * len(pool)))
-        return part_of(pool, np.sort(order[count:])), part_of(pool, np.sort(order[:count]))
+        return pool.part(np.sort(order[count:])), pool.part(np.sort(order[:count]))

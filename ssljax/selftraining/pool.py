@@ -17,13 +17,8 @@ def without_labels(data: Arrays, target: Target | None = None) -> Arrays:
     hidden = ("label", "value", "index", *(target.leaves if target else ()))
     rows = data.take(np.arange(len(data)))
     kept = {k: v for k, v in rows.items() if k not in hidden}
-    return Arrays(kept, classes=data.classes, readable=data.readable)
-
-
-def part_of(data: Arrays, index: np.ndarray) -> Arrays:
-    rows = data.take(index)
-    rows.pop("index")
-    return Arrays(rows, classes=data.classes, readable=data.readable)
+    told = {"names": data.names, "origin": data.origin, "readable": data.readable}
+    return Arrays(kept, classes=data.classes, **told)
 
 
 def split_off(

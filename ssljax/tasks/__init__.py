@@ -5,6 +5,7 @@ sequence classification   Task(inputs=SeriesInput(), encoder=LSTM(), target=OneO
 text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=OneOf(classes=2))
 multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
+tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 speech recognition        Task(..., encoder=Wav2Vec2Encoder(...), target=Transcript(letters=...))
 
 What a new kind of target brings says `Target`.
@@ -14,6 +15,7 @@ from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.inputs import FeatureInput, ImageInput, Inputs, SeriesInput, TokenInput
 from ssljax.tasks.one_of import OneOf
 from ssljax.tasks.suggested import suggested
+from ssljax.tasks.tags import Tags
 from ssljax.tasks.target import Examples, Target, Targets
 from ssljax.tasks.task import Task
 from ssljax.tasks.transcript import Transcript
@@ -27,6 +29,7 @@ __all__ = [
     "Inputs",
     "OneOf",
     "SeriesInput",
+    "Tags",
     "Target",
     "Targets",
     "Task",

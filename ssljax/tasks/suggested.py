@@ -6,15 +6,19 @@ import numpy as np
 
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.one_of import OneOf
+from ssljax.tasks.tags import Tags
 from ssljax.tasks.target import Target
 from ssljax.tasks.value import Value
 
 
 def suggested(data: Any) -> Target:
-    """Classes where the data has "label"; of "value", sets where it is [N, K] and else values.
+    """Tags where the data has "starts", else classes where it has some; of "value", sets where it
+    is [N, K] and else values.
 
     data: as in `ssljax.data`. Raises: ValueError where it has neither.
     """
+    if "starts" in data.spec and data.classes:
+        return Tags(tags=tuple(data.classes))
     if data.classes:
         return OneOf(classes=len(data.classes))
     if "value" not in data.spec:
@@ -29,3 +33,14 @@ def suggested(data: Any) -> Target:
     value = value[np.isfinite(value)]
     spread = float(value.std()) if len(value) else 0.0
     return Value(mean=float(value.mean()) if len(value) else 0.0, std=max(spread, 1e-8))
+
+
+def one_number(data: Any) -> OneOf | Value:
+    """As `suggested`, for what learns a class or a value. Raises: ValueError for other targets."""
+    found = suggested(data)
+    if not isinstance(found, OneOf | Value):
+        raise ValueError(
+            f"this data has targets {type(found).__name__}: an estimator of scikit-learn learns "
+            "classes or values, a Network also others"
+        )
+    return found

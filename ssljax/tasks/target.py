@@ -97,6 +97,11 @@ class Target(Protocol):
             "network (members=1) and no random views (views=0)"
         )
 
+    def complete(self, outputs: Any, batch: Rows) -> Any:
+        """Outputs of the head with what the batch says of them, such as which parts are asked for.
+        The same by default. batch: the leaves that the network saw, without the truth."""
+        return outputs
+
     def metrics(self, outputs: Any, target: Targets) -> dict[str, jax.Array]:
         """Numbers of each example for the log of training, [B] each. None by default."""
         return {}
@@ -141,8 +146,8 @@ class Target(Protocol):
         """
         return joined(parts)
 
-    def whole(self, confidence: np.ndarray) -> np.ndarray:
-        """The confidence [n] in an example from those in its parts, the same in other cases.
+    def whole(self, confidence: np.ndarray, target: Targets) -> np.ndarray:
+        """The confidence [n] in examples with these targets from those in their parts.
 
         By default confidences are of examples. Raises: ValueError where they are not.
         """

@@ -75,6 +75,7 @@ class Task:
             h = _dropped(h, to_drop, self.dropout)
         head = self.target.head(self.hidden)
         y, head_stats = nets.apply(head, params["head"], stats["head"], h, train=train)
+        y = self.target.complete(y, batch)
         return y, stats | {"encoder": encoder, "head": head_stats}
 
     def moved(

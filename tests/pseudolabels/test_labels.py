@@ -231,8 +231,8 @@ def test_weights_of_parts_join_those_of_examples(tmp_path):
     both.write(tmp_path / "l.parquet", text)
     assert pq.read_table(tmp_path / "l.parquet")["target"].to_pylist() == ["ab", "b", "aba"]
     found = read(tmp_path / "l.parquet", examples=4, target=text)
-    np.testing.assert_array_equal(found.weight, both.weight)
-    np.testing.assert_array_equal(found.target, both.target)
+    np.testing.assert_array_equal(found.weight, both.weight[[0, 2]])  # none of 1 counts
+    np.testing.assert_array_equal(found.target, both.target[[0, 2]])
 
 
 def test_every_class_must_be_there():
