@@ -7,7 +7,7 @@ from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
 from ssljax.data.conll import Conll
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import Arrays
+from ssljax.data.dataset import Arrays, Dataset
 from ssljax.data.few import Few, FewLabels
 from ssljax.data.images import Images
 from ssljax.data.matched import Matched, Pairs
@@ -19,8 +19,6 @@ from ssljax.data.table import Table
 from ssljax.data.text import Text, Windows
 from ssljax.data.timeseries import TimeSeries
 from ssljax.data.voc import Crops
-
-Dataset = Arrays | Stream | Windows
 
 __all__ = [
     "Arrays",

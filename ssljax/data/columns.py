@@ -171,13 +171,13 @@ def _by_content(file: Path, table: Lines, label: str | None, *, say: bool) -> Ch
     if width == 1 or label == "":
         return Chosen(tuple(range(width)), None, None, table)
     columns = [[row[i].strip() for _, row in table] for i in range(width)]
+    first = " | ".join(column[0][:30] for column in columns)
     numbers = [i for i in range(width) if _are_numbers(columns[i])]
     below = [i for i in range(width) if len(table) > 2 and _are_numbers(columns[i][1:])]
     if not numbers and len(below) == 1:
         raise ValueError(
-            f"{file}: is its first row, {' | '.join(c[0][:30] for c in columns)}, the names of the "
-            "columns? Name those of the text with --reader.columns and the class with "
-            "--reader.label"
+            f"{file}: is its first row, {first}, the names of the columns? Name those of the text "
+            "with --reader.columns and the class with --reader.label"
         )
     found: int | None = None
     if len(numbers) == 1 and numbers[0] in (0, width - 1):
@@ -186,16 +186,17 @@ def _by_content(file: Path, table: Lines, label: str | None, *, say: bool) -> Ch
         found = _shorter(columns)
     if found is None:
         raise ValueError(
-            f"{file} has {width} columns and no names above them, and it is not clear which one "
-            "is the class: name columns by their number, as in --reader.columns 2 --reader.label "
-            '1, or --reader.label "" without classes'
+            f"{file} has {width} columns without a known name (the first row is {first}), and it "
+            "is not clear which one is the class: name columns as the first row does, or by their "
+            "number, as in --reader.columns 2 --reader.label 1"
         )
     text = tuple(i for i in range(width) if i != found)
     if say:
-        log.info(
-            "%s has no names of columns: the class is column %d, the text %s; the first row is %s",
+        log.warning(
+            "%s has no known names of columns: the class is column %d, the text %s; the first row "
+            "is %s",
             *(file, found + 1, " + ".join(str(i + 1) for i in text)),
-            " | ".join(cell[0][:30] for cell in columns),
+            first,
         )
     return Chosen(text, found, None, table)
 

@@ -8,7 +8,7 @@ streams through Grain in the same order (`ssljax.data.stream`).
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,6 +18,41 @@ from ssljax.data.order import Once, Shuffled
 log = logging.getLogger("ssljax")
 Rows = dict[str, np.ndarray]
 Spec = dict[str, tuple[tuple[int, ...], np.dtype]]
+
+
+class Dataset(Protocol):
+    """What the runner asks of data. `Arrays`, `Stream` and `Windows` keep it, and so may an object
+    of one's own: a graph or another single large object yields what a step needs of it, each leaf
+    with the batch as its leading axis.
+    """
+
+    spec: Spec
+    """Of one example: leaf -> (shape, dtype), "index" int32 among them."""
+    classes: tuple[str, ...] | None
+    """Names of the classes; None where the data has none."""
+    labelled: bool
+    """Whether at least one example has a label; "label" is then in `spec`."""
+    skipped: list[str]
+    """What could not be read so far: name and reason."""
+    origin: np.ndarray
+    """The row of each example in the data as a person sees it, int64 [N]."""
+
+    @property
+    def names(self) -> Sequence[str] | None:
+        """What a person calls each example, [N]; None where they have no names."""
+
+    def __len__(self) -> int: ...
+
+    def batches(
+        self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
+    ) -> Iterator[Rows]:
+        """Batches number start, start + 1, ... without end, the same for the same seed."""
+
+    def once(self, batch: int, *, host: tuple[int, int] = (0, 1)) -> Iterator[Rows]:
+        """One pass in order, with "mask" bool for the rows that count."""
+
+    def labels(self) -> np.ndarray | None:
+        """All labels, int32 [N], by "index", -1 where an example has none; None without labels."""
 
 
 class Arrays:
@@ -125,7 +160,7 @@ class Arrays:
         )
 
 
-def labelled_part(dataset: Any) -> Any:
+def labelled_part(dataset: Any) -> Any:  # whatever has parts, and the same comes back
     """A data set without its examples that have no label; itself where all have one."""
     labels = dataset.labels()
     if labels is None or (labels >= 0).all():

@@ -5,13 +5,15 @@ the pool, which is all of the data, the labelled ones included. What the pool's 
 "pool_label" where the data knows; methods only measure with it.
 """
 
-import csv
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ssljax.data.cells import read_rows
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.order import Cycled, Shuffled, rows_of
@@ -20,10 +22,11 @@ from ssljax.data.order import Cycled, Shuffled, rows_of
 class Few:
     """A data set in memory of which few labels are known, for training.
 
-    Leaves of a batch, global batch B leading: "image" [B, H, W, C], "label" [B] and "index" [B] of
-    the few; "pool" [B, ratio, H, W, C], "pool_index" [B, ratio] and, where the data has labels,
-    "pool_label" [B, ratio]. The few come round in permutations of their own; the order of the pool
-    is that of `Arrays.batches`. Both depend on (seed, step) alone.
+    Leaves of a batch, global batch B leading: those of the data, with "label" [B] and "index" [B],
+    of the few, such as "image" [B, H, W, C]; and of the pool each leaf NAME as "pool_NAME"
+    [B, ratio, ...], that of pictures as "pool". "pool_label" is there where the data has labels,
+    -1 for examples without one. The few come round in permutations of their own; the order of the
+    pool is that of `Arrays.batches`. Both depend on (seed, step) alone.
     """
 
     def __init__(
@@ -46,7 +49,7 @@ class Few:
         if not hasattr(data, "take"):
             raise ValueError(
                 "few labels need data in memory, and this data streams from disk: raise "
-                "in_memory_gb, or make the images smaller with reader.size"
+                "in_memory_gb, or make the examples smaller with the reader"
             )
         known = data.labels() if labels is None else np.asarray(labels)
         if known is None:
@@ -109,19 +112,19 @@ class Few:
 
     def _join(self, few: np.ndarray, pool: np.ndarray) -> Rows:
         rows, others = self._data.take(self._index[few]), self._data.take(pool)
-        others = {k: v.reshape(-1, self._ratio, *v.shape[1:]) for k, v in others.items()}
-        found = {"image": rows["image"], "label": self._labels[few], "index": rows["index"]}
-        found |= {"pool": others["image"], "pool_index": others["index"]}
-        return found | ({"pool_label": others["label"]} if self.labelled else {})
+        found = {k: v.reshape(-1, self._ratio, *v.shape[1:]) for k, v in others.items()}
+        return rows | {"label": self._labels[few]} | {_pooled(k): v for k, v in found.items()}
 
 
 def few_spec(spec: Spec, *, ratio: int) -> Spec:
     """The leaves of one example of `Few` around data with the leaves `spec`."""
-    integer = np.dtype(np.int32)
-    shape, dtype = spec["image"]
-    found = {"image": (shape, dtype), "label": ((), integer), "index": ((), integer)}
-    found |= {"pool": ((ratio, *shape), dtype), "pool_index": ((ratio,), integer)}
-    return found | ({"pool_label": ((ratio,), integer)} if "label" in spec else {})
+    pool = {_pooled(name): ((ratio, *shape), dtype) for name, (shape, dtype) in spec.items()}
+    return spec | {"label": ((), np.dtype(np.int32))} | pool
+
+
+def _pooled(name: str) -> str:
+    """What a leaf is called in the pool."""
+    return "pool" if name == "image" else f"pool_{name}"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -134,13 +137,14 @@ class FewLabels:
     """Examples of the pool in a batch for each labelled one."""
     seed: int = 0
     file: str | None = None
-    """Lines "index" or "index,label" that say which examples are labelled, in place of a choice at
-    random; the labels too, where the data has none."""
+    """A CSV file that says which examples are labelled, in place of a choice at random. Its columns
+    are index, the row in the data as they lie on disk, or file, the name of an example; and label,
+    where the labels are not those of the data. Without names they are index and label."""
 
     def __call__(self, data: Arrays) -> Few:
         """Raises: ValueError or FileNotFoundError where the labels do not fit the data."""
         if self.file is not None:
-            index, given = read_labels(self.file)
+            index, given = read_labels(Path(self.file), data)
             return Few(data, index, labels=given, ratio=self.ratio)
         labels = data.labels()
         if labels is None:
@@ -170,19 +174,46 @@ def choose(labels: np.ndarray, per_class: int, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(parts))
 
 
-def read_labels(path: str) -> tuple[np.ndarray, np.ndarray | None]:
-    """(index [L], labels [L] or None) of a file with a line for each labelled example.
+def read_labels(path: Path, data: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
+    """(examples of `data` int [L], labels int32 [L] or None) of a file with a line for each.
 
+    A label is the name of a class, or its number where the names are no numbers.
     Raises: ValueError that names the line, FileNotFoundError.
     """
-    with open(path, newline="", encoding="utf-8") as file:
-        lines = [line for line in csv.reader(file) if line]
-    if lines and lines[0][0].strip() == "index":
-        lines = lines[1:]
-    try:
-        found = np.array([[int(cell) for cell in line] for line in lines], np.int64)
-    except ValueError as error:
-        raise ValueError(f'{path}: every line must be "index" or "index,label" ({error})') from None
-    if found.ndim != 2 or found.shape[1] > 2:
+    rows = read_rows("csv", path)
+    head = ["index", "label"]
+    if rows and {cell.strip().lower() for cell in rows[0][1]} & {"index", "file"}:
+        head = [cell.strip().lower() for cell in rows.pop(0)[1]]
+    names = ["label" if name == "class" else name for name in head]
+    if not rows or len(rows[0][1]) > len(names) or len(set(names)) < len(names):
         raise ValueError(f'{path}: every line must be "index" or "index,label"')
-    return found[:, 0], found[:, 1] if found.shape[1] == 2 else None
+    cells = {
+        name: [row[i].strip() for _, row in rows] for i, name in enumerate(names[: len(rows[0][1])])
+    }
+    wheres = [f"{path}, line {line}" for line, _ in rows]
+    if "file" in cells:
+        if data.names is None:
+            raise ValueError(f"{path} names files, and the examples of this data have no names")
+        known: dict[Any, int] = {name: i for i, name in enumerate(data.names)}
+        asked: list[Any] = cells["file"]
+    else:
+        known = {int(row): i for i, row in enumerate(data.origin)}
+        asked = [int(x) if x.isdecimal() else x for x in cells["index"]]
+    for where, one in zip(wheres, asked, strict=True):
+        if one not in known:
+            raise ValueError(
+                f'{where}: there is no example {one!r}; every line must be "index" or '
+                f'"index,label", rows are numbers from 0 to {data.origin.max()}, and an example '
+                "that was left out or held out has no label"
+            )
+    index = np.array([known[one] for one in asked])
+    if "label" not in cells:
+        return index, None
+    # Classes that are called by numbers are meant by them, whatever their place is.
+    called = data.classes is not None and all(name.isdecimal() for name in data.classes)
+    column = Column(cells["label"], wheres.__getitem__, word=called)
+    labels, _ = classes_of({"train": column}, "train", place=str(path), names=data.classes)
+    if labels is None or (labels < 0).any():
+        i = 0 if labels is None else int(np.argmax(labels < 0))
+        raise ValueError(f"{wheres[i]}: this line has no label")
+    return index, labels

@@ -112,6 +112,8 @@ def folder_columns(classes: dict[str, list[str]], what: str) -> dict[str, Column
     """Class folders of the files of each split as labels; none where they tell nothing."""
     every = {name for names in classes.values() for name in names}
     if len(every) == 1:
+        if "" not in every:
+            log.info("%s has one class folder alone: read without labels", what)
         return {}
     if "" in every:
         log.warning("%s has files outside the class folders: read without labels", what)

@@ -104,7 +104,9 @@ def _cleaned(column: Column) -> np.ndarray:
     if x.dtype.kind == "b":
         return np.where(x, "True", "False")
     if x.dtype.kind in "iuf":
-        return _whole(x, column)
+        return _whole(x.astype(np.float64) if x.dtype.kind == "f" else x, column)
+    if x.dtype.kind not in "OUS":
+        raise ValueError(f"{where(0)}: labels are {x.dtype}, and no whole numbers or words")
     if x.dtype.kind == "S":
         x = np.char.decode(x, "utf-8")
     words = ["" if cell is None else str(cell).strip() for cell in x.tolist()]

@@ -27,6 +27,7 @@ from ssljax.data.walk import find
 log = logging.getLogger("ssljax")
 CACHE_BYTES = 512 * 2**20
 _IMAGE = ("image", "img")
+_STRINGS = ("string", "large_string", "string_view")
 _SEEN = 10_000  # rows that tell whether a column of another name may be the class
 
 
@@ -46,6 +47,12 @@ def parquet_files(place: str) -> dict[str, list[Path]]:
     found: dict[str, list[Path]] = {}
     for file in files:
         parents = file.relative_to(path).parts[:-1]
+        keys = [part for part in parents if label_columns([part.partition("=")[0]]) and "=" in part]
+        if keys:
+            raise ValueError(
+                f"parquet:{place}: labels in the names of folders ({keys[0]}) are not read: write "
+                "them as a column"
+            )
         words = re.split(r"[^a-zA-Z]+", file.stem) + list(reversed(parents))
         split = next((normal(w) for w in words if normal(w) in SPLITS), "train")
         found.setdefault(split, []).append(file)
@@ -64,7 +71,7 @@ class Parquet:
         self._root = Path(place) if Path(place).is_dir() else Path(place).parent
         self._files = [str(f) for f in parts[split]]
         self._groups: list[tuple[int, int, int, int]] = []  # file, row group, first row, in file
-        rows, columns, names = 0, None, None
+        rows, columns = 0, None
         for f, file in enumerate(self._files):
             schema, groups = _opened(file)
             here = (_image_column(schema, file), _label_column(schema, file, label))
@@ -73,8 +80,7 @@ class Parquet:
                     f"{file} has the columns {here}, but {self._files[0]} has {columns}: name one "
                     "data set's files"
                 )
-            if columns is None:
-                columns, names = here, _class_names(schema, here[1])
+            columns = here
             first = rows
             for g, count in enumerate(groups):
                 self._groups.append((f, g, rows, first))
@@ -85,6 +91,7 @@ class Parquet:
         self._open()
         found = {s: _labels(files, column) for s, files in parts.items()} if column else {}
         found = {s: cells for s, cells in found.items() if cells is not None}
+        names = _class_names(parts, column)
         self._labels, self.classes = classes_of(found, split, place=f"parquet:{place}", names=names)
 
     def _open(self) -> None:
@@ -266,11 +273,11 @@ def _cells(column: pa.ChunkedArray, what: str) -> np.ndarray:
         kind = column.type
     if pa.types.is_integer(kind):
         return (column.cast(pa.float64(), safe=False) if column.null_count else column).to_numpy()
-    if pa.types.is_floating(kind):
+    if pa.types.is_floating(kind) or pa.types.is_decimal(kind):
         return column.cast(pa.float64()).to_numpy()
     if pa.types.is_boolean(kind) or pa.types.is_null(kind):
         words = [None if x is None else str(x) for x in column.to_pylist()]
-    elif pa.types.is_string(kind) or pa.types.is_large_string(kind):
+    elif any(getattr(pa.types, f"is_{t}")(kind) for t in _STRINGS):
         words = column.to_pylist()
     else:
         raise ValueError(
@@ -298,7 +305,17 @@ def _field(features: dict[str, Any], name: str | None) -> dict[str, Any]:
     return found if isinstance(found, dict) else {}
 
 
-def _class_names(schema: pa.Schema, label: str | None) -> tuple[str, ...] | None:
-    """Class names from the metadata, if they are there."""
-    names = _field(_features(schema), label).get("names")
-    return tuple(map(str, names)) if isinstance(names, list) else None
+def _class_names(parts: dict[str, list[Path]], label: str | None) -> tuple[str, ...] | None:
+    """Class names from the metadata of the files of all splits, if they are there.
+
+    Raises: ValueError where two files disagree.
+    """
+    found: dict[tuple[str, ...], Path] = {}
+    for file in (file for files in parts.values() for file in files):
+        names = _field(_features(_opened(file)[0]), label).get("names")
+        if isinstance(names, list):
+            found.setdefault(tuple(map(str, names)), file)
+    if len(found) > 1:
+        one, other, *_ = found.values()
+        raise ValueError(f"{one} and {other} name the classes of column {label} differently")
+    return next(iter(found), None)

@@ -6,11 +6,11 @@ lies in files of the run folder.
 """
 
 from pathlib import Path
-from typing import Any, ClassVar, Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
-from ssljax.data.dataset import Rows, Spec
+from ssljax.data.dataset import Dataset, Rows, Spec
 
 
 class Reader(Protocol):
@@ -27,8 +27,8 @@ class Reader(Protocol):
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers, of train, validation and test."""
 
-    def load(self, spec: str, *, split: str, in_memory_bytes: int, workers: int) -> Any:
-        """A split as a data set: see `Arrays` for what it offers. One of pairs may have `prompts`,
+    def load(self, spec: str, *, split: str, in_memory_bytes: int, workers: int) -> Dataset:
+        """A split as a data set. One of pairs may have `prompts`,
         a data set of one side alone with labels: all that stands for a class in zero-shot
         classification (`Captions`, `Matched`).
         """

@@ -15,6 +15,7 @@ from typing import Any, ClassVar, Literal, NamedTuple
 import numpy as np
 from sklearn import datasets
 
+from ssljax.data.columns import label_columns
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.documents import document_splits, read_cells
 from ssljax.data.labels import Column, classes_of
@@ -46,7 +47,7 @@ class Table:
     """What is predicted: one class, a number, or a set: columns of 0 and 1."""
     target: tuple[str, ...] = ()
     """The column to predict, for a set those of all its classes; (): the one that is called label,
-    target or class."""
+    target, class or alike."""
     drop: tuple[str, ...] = ()
     """Columns that are left out, such as numbers of the rows."""
     standardize: bool = True
@@ -114,7 +115,13 @@ class Table:
         return np.asarray(rows["features"], np.float32)
 
     def _targets(self, spec: str, columns: Columns) -> tuple[str, ...]:
-        found = self.target or tuple(n for n in columns if n.lower() in _TARGETS)[:1]
+        named = tuple(n for n in columns if n.lower() in _TARGETS) or label_columns(list(columns))
+        if not self.target and len(named) > 1:
+            raise ValueError(
+                f"{spec} has several columns that may be predicted, {', '.join(named)}: name one "
+                "with --reader.target, and leave the other out with --reader.drop"
+            )
+        found = self.target or tuple(named)
         missing = [name for name in (*found, *self.drop) if name not in columns]
         if missing or not found:
             what = f"no column {missing[0]!r}" if missing else "no column label, target or class"

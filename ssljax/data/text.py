@@ -9,6 +9,7 @@ Three layouts:
     windows     one long text; training windows start anywhere, a pass over it covers every token
 """
 
+import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,6 +22,7 @@ from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.documents import Documents, document_splits, read_documents
 from ssljax.data.order import Once, Shuffled
 
+log = logging.getLogger("ssljax")
 _OPEN = 64  # rows that packing keeps open for documents that still fit
 _CHUNK = 1 << 16  # characters of a long text that are tokenized at once
 
@@ -147,7 +149,15 @@ class TokenText:
 
     def rows(self, texts: list[str]) -> Rows:
         """One row a text, [CLS] text [SEP], without labels."""
-        return self._rows([[pair] for pair in self._pieces(texts)])
+        pieces = self._pieces(texts)
+        lengths = np.array([len(ids) + 2 for ids, _ in pieces])
+        if (lengths > self.text.length).any():
+            log.warning(
+                "%d of %d texts are longer than %d tokens and are cut (the longest has %d): raise "
+                "--reader.length to keep all of them",
+                *((lengths > self.text.length).sum(), len(texts), self.text.length, lengths.max()),
+            )
+        return self._rows([[pair] for pair in pieces])
 
     def _pieces(self, texts: list[str]) -> list[tuple[np.ndarray, np.ndarray]]:
         return [pair for part in _chunks(texts, 1000) for pair in self._encoded(part)]

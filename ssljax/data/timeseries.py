@@ -7,14 +7,18 @@ A row is {"series": float32 [T, C], "steps": bool [T]}: shorter series are padde
 `steps` says which steps are real.
 """
 
+import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
 import numpy as np
 
+from ssljax.data.cells import read_text
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.split_names import SPLITS, normal
+
+log = logging.getLogger("ssljax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,7 +54,10 @@ class TimeSeries:
         if normal(split) not in files:
             raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(files)}")
         series, labels, classes, lines = read_ts(files[normal(split)])
-        first = read_ts(files["train"])[0] if "train" in files else series
+        train = read_ts(files["train"]) if "train" in files else None
+        first = series if train is None else train.series
+        if train is not None and labels is not None and train.classes != classes:
+            labels, classes = _renumbered(labels, classes, train.classes, files[normal(split)])
         mean, std = 0.0, 1.0
         if self.standardize:
             steps = np.concatenate(first)
@@ -60,6 +67,14 @@ class TimeSeries:
         for i, x in enumerate(series):
             n = min(len(x), self.length)
             rows[i, :n], real[i, :n] = ((x - mean) / std)[:n], True
+        lengths = np.array([len(x) for x in series])
+        if (lengths > self.length).any():
+            log.warning(
+                "%s (%s): %d of %d series are longer than %d steps and are cut (the longest has "
+                "%d): raise --reader.length to keep all of them",
+                *(spec, normal(split), (lengths > self.length).sum(), len(series)),
+                *(self.length, lengths.max()),
+            )
         found = {"series": rows, "steps": real}
         if labels is not None:
             found["label"] = labels
@@ -86,14 +101,31 @@ def _files(spec: str) -> dict[str, Path]:
     path = Path(place)
     if not path.exists():
         raise FileNotFoundError(f"{spec}: there is no such file or folder")
-    files = [path] if path.is_file() else sorted(path.glob("*.ts"))
+    files = [path] if path.is_file() else sorted(path.glob("[!.]*.ts"))
     if not files:
         raise FileNotFoundError(f"{spec} holds no .ts files")
     found: dict[str, Path] = {}
     for file in files:
         word = normal(file.stem.rpartition("_")[2].lower())
-        found[word if word in SPLITS else "train"] = file
+        split = word if word in SPLITS else "train"
+        if split in found:
+            raise ValueError(
+                f"{spec}: {found[split].name} and {file.name} are both {split}: name one"
+            )
+        found[split] = file
     return found
+
+
+def _renumbered(
+    labels: np.ndarray, classes: tuple[str, ...], train: tuple[str, ...] | None, file: Path
+) -> tuple[np.ndarray, tuple[str, ...]]:
+    """Labels by the classes of the training split, which its head lists in another order."""
+    train = train or ()
+    strange = [name for name in classes if name not in train]
+    if strange:
+        raise ValueError(f"{file}: class {strange[0]!r} is none of training, {', '.join(train)}")
+    place = np.array([train.index(name) for name in classes] + [-1], np.int32)
+    return place[labels], train
 
 
 class Series(NamedTuple):
@@ -118,7 +150,7 @@ def read_ts(path: Path) -> Series:
     lines: list[int] = []
     names: tuple[str, ...] | None = None
     data = False
-    for number, line in enumerate(Path(path).read_text(encoding="utf-8").splitlines(), start=1):
+    for number, line in enumerate(read_text(Path(path)).split("\n"), start=1):
         line, where = line.strip(), f"{path}, line {number}"
         if not line or line.startswith("#"):
             continue
@@ -134,9 +166,12 @@ def read_ts(path: Path) -> Series:
         channels = line.split(":")
         if names is not None:
             label = channels.pop().strip()
-            if label not in names:
+            if label in ("", "?"):
+                labels.append(-1)
+            elif label not in names:
                 raise ValueError(f"{where}: class {label!r}, but the classes are {list(names)}")
-            labels.append(names.index(label))
+            else:
+                labels.append(names.index(label))
         try:
             x = np.array([[float(v) for v in c.split(",")] for c in channels]).T
         except ValueError as error:

@@ -188,6 +188,9 @@ class Crops:
         check_corrupt(skipped, len(pictures))
         if skipped:
             log.warning("left out %d corrupt picture(s): %s", len(skipped), "; ".join(skipped[:10]))
+        small = sum(len(picture.names) for picture in pictures) - len(images)
+        if small and not skipped:
+            log.info("%d objects smaller than %g pixels are left out", small, self.smallest)
         if not images:
             raise ValueError(f"{spec} ({split}) has no objects of {self.smallest} pixels and more")
         rows = {"image": np.stack(images), "label": np.array(labels, np.int32)}

@@ -92,11 +92,14 @@ def test_labels_from_a_file(tmp_path):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("3\nx\n", "every line must be"),
-        ("3\n4,1\n", "every line must be"),
+        ("3\nx\n", "line 2: there is no example 'x'; every line must be"),
+        ("3\n4,1\n", "line 2 has 2 cells, the first 1"),
         ("", "every line must be"),
         ("3\n3\n", "example 3 is labelled more than once"),
-        ("3\n40\n", "from 0 to 39"),
+        ("3\n40\n", "line 2: there is no example 40.*from 0 to 39"),
+        ("3.6\n4\n", "line 1: there is no example '3.6'"),
+        ("index,label\n3,0\n4,\n", "line 3: this line has no label"),
+        ("file\na.png\n", "have no names"),
         ("3\n4\n", r"2 of 4 classes have no labelled example \(first 1, 2\)"),
         ("3,9\n4,1\n", "label 9"),
     ],
@@ -106,6 +109,43 @@ def test_bad_files(tmp_path, text, message):
     file.write_text(text)
     with pytest.raises(ValueError, match=message):
         FewLabels(file=str(file))(data())
+
+
+def test_one_numbering_of_examples_and_classes(tmp_path):
+    """Rows and names are those of the whole data, and a class is what it is called."""
+    rows = {"image": np.arange(6, dtype=np.uint8)[:, None, None, None], "label": np.arange(6) + 1}
+    whole = Arrays(rows, names=[f"{i}.png" for i in range(6)])
+    part = whole.part(np.array([1, 2, 5]))
+    file = tmp_path / "few.csv"
+    for text in ("index,label\n5,6\n2,3\n", "class,file\n6,5.png\n3,2.png\n"):
+        file.write_text(text + ("1,2\n" if "index" in text else "2,1.png\n"))
+        few = FewLabels(file=str(file), ratio=1)
+        with pytest.raises(ValueError, match=r"3 of 6 classes have no labelled example"):
+            few(part)
+        small = Arrays({"image": np.arange(3)}, classes=("2", "3", "6"), names=part.names,
+                       origin=part.origin)  # fmt: skip
+        found = few(small)
+        assert found.few.tolist() == [2, 1, 0] and found.classes == ("2", "3", "6")
+        assert {(int(r["index"][0]), int(r["label"][0])) for r in take(
+            found.batches(1, seed=0), 9)} == {(2, 2), (1, 1), (0, 0)}  # fmt: skip
+    file.write_text("0\n")
+    with pytest.raises(ValueError, match=r"no example 0.*held out"):
+        FewLabels(file=str(file))(part)
+
+
+def test_any_record_has_a_pool():
+    series = np.arange(8, dtype=np.float32)[:, None] * np.ones(3, np.float32)
+    rows = {
+        "series": series,
+        "steps": np.ones((8, 3), bool),
+        "label": np.array([0, 1] * 3 + [-1] * 2),
+    }
+    few = FewLabels(per_class=1, ratio=2)(Arrays(rows))
+    batch = next(few.batches(2, seed=0))
+    assert batch.keys() == few.spec.keys() >= {"series", "pool_series", "pool_steps", "pool_label"}
+    np.testing.assert_array_equal(batch["pool_series"][..., 0], batch["pool_index"])
+    assert {k: (v.shape[1:], v.dtype) for k, v in batch.items()} == few.spec
+    assert few.labelled_count == 6
 
 
 def test_bad_input():

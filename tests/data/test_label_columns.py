@@ -55,6 +55,7 @@ def test_what_is_a_class(cells, labels, classes):
         (["1", "1e300"], r"row 1: label 1e\+300"),
         (np.array([-1, 1, 1]), "-1 and 1 alone"),
         (["1", "-1"], "-1 and 1 alone"),
+        (np.array([1j]), "row 0: labels are complex128"),
         (["a", "x" * 500], "row 1: a label of 500 letters"),
     ],
 )
@@ -106,6 +107,7 @@ def parquet(folder, labels, name="train", **columns):
         ([1.0, None, 2.0], [0, -1, 1], ("1", "2")),
         (pa.array(["b", "a", "b"]).dictionary_encode(), [1, 0, 1], ("a", "b")),
         (pa.array([0, None, 1], pa.uint8()), [0, -1, 1], ("0", "1")),
+        (pa.array([1, 2, 1], pa.decimal128(5, 0)), [0, 1, 0], ("1", "2")),
     ],
 )
 @pytest.mark.parametrize("memory", [0, 10**9])
@@ -114,6 +116,25 @@ def test_parquet(tmp_path, labels, want, classes, memory):
     found = data.load(spec, in_memory_bytes=memory, workers=0)
     assert found.labels().tolist() == want and found.classes == classes
     assert next(found.once(3))["label"].tolist() == want
+
+
+def test_names_of_classes_are_those_of_all_files(tmp_path):
+    def write(name, labels, names):
+        table = pa.table({"image": [png(0)] * len(labels), "label": labels})
+        info = {"huggingface": json.dumps({"info": {"features": {"label": {"names": names}}}})}
+        pq.write_table(table.replace_schema_metadata(info if names else None), tmp_path / name)
+
+    write("train.parquet", [1, 1], ["a", "b"])
+    write("test.parquet", [1, 0], None)
+    test = data.load(f"parquet:{tmp_path}", split="test")
+    assert test.classes == ("a", "b") and test.labels().tolist() == [1, 0]
+    write("test.parquet", [1, 0], ["b", "a"])
+    with pytest.raises(ValueError, match="name the classes of column label differently"):
+        data.load(f"parquet:{tmp_path}", split="test")
+    (tmp_path / "label=3").mkdir()
+    write("label=3/part.parquet", [0], None)
+    with pytest.raises(ValueError, match=r"names of folders \(label=3\)"):
+        data.load(f"parquet:{tmp_path}")
 
 
 def test_hidden_test_labels_are_no_labels(tmp_path):

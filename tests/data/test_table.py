@@ -67,6 +67,7 @@ def test_what_comes_with_sklearn():
         ("a,label\n1,2\n,1\n3,1\n", {}, "column 'a' holds '' in example 2, which is no number"),
         ("a,label\n1,2\nnan,1\n3,1\n", {}, "holds 'nan' in example 2"),
         ("a,label\n1\n", {}, "line 2 has 1 cells, the first 2"),
+        ("a,label,Class\n1,2,3\n", {}, "several columns that may be predicted, label, Class"),
         ("a,a,label\n1,1,2\n", {}, "two columns have one name"),
         ("a,label\n", {}, "holds no examples"),
         ("label\n1\n", {}, "no columns beside label"),

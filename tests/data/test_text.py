@@ -142,6 +142,12 @@ def test_one_document_a_row(table):
     assert counts[0, 2] == 1 and counts[:, 0].sum() == 0
 
 
+def test_cut_texts_are_said(tmp_path, caplog):
+    (tmp_path / "a.csv").write_text("text\none two three four\none\n")
+    Text(length=4, vocab=100).load(f"csv:{tmp_path}/a.csv")
+    assert "1 of 2 texts are longer than 4 tokens and are cut (the longest has 6)" in caplog.text
+
+
 def test_packed_rows_hold_every_document_once(play):
     reader = Text(length=48, vocab=400, layout="packed", words=True).prepared(play)
     data = reader.load(play)

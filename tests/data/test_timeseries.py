@@ -28,6 +28,22 @@ def test_by_hand(tmp_path):
     np.testing.assert_allclose(x[0, 0], ([1, 2] - steps.mean(0)) / steps.std(0), rtol=1e-5)
 
 
+def test_cut_series_are_said_and_classes_are_those_of_training(tmp_path, caplog):
+    (tmp_path / "X_TRAIN.ts").write_text(_HEAD + "1,2,3:4,5,6:b\n7,8:9,10:a\n")
+    (tmp_path / "X_TEST.ts").write_text(_HEAD.replace("a b", "b a") + "1:2:a\n3:4:?\n")
+    reader = TimeSeries(length=2)
+    reader.load(f"ts:{tmp_path}")
+    assert "(train): 1 of 2 series are longer than 2 steps and are cut (the longest has 3)" in (
+        caplog.text
+    )
+    test = reader.load(f"ts:{tmp_path}", split="test")
+    assert test.classes == ("a", "b") and test.labels().tolist() == [0, -1]
+    assert test.names == ["X_TEST.ts:6", "X_TEST.ts:7"]
+    (tmp_path / "Y_TEST.ts").write_text(_HEAD + "1:2:a\n")
+    with pytest.raises(ValueError, match=r"X_TEST\.ts and Y_TEST\.ts are both test"):
+        reader.load(f"ts:{tmp_path}", split="test")
+
+
 def test_real(shared_data):
     for name, classes, channels, count in (
         ("japanesevowels", 9, 12, 270),
