@@ -147,7 +147,7 @@ def test_a_flipped_bit_is_noticed(tmp_path, caplog, place):
 
 
 def test_checksums_see_each_bit_and_no_sharding(tmp_path):
-    from ssljax.training.checkpoint import _checksums
+    from ssljax.training.checksums import checksums
 
     rng = np.random.default_rng(0)
     x = rng.integers(0, 2**32, (16, 24), np.uint32)
@@ -158,12 +158,12 @@ def test_checksums_see_each_bit_and_no_sharding(tmp_path):
     mesh = Parallel().mesh()
     for spec in (P(), P("data"), P(None, "data")):
         at = jax.device_put(x.view(np.float32), NamedSharding(mesh, spec))
-        assert int(_checksums([at])[0]) == expected
+        assert int(checksums([at])[0]) == expected
     for dtype in (bool, np.int8, np.float16, jnp.bfloat16, np.int32, np.complex64):
         y = jnp.ones((3, 5), dtype)
-        assert int(_checksums([y])[0]) != int(_checksums([y.at[1, 2].set(0)])[0])
+        assert int(checksums([y])[0]) != int(checksums([y.at[1, 2].set(0)])[0])
         swapped = jnp.asarray([0, 1], dtype), jnp.asarray([1, 0], dtype)
-        assert int(_checksums([swapped[0]])[0]) != int(_checksums([swapped[1]])[0])
+        assert int(checksums([swapped[0]])[0]) != int(checksums([swapped[1]])[0])
 
 
 @pytest.mark.parametrize(

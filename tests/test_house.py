@@ -37,7 +37,7 @@ ALLOWED = {
     "schedules": {"jax"},
     "training": {
         *{"jax", "numpy", "optax", "orbax", "etils", "rich", "tensorboardX"},
-        *{"mesh", "method", "training"},
+        *{"mesh", "method", "training", "files"},
     },
     "pods": {"jax", "numpy", "data", "training", "pods"},
     "probes": {

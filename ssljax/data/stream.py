@@ -5,8 +5,13 @@ dealing out single examples would change which of them make up a batch.
 """
 
 import logging
+import multiprocessing
+import os
 import sys
+import threading
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import numpy as np
@@ -18,6 +23,19 @@ from ssljax.data.order import Once, Shuffled
 from ssljax.data.sources import Source
 
 log = logging.getLogger("ssljax")
+_alone = ContextVar("alone", default=False)
+
+
+@contextmanager
+def without_workers() -> Iterator[None]:
+    """Streams that are read inside decode in threads of this process: for a look at a few examples,
+    which starting processes would make slow.
+    """
+    token = _alone.set(True)
+    try:
+        yield
+    finally:
+        _alone.reset(token)
 
 
 class Stream:
@@ -90,12 +108,14 @@ class Stream:
         batches = grain.MapDataset.source(plan).map(
             _Load(self._source, self._decode, self.spec, self._labels)
         )
-        threads = 2 if self._workers else 4
+        workers = 0 if _alone.get() else self._workers
+        threads = 2 if workers else 4
         stream = batches.to_iter_dataset(
             grain.ReadOptions(num_threads=threads, prefetch_buffer_size=threads)
         )
-        if self._workers:
-            stream = stream.mp_prefetch(grain.MultiprocessingOptions(num_workers=self._workers))
+        if workers:
+            options = grain.MultiprocessingOptions(num_workers=workers)
+            stream = stream.mp_prefetch(options, worker_init_fn=_end_with_parent)
         iterator = iter(stream)
         try:
             for rows, corrupt in iterator:
@@ -141,6 +161,21 @@ class _Part:
 
     def key(self, i: int) -> str:
         return self._source.key(int(self._index[i]))
+
+
+def _end_with_parent(worker: int, workers: int) -> None:
+    """Runs in each worker process, which ends when the process that started it does, in whatever
+    way: nobody cleans up behind a kill -9.
+    """
+    del worker, workers
+    parent = multiprocessing.parent_process()
+
+    def watch() -> None:
+        parent.join()  # waits at a pipe that the kernel closes
+        os._exit(1)
+
+    if parent is not None:
+        threading.Thread(target=watch, daemon=True).start()
 
 
 class _Load:

@@ -4,7 +4,9 @@ A checkpoint is the State and nothing else: data order and random keys are funct
 step), so the state's step brings them back. Saves are asynchronous; an unfinished one is ignored by
 the next start. Orbax notices a file that is missing or cut short, but not a flipped bit in an
 array, so a checksum of every array lies beside the state and decides whether it can be used.
-Nothing that was saved is ever deleted because it cannot be read: it is moved aside.
+Nothing that was saved is ever deleted because it cannot be read: it is moved aside. The run folder
+remembers the last save in saved.json, so that a run whose checkpoints are gone, or lie on a disk
+that is not mounted, does not begin anew in silence.
 """
 
 import logging
@@ -17,29 +19,52 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 import orbax.checkpoint as ocp
+from etils import epath
 from jax.experimental.multihost_utils import process_allgather, sync_global_devices
 from orbax.checkpoint.checkpoint_managers import AnyPreservationPolicy, BestN, LatestN
 
+from ssljax.files import read_json, write_json
 from ssljax.method import State
+from ssljax.training.checksums import checksums
+from ssljax.training.metrics import last_step
 
 log = logging.getLogger("ssljax")
 _STATE, _SUMS = "default", "checksums"  # the two parts of a checkpoint, each a folder in it
+_ROWS = "metrics.jsonl"
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that Orbax is writing
 
 
 class Checkpoints:
     """The checkpoints of one run folder."""
 
-    def __init__(self, folder: Path | str, *, keep: int = 2, best: str | None = None):
-        """keep: how many of the latest to keep. best: a metric; its largest is kept as well.
+    def __init__(
+        self,
+        folder: Path | str,
+        *,
+        keep: int = 2,
+        best: str | None = None,
+        run: Path | None = None,
+        reading: bool = False,
+    ):
+        """Opens `folder`, and makes it where there is none.
 
-        Raises: ValueError for keep < 1, OSError where the folder cannot be opened.
+        Args:
+          keep: how many of the latest to keep. best: a metric; its largest is kept as well.
+          run: the run folder, to remember in it what was saved and to notice what is lost.
+          reading: only restore, and write nothing, on a disk that cannot be written either.
+        Raises: ValueError for keep < 1 or where the checkpoints of `run` are lost, OSError where
+          the folder cannot be opened.
         """
         if keep < 1:
             raise ValueError(f"cadence.keep is {keep}: at least one checkpoint must be kept")
+        self._note = None if run is None else run / "saved.json"
+        there = epath.Path(folder).exists()
+        if run is not None and not there and (step := max(self._noted(), last_step(run / _ROWS))):
+            raise ValueError(_lost(folder, step, "is not there"))
+        if reading and not there:
+            raise FileNotFoundError(f"there are no checkpoints in {folder}")
 
         def rank(metrics: dict[str, float]) -> float:
             value = float(metrics.get(best, -math.inf))
@@ -62,6 +87,7 @@ class Checkpoints:
                     # Without it Orbax would not write the metrics, and forget the best on resume.
                     best_fn=rank if best is not None else None,
                     enable_async_checkpointing=True,
+                    read_only=reading,
                 ),
             )
             if not self._manager.directory.is_dir():
@@ -84,23 +110,20 @@ class Checkpoints:
         self.wait()
         self._writing = step
         with self._explained():
+            if not self._manager.directory.exists():  # Orbax would make it again
+                raise FileNotFoundError("the folder is gone")
             self._make_room()
-            sums = [int(s) for s in np.asarray(_checksums(state))]
-            started = self._manager.save(
-                step,
-                args=ocp.args.Composite(
-                    **{
-                        _STATE: ocp.args.StandardSave(state),
-                        _SUMS: ocp.args.JsonSave({"arrays": sums}),
-                    }
-                ),
-                metrics=metrics or {},
-            )
-            if not started:
+            sums = [int(s) for s in np.asarray(checksums(state))]
+            parts = {
+                _STATE: ocp.args.StandardSave(state),
+                _SUMS: ocp.args.JsonSave({"arrays": sums}),
+            }
+            args = ocp.args.Composite(**parts)
+            if not self._manager.save(step, args=args, metrics=metrics or {}):
                 raise ValueError(f"step {self._manager.latest_step()} is already there")
 
-    def restore(self, like: State, *, step: int | None = None, every: int = 1) -> State | None:
-        """The state at `step`, or the latest that can be read; None where there is none at all.
+    def restore(self, like: State, *, every: int = 1) -> State | None:
+        """The latest state that can be read; None where nothing was ever saved.
 
         Steps that cannot be read are reported and left as they are; the next save moves those that
         are newer than the restored one to STEP.damaged.
@@ -109,19 +132,31 @@ class Checkpoints:
           like: shapes, dtypes and shardings (`jax.ShapeDtypeStruct`) to restore onto; the number of
             devices may differ from that of the run that saved.
           every: only steps that are multiples of it, where a run can begin no other.
-        Raises: ValueError where no checkpoint can be read, with the reason for each.
+        Raises: ValueError where no checkpoint can be read, with the reason for each, and where all
+          are gone although the run had saved some.
         """
-        candidates = [s for s in self.steps() if s % every == 0] if step is None else [step]
+        there = self.steps()
+        candidates = [s for s in there if s % every == 0]
+        if there and not candidates:
+            raise ValueError(
+                f"{self._manager.directory} has checkpoints of steps {there}, none a multiple of "
+                f"cadence.steps_per_call {every}"
+            )
+        # Older versions wrote none: then, and only then, a checkpoint counts without.
+        summed = any((self._manager.directory / str(s) / _SUMS).exists() for s in candidates)
         reasons: dict[int, str] = {}
         for candidate in reversed(candidates):
             state, reason = None, "another host cannot read it"
             try:
-                state = self._read(candidate, like)
+                state = self._read(candidate, like, summed=summed)
             except Exception as error:  # Orbax raises many types for a damaged file
                 reason = _first_line(error)
             # Hosts that went on from different steps would compute nonsense together.
             if process_allgather(np.asarray(state is not None)).all():
                 self._unreadable = list(reasons)
+                if (noted := self._noted()) > max(there):
+                    text = "step %d was saved, but the latest checkpoint that is there is of step"
+                    log.warning(text + " %d: the run goes on from there", noted, max(there))
                 return state
             reasons[candidate] = reason
             log.warning("checkpoint of step %d cannot be read (%s)", candidate, reason)
@@ -131,18 +166,25 @@ class Checkpoints:
                 "damaged, or of a run of another configuration. "
                 + "; ".join(f"step {at}: {reason}" for at, reason in reasons.items())
             )
+        if saved := self._noted():
+            raise ValueError(_lost(self._manager.directory, saved, "holds none"))
         return None
 
-    def _read(self, step: int, like: State) -> State:
+    def _read(self, step: int, like: State, *, summed: bool) -> State:
         """One checkpoint. Raises many types, ValueError where the checksums do not fit."""
         parts: dict[str, Any] = {_STATE: ocp.args.StandardRestore(like)}
-        if (self._manager.directory / str(step) / _SUMS).exists():  # older runs have none
+        if (self._manager.directory / str(step) / _SUMS).exists():
             parts[_SUMS] = ocp.args.JsonRestore()
+        elif summed:
+            raise ValueError("its checksums are missing")
+        else:
+            text = "checkpoint of step %d has no checksums, as in older versions: it may be damaged"
+            log.warning(text, step)
         read = self._manager.restore(step, args=ocp.args.Composite(**parts))
         state = read[_STATE]
         if _SUMS in parts:
             names = [jax.tree_util.keystr(k) for k, _ in jax.tree_util.tree_leaves_with_path(state)]
-            now, then = np.asarray(_checksums(state)).tolist(), read[_SUMS]["arrays"]
+            now, then = np.asarray(checksums(state)).tolist(), read[_SUMS]["arrays"]
             wrong = [n for n, a, b in zip(names, now, then, strict=True) if a != b]
             if wrong:
                 raise ValueError(
@@ -177,7 +219,17 @@ class Checkpoints:
         """Blocks until the last save is on disk. Raises: OSError where it could not be finished."""
         with self._explained():
             self._manager.wait_until_finished()
+        if self._writing is not None and self._note is not None and jax.process_index() == 0:
+            with suppress(OSError):  # the checkpoint itself is whole
+                write_json(self._note, {"step": self._writing})
         self._writing = None
+
+    def _noted(self) -> int:
+        """The last step that the run folder knows to be saved; 0 for none."""
+        if self._note is None or not self._note.is_file():
+            return 0
+        step = read_json(self._note, dict, remedy="Remove it to go on without").get("step")
+        return step if isinstance(step, int) else 0
 
     def close(self) -> None:
         """Waits for the last save. Raises: OSError as `wait`, unless it was raised before."""
@@ -210,6 +262,13 @@ class Checkpoints:
             ) from error
 
 
+def _lost(folder: Path | str, step: int, what: str) -> str:
+    return (
+        f"this run had come to step {step}, but its checkpoints are lost: {folder} {what}. Mount "
+        "the disk or put them back and run again; to begin anew, choose another run folder"
+    )
+
+
 class _Manager(ocp.CheckpointManager):
     """Orbax's manager, which would not open a folder where one file of metrics is cut short."""
 
@@ -226,30 +285,6 @@ def abstract(tree: Any, shardings: Any) -> Any:
     return jax.tree.map(
         lambda leaf, s: jax.ShapeDtypeStruct(leaf.shape, leaf.dtype, sharding=s), tree, shardings
     )
-
-
-@jax.jit
-def _checksums(tree: Any) -> jax.Array:
-    """uint32 [leaves]: sums of all bits with odd weights, in integers, so that order and sharding
-    do not matter. One flipped bit always shows; other damage goes unseen once in 2^32.
-    """
-    return jnp.stack([_checksum(leaf) for leaf in jax.tree.leaves(tree)])
-
-
-def _checksum(x: jax.Array) -> jax.Array:
-    if jnp.iscomplexobj(x):
-        x = jnp.stack([x.real, x.imag])
-    if x.dtype == jnp.bool_:
-        x = x.astype(jnp.uint8)
-    width = {1: jnp.uint8, 2: jnp.uint16}.get(x.dtype.itemsize, jnp.uint32)
-    bits = jax.lax.bitcast_convert_type(x, width).astype(jnp.uint32)
-    place, stride = jnp.zeros(bits.shape, jnp.uint32), 1
-    for axis in reversed(range(bits.ndim)):
-        place += jax.lax.broadcasted_iota(jnp.uint32, bits.shape, axis) * np.uint32(stride % 2**32)
-        stride *= bits.shape[axis]
-    # A multiplicative hash of the place (Knuth, volume 3, section 6.4), made odd.
-    place = (place + 1) * np.uint32(2654435761)
-    return jnp.sum(bits * ((place ^ (place >> 15)) | 1), dtype=jnp.uint32)
 
 
 def _first_line(error: Exception) -> str:

@@ -1,9 +1,9 @@
 """Where numbers go (console, JSON lines, TensorBoard) and the monitor that notices collapse.
 
-`metrics.jsonl` holds one object a logged step. A resumed run first cuts off what lies beyond the
-restored step, so that no step stands there twice and none is missing. Keys that start with
-`machine/` depend on the machine (`ssljax.training.clock`); all others are the same in every run of
-the same configuration.
+`metrics.jsonl` holds one object a logged step. A resumed run first moves what lies beyond the
+restored step to a file beside it, so that no step stands there twice and none is missing, and
+nothing that was written is lost. Keys that start with `machine/` depend on the machine
+(`ssljax.training.clock`); all others are the same in every run of the same configuration.
 """
 
 import json
@@ -19,23 +19,47 @@ from rich.console import Console
 from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.progress import Progress as Bar
 
+from ssljax.files import atomically
+
 log = logging.getLogger("ssljax")
 
 
 class JsonLines:
-    """Appends rows to `metrics.jsonl`; rows beyond step `resume_at` are removed first."""
+    """Appends rows to `metrics.jsonl`.
+
+    Rows beyond step `resume_at` and damaged lines are first moved to metrics-0001.jsonl (0002, ...)
+    beside it.
+    """
 
     def __init__(self, path: Path, *, resume_at: int = 0):
         self._path = path
         if path.exists():
-            rows = [line for line in path.read_text().splitlines() if _step_of(line) <= resume_at]
-            fresh = path.with_suffix(".jsonl.tmp")
-            fresh.write_text("".join(row + "\n" for row in rows if resume_at))
-            os.replace(fresh, path)
+            lines = path.read_bytes().splitlines(keepends=True)
+            kept = [line for line in lines if step_of(line) <= resume_at]
+            if len(kept) < len(lines):
+                cut = [line for line in lines if step_of(line) > resume_at]
+                names = (f"{path.stem}-{i:04}{path.suffix}" for i in range(1, 10**6))
+                aside = next(p for name in names if not (p := path.with_name(name)).exists())
+                atomically(aside, lambda fresh: fresh.write_bytes(b"".join(cut)))
+                atomically(path, lambda fresh: fresh.write_bytes(b"".join(kept)))
+                log.info(
+                    "%d line(s) of %s that lie beyond step %d or are damaged are moved to %s",
+                    *(len(cut), path.name, resume_at, aside.name),
+                )
         self._file = path.open("a")
 
     def write(self, step: int, values: dict[str, float]) -> None:
-        """One row. JSON has no NaN or infinity: they become strings that float() reads."""
+        """One row. JSON has no NaN or infinity: they become strings that float() reads.
+
+        Raises: FileNotFoundError where the file was deleted or moved, which the open file alone
+        does not notice.
+        """
+        if not self._path.exists():
+            raise FileNotFoundError(
+                f"{self._path} is gone: the run folder was deleted or moved while the run was at "
+                "work, and it stops at step "
+                f"{step}. Put the folder back and run again, or begin anew"
+            )
         row = {"step": step}
         row.update({k: v if math.isfinite(v) else str(v) for k, v in values.items()})
         self._file.write(json.dumps(row) + "\n")
@@ -45,12 +69,20 @@ class JsonLines:
         self._file.close()
 
 
-def _step_of(line: str) -> float:
-    """The step of a row; a row that a kill cut short belongs to no step and is dropped."""
+def step_of(line: bytes) -> float:
+    """The step of a row; a line that a kill cut short, or with bytes that are no text, belongs to
+    no step: infinity.
+    """
     try:
-        return json.loads(line)["step"]
-    except (json.JSONDecodeError, KeyError, TypeError):
+        return float(json.loads(line)["step"])
+    except (ValueError, KeyError, TypeError):
         return math.inf
+
+
+def last_step(path: Path) -> int:
+    """The largest step among the rows of `metrics.jsonl`; 0 where there is none."""
+    lines = path.read_bytes().splitlines() if path.is_file() else []
+    return int(max((s for line in lines if math.isfinite(s := step_of(line))), default=0))
 
 
 class TensorBoard:
