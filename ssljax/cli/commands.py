@@ -96,6 +96,9 @@ def _run(command: Callable[[list[str]], None], arguments: list[str], *, jax: boo
         else:
             command(arguments)
         sys.stdout.flush()
+    except KeyboardInterrupt:
+        print("ssljax: stopped by a signal", file=sys.stderr)
+        raise SystemExit(130) from None
     except BrokenPipeError:  # as by `ssljax list | head`
         with suppress(OSError):  # what is left to write goes nowhere; no second error at the end
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -110,7 +113,7 @@ def _run(command: Callable[[list[str]], None], arguments: list[str], *, jax: boo
 
 def _with_other_hosts(command: Callable[[list[str]], None], arguments: list[str]) -> None:
     """Joins the other hosts of the run, if there are any, before the command."""
-    from ssljax.training import distributed
+    from ssljax.training import distributed, signals
 
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--coordinator")
@@ -118,7 +121,7 @@ def _with_other_hosts(command: Callable[[list[str]], None], arguments: list[str]
     parser.add_argument("--process", type=int)
     hosts, rest = parser.parse_known_args(arguments)
     distributed.initialize(**vars(hosts))
-    with distributed.guard():
+    with signals.interruptible(), distributed.guard():
         command(rest)
 
 

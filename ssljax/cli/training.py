@@ -1,6 +1,7 @@
 """train, selftrain and sweep: commands that train networks."""
 
 import argparse
+import dataclasses
 import time
 from pathlib import Path
 
@@ -20,16 +21,26 @@ from ssljax.training import distributed
 _WORKDIR = {
     "--workdir DIR": "run folder; a run that is there is resumed (default: a fresh one in runs/)"
 }
+_EXTEND = {"--extend-to STEPS": "the run that is there goes on to more steps than it was made for"}
 
 
 def train_one(experiment: Experiment, flags: list[str], *, file: Path) -> None:
     """Trains, evaluates and reports an experiment of `file`, with fields replaced by flags."""
     folder, rest = _workdir(flags)
-    experiment = override(experiment, rest, prog=f"ssljax train {file}", own=_WORKDIR)
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--extend-to", type=int)
+    own, rest = parser.parse_known_args(rest)
+    experiment = override(experiment, rest, prog=f"ssljax train {file}", own=_WORKDIR | _EXTEND)
+    if own.extend_to is not None:
+        if folder is None:
+            raise ValueError("--extend-to: name the run that goes on with --workdir DIR")
+        experiment = dataclasses.replace(experiment, steps=own.extend_to)
     folder = folder or Path(distributed.from_first(str(_fresh(file.stem))))
     tell = say if jax.process_index() == 0 else lambda text: None
     tell(f"run folder: {folder}")
-    results = run(experiment, folder)
+    results = run(experiment, folder, extend=own.extend_to is not None)
+    if "before" in results:
+        tell(f"it is finished: all {results['step']} steps are done, and nothing is done again")
     if results["finished"]:
         tell(probes.table(results["evaluation"]))
         tell("\n".join(probes.describe(results["evaluation"])))

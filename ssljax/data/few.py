@@ -85,6 +85,11 @@ class Few:
         """The labelled examples, int [L]."""
         return self._index
 
+    @property
+    def given(self) -> tuple[np.ndarray, np.ndarray]:
+        """(the labelled examples, their labels), int [L] each."""
+        return self._index, self._labels
+
     def batches(
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
     ) -> Iterator[Rows]:

@@ -309,9 +309,7 @@ class Windows:
         """As `Arrays.batches`; "index" is the place where a window starts."""
         places = len(self._tokens) - self._length + 1
         plan = Shuffled(places, batch, seed=seed, start=start, host=host)
-        for i in range(len(plan)):
-            index = plan[i][0]
-            yield self._take(index, index)
+        return (self._take(*2 * (plan[i][0],)) for i in range(len(plan)))
 
     def once(self, batch: int, *, host: tuple[int, int] = (0, 1)) -> Iterator[Rows]:
         """As `Arrays.once`."""

@@ -14,6 +14,15 @@ from ssljax.training.optimizers import Optimizer
 from ssljax.training.sharding import Parallel
 from ssljax.training.train import Cadence
 
+MAY_DIFFER = (
+    *("data", "test", "in_memory_gb", "workers", "store", "parallel", "evaluation", "begin"),
+    *("cadence.log", "cadence.evaluate", "cadence.save", "cadence.save_minutes", "cadence.keep"),
+    *("cadence.best", "cadence.monitor", "cadence.max_bad_steps"),
+)
+"""Fields that may change while a run goes on: they do not change what is learned, but for rounding
+on other devices. `data` may be another place of the same examples. `cadence.refresh` and, in the
+last bits, `cadence.steps_per_call` do change it."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Experiment:
@@ -33,8 +42,9 @@ class Experiment:
     optimizer: Optimizer = Optimizer()
     """The optimizer with its learning rate and schedule."""
     begin: str | None = None
-    """File of pretrained networks, as `ssljax import` or `ssljax export --format safetensors` write
-    it (or timm, torchvision): training begins with them in place of random ones."""
+    """A run folder, or a file of pretrained networks, as `ssljax import` or `ssljax export --format
+    safetensors` write it (or timm, torchvision): training begins with them in place of random
+    ones."""
     steps: int = 1000
     """Steps of training."""
     batch: int = 256

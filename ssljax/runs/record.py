@@ -10,6 +10,7 @@ import dataclasses
 import difflib
 import importlib
 import importlib.util
+import json
 import linecache
 import sys
 import traceback
@@ -88,14 +89,28 @@ def decode(data: Any, *, module: ModuleType | None = None) -> Any:
     cls = getattr(source, name, None)
     if not (isinstance(cls, type) and dataclasses.is_dataclass(cls)):
         raise ValueError(f"{home} has no dataclass {name}: the run was written by another version")
-    known = {f.name for f in dataclasses.fields(cls) if f.init}
+    known = {f.name: f for f in dataclasses.fields(cls) if f.init}
     values = {key: item for key, item in data.items() if key != "type"}
-    for key in values:
+    for key, item in values.items():
+        if key in known and not _can_be(known[key], item):
+            raise Damaged(f"{name}.{key} is {json.dumps(item)[:40]}")
         if key not in known:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{name} has no field {key!r}{hint}")
     return cls(**{key: decode(item, module=module) for key, item in values.items()})
+
+
+class Damaged(ValueError):
+    """A value that no run has written."""
+
+
+def _can_be(field: dataclasses.Field, item: Any) -> bool:
+    """Whether JSON data may be the value of a field, as far as its type says."""
+    if item is None:
+        return field.default is None or "None" in str(field.type)
+    plain = {int: int | float, float: int | float, bool: bool | int, str: str}.get(field.type)
+    return plain is None or isinstance(item, plain)
 
 
 def differences(a: Any, b: Any, path: str = "") -> list[str]:
@@ -106,7 +121,12 @@ def differences(a: Any, b: Any, path: str = "") -> list[str]:
             where = f"{path}.{key}" if path else key
             found += differences(a.get(key), b.get(key), where)
         return found
-    return [] if a == b else [f"{path}: {a!r} -> {b!r}"]
+    return [] if a == b else [f"{path}: {_short(a)} -> {_short(b)}"]
+
+
+def _short(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) <= 60 else text[:57] + "..."
 
 
 def changes(before: Any, now: Any) -> list[str]:

@@ -116,32 +116,6 @@ def guard() -> Iterator[None]:
     watch.finish()
 
 
-@contextmanager
-def stop_signal() -> Iterator[threading.Event]:
-    """An event that SIGTERM (preemption) or a first Ctrl-C sets; a Ctrl-C after that interrupts.
-
-    With several processes SIGTERM is left to jax, which tells all hosts (see `stop_agreed`).
-    """
-    stop = threading.Event()
-    if threading.current_thread() is not threading.main_thread():
-        yield stop
-        return
-
-    def ask(number: int, frame: Any) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()  # schedulers may send SIGTERM more than once
-
-    alone = not jax.distributed.is_initialized()
-    handled = (signal.SIGTERM, signal.SIGINT) if alone else (signal.SIGINT,)
-    before = {number: signal.signal(number, ask) for number in handled}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def stop_agreed(local_stop: bool, step: int, *, stride: int = 1) -> bool:
     """Whether training ends at `step`: on all hosts at the same one.
 

@@ -1,6 +1,7 @@
 """The turns of the training loop, from one step to the next."""
 
 import logging
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import nullcontext
@@ -15,7 +16,7 @@ from ssljax.method import Method, State
 from ssljax.training import metrics as measure
 from ssljax.training.checkpoint import Checkpoints
 from ssljax.training.clock import Clock
-from ssljax.training.distributed import from_first, stop_agreed, stop_signal
+from ssljax.training.distributed import from_first, stop_agreed
 from ssljax.training.steps import TrainingStopped
 
 if TYPE_CHECKING:
@@ -45,35 +46,34 @@ class Loop:
     skipped: int = 0
     """Bad steps so far."""
 
-    def run(self, state: State, batches: Iterator, *, start: int, steps: int) -> State:
-        """Goes through the turns, up to `steps` or to a signal."""
+    def run(
+        self, state: State, batches: Iterator, stop: threading.Event, *, start: int, steps: int
+    ) -> State:
+        """Goes through the turns, up to `steps`, or until `stop` is set."""
         stride, clock = self.cadence.steps_per_call, self.clock
         bad, rows, step, saved = jnp.zeros((), jnp.int32), None, start, time.monotonic()
-        with stop_signal() as stop:
-            while True:
-                stopping = stop_agreed(stop.is_set(), step, stride=stride)
-                due = _due(step, start, steps, self.cadence, stopping=stopping)
-                if self.cadence.save_minutes and step > start and step % self.cadence.log == 0:
-                    late = time.monotonic() - saved > 60 * self.cadence.save_minutes
-                    due |= {"save"} if from_first(str(late)) == "True" else set()
-                if due:
-                    state = self.work(due, step, state, rows)
-                    saved = time.monotonic() if "save" in due else saved
-                if step >= steps or stopping:
-                    break
-                # The first batch starts the loaders, the first call compiles: neither is a step.
-                with clock.paused() if step == start else clock.waiting():
-                    rows = next(batches)
-                with clock.paused() if step == start else nullcontext():
-                    state, bad, values = self.advance(state, bad, rows)
-                # The previous numbers are read only now: the device always has work queued.
-                self.flush(state, {})
-                step += stride
-                self.row = (step, values)
+        while True:
+            stopping = stop_agreed(stop.is_set(), step, stride=stride)
+            due = _due(step, start, steps, self.cadence, stopping=stopping)
+            if self.cadence.save_minutes and step > start and step % self.cadence.log == 0:
+                late = time.monotonic() - saved > 60 * self.cadence.save_minutes
+                due |= {"save"} if from_first(str(late)) == "True" else set()
+            if due:
+                state = self.work(due, step, state, rows)
+                saved = time.monotonic() if "save" in due else saved
+            if step >= steps or stopping:
+                break
+            # The first batch starts the loaders and the first call compiles: neither is a step.
+            with clock.paused() if step == start else clock.waiting():
+                rows = next(batches)
+            with clock.paused() if step == start else nullcontext():
+                state, bad, values = self.advance(state, bad, rows)
+            # The previous step's numbers are read only now: the device always has work queued.
+            self.flush(state, {})
+            step += stride
+            self.row = (step, values)
         if step < steps:
             log.warning("stopped by a signal at step %d of %d; run again to go on", step, steps)
-        elif stop.is_set():  # after the last step: what follows the training shall not begin
-            raise KeyboardInterrupt("stopped by a signal after the last step")
         return state
 
     def work(self, due: set[str], step: int, state: State, rows: dict | None) -> State:

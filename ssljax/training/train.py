@@ -29,6 +29,7 @@ from ssljax.training.sharding import (
     prefetch,
     replicated,
 )
+from ssljax.training.signals import stop_signal
 from ssljax.training.steps import TrainingStopped, compiled_step, explain, initial
 
 __all__ = ["Cadence", "TrainingStopped", "fit"]
@@ -123,7 +124,7 @@ def fit(
     shardings = parallel.place(shapes, mesh)
     size = bytes_per_device(shapes, shardings) / 1e6
     log.info("state: %.1f MB on each of %d device(s)", size, mesh.size)
-    with ExitStack() as closing:
+    with stop_signal() as stop, ExitStack() as closing:
         # Closed in reverse, each even where another fails: the last save is waited for in any case.
         checkpoints = state = None
         if place := store or (folder and folder / "checkpoints"):
@@ -164,7 +165,9 @@ def fit(
             refresh=lambda s: jax.device_put(method.refresh(s, dataset), shardings),
             explain=lambda s: explain(method, dataset, s, root, batch, seed, checkpoints),
         )
-        state = loop.run(state, batches, start=start, steps=steps)
+        state = loop.run(state, batches, stop, start=start, steps=steps)
+    if stop.is_set() and int(state.step) >= steps:  # what follows the training shall not begin
+        raise KeyboardInterrupt("stopped by a signal after the last step")
     return state
 
 
