@@ -87,6 +87,7 @@ READ_AND_REFUSED = {
     "metadata cut": each("default/_METADATA", cut),
     "everything empty": each("**/*", lambda file: file.write_bytes(b"")),
     "state gone": lambda step: shutil.rmtree(step / "default"),
+    "checksums gone": lambda step: shutil.rmtree(step / "checksums"),
     "checksums cut": each("checksums/*", cut),
     "nothing in the folder": emptied,
 }
@@ -120,6 +121,26 @@ def test_what_is_not_needed_to_read_a_state_may_be_missing(tmp_path, pattern):
     for file in (folder / "4").glob(pattern):
         file.unlink()
     assert restored(folder) == 4
+
+
+def test_checkpoints_of_older_versions_have_no_checksums(tmp_path, caplog):
+    folder = saved(tmp_path / "c", 2, 4)
+    for step in ("2", "4"):
+        shutil.rmtree(folder / step / "checksums")
+    assert restored(folder) == 4
+    assert "has no checksums, as in older versions: it may be damaged" in caplog.text
+
+
+def test_reading_writes_nothing(tmp_path):
+    folder = saved(tmp_path / "c", 2)
+    before = {p: p.stat().st_mtime_ns for p in folder.rglob("*")}
+    checkpoints = Checkpoints(folder, reading=True)
+    assert int(checkpoints.restore(like(state(0))).step) == 2
+    checkpoints.close()
+    assert {p: p.stat().st_mtime_ns for p in folder.rglob("*")} == before
+    with pytest.raises(FileNotFoundError, match="there are no checkpoints in"):
+        Checkpoints(tmp_path / "d", reading=True)
+    assert not (tmp_path / "d").exists()
 
 
 def test_the_same_step_damaged_twice_is_kept_twice(tmp_path):
