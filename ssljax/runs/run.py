@@ -35,8 +35,6 @@ from ssljax.training.train import check, fit
 
 log = logging.getLogger("ssljax")
 
-log = logging.getLogger("ssljax")
-
 
 def run(experiment: Experiment, folder: Path, *, extend: bool = False) -> dict[str, Any]:
     """Trains and evaluates `experiment` in `folder`, resuming what is there.

@@ -64,6 +64,8 @@ class Loop:
             if step >= steps or stopping:
                 break
             # The first batch starts the loaders and the first call compiles: neither is a step.
+            if step == start:
+                self.writers.say("compiling")
             with clock.paused() if step == start else clock.waiting():
                 rows = next(batches)
             with clock.paused() if step == start else nullcontext():
