@@ -21,10 +21,12 @@ from typing import Any
 import jax
 
 from ssljax import probes, report
+from ssljax.files import read_json
 from ssljax.report.measures import measures_of
 from ssljax.report.selftrainings import comparison
 from ssljax.runs import record
-from ssljax.runs.experiment import Experiment
+from ssljax.runs.experiment import MAY_DIFFER, Experiment
+from ssljax.runs.folder import compared
 from ssljax.runs.run import run
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.run import run_self_training
@@ -76,7 +78,8 @@ def run_sweep(
             raise ValueError(f"--index {index}: the sweep has experiments 0 to {len(names) - 1}")
         names = [names[index]]
     for name, experiment in experiments.items():
-        _check(experiment, folder / name)
+        free = MAY_DIFFER if isinstance(experiment, Experiment) else ()
+        compared(experiment, folder / name, may_differ=free)
     for name in names:
         if _status(folder / name) == "finished":
             say(f"{name}: already finished")
@@ -126,7 +129,8 @@ def summarize(
     for name in experiments:
         row: dict[str, Any] = {"run": name, "status": status[name]}
         if status[name] == "finished":
-            results = json.loads((folder / name / "results.json").read_text())
+            remedy = "Remove it and run again: the run is then evaluated again"
+            results = read_json(folder / name / "results.json", dict, remedy=remedy)
         if status[name] == "finished" and rounds:
             row |= _numbers(results)
             done[name] = results
@@ -211,20 +215,6 @@ def _status(folder: Path) -> str:
     if (folder / "error.txt").exists():
         return "failed"
     return "unfinished" if (folder / "config.json").exists() else "not started"
-
-
-def _check(experiment: Experiment, folder: Path) -> None:
-    """Raises ValueError where `folder` belongs to another configuration."""
-    config = folder / "config.json"
-    if not config.exists():
-        return
-    encoded = json.loads(json.dumps(record.encode(experiment)))
-    changed = record.changes(json.loads(config.read_text())["experiment"], encoded)
-    if changed:
-        raise ValueError(
-            f"{folder} belongs to a run of another configuration ({'; '.join(changed[:5])}): use "
-            "another --workdir, or the same configuration to go on"
-        )
 
 
 def _first_line(error: BaseException) -> str:

@@ -1,7 +1,6 @@
 """What a trained state is worth: probes, fine-tuning, and the numbers of the method itself."""
 
 import dataclasses
-import json
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -11,7 +10,7 @@ import numpy as np
 from jax.sharding import Mesh
 
 from ssljax import nets, probes
-from ssljax.files import write_json
+from ssljax.files import read_json, write_json
 from ssljax.mesh import within
 from ssljax.method import Method, State, live
 from ssljax.runs.experiment import Experiment
@@ -196,7 +195,8 @@ def add_finetuned(folder: Path, results: dict[str, Any]) -> None:
     """Adds what `finetune` returned to finetune.json of a run, for its report."""
     if jax.process_index() == 0:
         path = folder / "finetune.json"
-        before = json.loads(path.read_text()) if path.exists() else []
+        remedy = "Remove it to go on without the earlier results"
+        before = read_json(path, list, remedy=remedy) if path.exists() else []
         write_json(path, [*before, results])
 
 
