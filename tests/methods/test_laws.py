@@ -223,7 +223,7 @@ def test_a_state_from_disk_goes_on_bit_for_bit(name, tmp_path):
 def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
     """The 6 steps of a run that lost what came after its checkpoint of step 3 equal those of one
     that never stopped, with the online probe and momentum on. (fit() stops at any step in
-    tests/test_train.py.)"""
+    tests/training/test_train.py.)"""
     rows = CASES[name].batch(40)
     dataset = arrays(rows)
     method = build(name)

@@ -1,6 +1,7 @@
 """Faults, each tried: nothing that was saved is lost, and what the user sees says what to do.
 
-A star stands for the rest of a name; tests without a file are in this one.
+A star stands for the rest of a name; tests without a file are in this one, and a file is the one of
+that name under tests/.
 
 fault                   what the user sees                  proof
 ----------------------  ----------------------------------  --------------------------------------
@@ -85,7 +86,7 @@ from ssljax.runs import run as runner
 from ssljax.training.train import Cadence, fit
 
 WORKER = Path(__file__).with_name("fault_worker.py")
-ROOT = WORKER.parent.parent
+ROOT = WORKER.parents[2]
 
 
 class Nursery:
@@ -156,7 +157,8 @@ def unfinished(folder):
 
 def test_the_table_names_tests_that_exist():
     for file, name in re.findall(r"(?:(\S+\.py)::)?(test_\w+\*?)(?=\s)", __doc__):
-        source = (WORKER.parent / (file or "test_faults.py")).read_text()
+        (path,) = (ROOT / "tests").rglob(file or "test_faults.py")
+        source = path.read_text()
         end = "" if name.endswith("*") else r"\("
         assert re.search(rf"def {name.rstrip('*')}{end}", source), (file, name)
 

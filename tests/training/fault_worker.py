@@ -1,4 +1,4 @@
-"""Processes that tests/test_faults.py kills: a nursery that imports once and forks for each order.
+"""Processes that test_faults.py kills: a nursery that imports once and forks for each order.
 
 Each line on stdin is an order in JSON, {"do": a function of this file, "log": PATH, ...}; the rest
 are that function's arguments. The nursery prints the id of the new process, and once it has ended

@@ -28,9 +28,7 @@ class Run:
         self.folder = folder
         self.logs = folder.with_name(f"{folder.name}-logs-{time.monotonic_ns()}")
         self.logs.mkdir(parents=True)
-        cache = os.environ.get(
-            "JAX_COMPILATION_CACHE_DIR", str(WORKER.parent.parent / ".jax_cache")
-        )
+        cache = os.environ.get("JAX_COMPILATION_CACHE_DIR", str(WORKER.parents[2] / ".jax_cache"))
         environment = os.environ | {"JAX_PLATFORMS": "cpu", "JAX_COMPILATION_CACHE_DIR": cache}
         self.processes = []
         for i in range(processes):

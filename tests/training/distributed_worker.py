@@ -1,4 +1,4 @@
-"""One process of a run on several hosts: what tests/test_distributed.py starts.
+"""One process of a run on several hosts: what tests/training/test_distributed.py starts.
 
 `python distributed_worker.py '{"folder": ..., "process": 0, ...}'` trains the small method of
 test_train.py and prints one JSON line: the step it came to and its weight.
