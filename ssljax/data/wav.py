@@ -18,6 +18,7 @@ _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _UNKNOWN = 2**31 - 2**16  # bytes: what is announced and not there is no length but a wish
 _FASTEST = 1_000_000  # samples a second
 _ZEROS = 16  # zero crossings of the filter on each side of a sample
+_FILTERS = 256  # made at once
 _BETA = 9.0  # of its Kaiser window: about 90 dB
 _ROLLOFF = 0.95  # where it begins to cut, in units of the lower of the two limits
 
@@ -140,10 +141,11 @@ def resample(x: np.ndarray, rate: int, new: int) -> np.ndarray:
     windows = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1)
     out = np.empty(size)
     # Output j lies j down / up old samples from the start: `up` different filters in turn.
-    for phase in range(min(up, size)):
-        j = np.arange(phase, size, up)
-        first = j * down // up
-        distance = np.arange(-half, half + 1) - (phase * down % up) / up
+    for phases in np.array_split(np.arange(min(up, size)), -(-min(up, size) // _FILTERS)):
+        distance = np.arange(-half, half + 1) - ((phases * down % up) / up)[:, None]
         shape = np.i0(_BETA * np.sqrt(np.maximum(1 - (distance / (half + 1)) ** 2, 0)))
-        out[j] = windows[first] @ (cut * np.sinc(cut * distance) * shape / np.i0(_BETA))
+        filters = cut * np.sinc(cut * distance) * shape / np.i0(_BETA)
+        for phase, weights in zip(phases, filters, strict=True):
+            j = np.arange(phase, size, up)
+            out[j] = windows[j * down // up] @ weights
     return out.astype(np.float32)
