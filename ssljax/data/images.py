@@ -109,6 +109,12 @@ class Images:
             image.load()
         except MemoryError:
             raise
+        except Image.DecompressionBombError as error:
+            raise CorruptExample(
+                name,
+                f"announces more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, the most that one "
+                "picture may have: make it smaller, or cut it",
+            ) from error
         except Exception as error:  # Pillow's decoders raise nearly anything on broken files
             raise CorruptExample(name, str(error) or type(error).__name__) from error
         return image

@@ -281,7 +281,8 @@ def _cells(column: pa.ChunkedArray, what: str) -> np.ndarray:
         words = column.to_pylist()
     else:
         raise ValueError(
-            f"{what} is {kind}, but a label must be a whole number, a word or a truth value"
+            f"{what} is {kind}, but a label must be a whole number, a word or a truth value: name "
+            'another column with --reader.label, or --reader.label "" to read without labels'
         )
     return np.array(words, object)
 
