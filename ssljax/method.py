@@ -4,6 +4,7 @@
 that changes while training. The runner (`ssljax.training.train`) knows nothing else about a method.
 """
 
+import logging
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -14,6 +15,7 @@ import optax
 
 from ssljax.parts import accumulation
 
+log = logging.getLogger("ssljax")
 PyTree = Any
 Batch = dict[str, jax.Array]
 Metrics = dict[str, jax.Array]
@@ -67,6 +69,10 @@ def check_few(data: Any, *, classes: int, pool: bool = True) -> None:
         raise ValueError(
             f"the data has {len(data.classes)} classes and the method {classes}: use "
             f"--method.classes {len(data.classes)}"
+        )
+    if not pool and data.labelled_count < len(data):
+        log.info(
+            "learns from the %d of %d examples that have a label", data.labelled_count, len(data)
         )
     if pool and "pool" not in data.spec:
         raise ValueError(

@@ -62,14 +62,16 @@ def label(arguments: list[str]) -> None:
     parser = Parser(
         "label",
         "Labels data with the last teacher of a self-training run, or with the features of a "
-        "pretraining run and a few labels, into a Parquet file with index, target, confidence, "
-        "weight, provenance and round.",
+        "pretraining run and a few labels, into a Parquet file with index (row of the data), file, "
+        "target, class, confidence, weight, provenance and round.",
     )
     parser.add_run()
     parser.add_argument("--data", help="data to label (default: the pool of the run)")
     parser.add_argument("--out", required=True, help="file to write")
     parser.add_argument(
-        "--given", help="for a pretraining run: Parquet file of a few labels (index, target)"
+        "--given",
+        help="for a pretraining run: Parquet or CSV file of a few labels (index or file, and "
+        "target or class)",
     )
     parser.add_argument(
         "--by", choices=list(BY), default="spreading", help="how they reach the rest"

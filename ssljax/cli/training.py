@@ -91,7 +91,8 @@ def selftrain(arguments: list[str]) -> None:
             "SELFTRAIN = SelfTraining(...); ssljax new student FILE writes one.\n\n"
             "  --workdir DIR  run folder; a run that is there is resumed (default: a fresh one)\n"
             "  --FIELD VALUE  any field: --few 4 --rounds.count 2 --data npz:my.npz\n"
-            "                 --labels mine.parquet takes labels from a file (index, target)\n\n"
+            "                 --labels mine.csv takes labels from a file: index (row of the data)\n"
+            "                 or file, and target or class\n\n"
             "Labels lie in DIR/seedS/rounds/NN/labels.parquet. Edit one and run again: that\n"
             "round is trained again from there, and all that follow."
         )

@@ -35,7 +35,7 @@ SELFTRAIN = SelfTraining(
     ),
     data="digits",
     reader=Images(size=SIZE, channels=3),
-    few=4,  # labels of each class; labels="mine.parquet" takes them from a file (index, target)
+    few=4,  # labels of each class; labels="mine.csv" takes them from a file: file, class
     rounds=Rounds(count=3, select=Greedy(per_class=40, growing=True)),
 )
 ''',

@@ -6,14 +6,16 @@ import jax.numpy as jnp
 
 
 def classification(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax.Array]:
-    """Mean cross-entropy and accuracy, two scalars float32.
+    """Mean cross-entropy and accuracy of what has a label, two scalars float32; 0 of nothing.
 
     Args:
-      logits: [..., K]. labels: integers [...] in 0 to K-1.
+      logits: [..., K]. labels: integers [...] in 0 to K-1, or -1 for none.
     """
     chex.assert_equal_shape_prefix((logits, labels), labels.ndim)
     chex.assert_rank(logits, labels.ndim + 1)
+    known = (labels >= 0).astype(jnp.float32)
+    count = jnp.maximum(jnp.sum(known), 1.0)
     log_p = jax.nn.log_softmax(logits.astype(jnp.float32), axis=-1)
-    picked = jnp.take_along_axis(log_p, labels[..., None], axis=-1)
+    picked = jnp.take_along_axis(log_p, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
     right = jnp.argmax(logits, axis=-1) == labels
-    return -jnp.mean(picked), jnp.mean(right.astype(jnp.float32))
+    return -jnp.sum(picked * known) / count, jnp.sum(right * known) / count

@@ -60,6 +60,16 @@ class _Classifier:
         """How `embed` prepares an image; an export does the same."""
         return self.view
 
+    def check(self, data: Any) -> None:
+        """Raises ValueError where the data has labels of another number of classes: these are never
+        learnt from, but what is found is compared with them one by one.
+        """
+        if data.labelled and len(data.classes) != self.classes:
+            raise ValueError(
+                f"the data has {len(data.classes)} classes and the method {self.classes}: use "
+                f"--method.classes {len(data.classes)}"
+            )
+
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         del updates  # nothing here depends on the length of the run
         return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

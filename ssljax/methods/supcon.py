@@ -9,6 +9,7 @@ that without any labels this is SimCLR. Differs from the paper: SimCLR's views i
 AutoAugment, and the loss is not multiplied by temperature / 0.07 as in the authors' code.
 """
 
+import logging
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +22,8 @@ from ssljax.losses.contrastive import supcon
 from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
 from ssljax.nets import MLP, ResNet
 from ssljax.views import ImageView, show_pair, view_pair
+
+log = logging.getLogger("ssljax")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +50,14 @@ class SupCon:
         z, stats = nets.apply_crops(self._chain, params, extra["stats"], [views], train=True)
         value = supcon(z[:, 0], z[:, 1], batch["label"], temperature=self.temperature)
         return value, ({"stats": stats}, {})
+
+    def check(self, data: Any) -> None:
+        """Raises ValueError where no example of the data has a label."""
+        if not data.labelled:
+            raise ValueError("SupCon learns from labels, and the data has none: SimCLR needs none")
+        known, size = data.labelled_count, len(data)
+        if known < size:
+            log.info("%d of %d examples have a label; the others have only themselves", known, size)
 
     def embed(self, state: State, batch: Batch) -> jax.Array:
         x = self.plain_view.plain(batch["image"])

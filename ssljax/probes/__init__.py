@@ -23,7 +23,7 @@ from ssljax.probes.online import online_predict, with_online_probe
 from ssljax.probes.paired import Pair, paired
 from ssljax.probes.rank import feature_std, lidar, rankme
 from ssljax.probes.retrieval import retrieval
-from ssljax.probes.splits import stratified
+from ssljax.probes.splits import same_classes, stratified, with_labels
 
 __all__ = [
     "PROTOCOLS",
@@ -54,7 +54,9 @@ __all__ = [
     "quick",
     "rankme",
     "retrieval",
+    "same_classes",
     "stratified",
     "table",
+    "with_labels",
     "with_online_probe",
 ]

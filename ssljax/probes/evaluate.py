@@ -12,13 +12,14 @@ from typing import Any
 
 import numpy as np
 
+from ssljax.data.dataset import labelled_part
 from ssljax.probes.clustering import clustering
 from ssljax.probes.knn import PROTOCOLS, nearest, vote
 from ssljax.probes.least_squares import least_squares
 from ssljax.probes.linear import L2, VALIDATION, few_shot, linear
 from ssljax.probes.rank import feature_std, lidar, rankme
 from ssljax.probes.retrieval import retrieval
-from ssljax.probes.splits import check, some, stratified
+from ssljax.probes.splits import check, same_classes, some, stratified, with_labels
 
 Embed = Callable[[dict[str, np.ndarray]], Any]
 """Batch of NumPy arrays -> features [B, D]."""
@@ -104,19 +105,24 @@ def evaluate(
       views: features of random views, for LiDAR, of those encoders that have some.
       classifiers: of the encoders that have classifiers of their own: see `accuracies`.
     Returns: {"protocol": {...}, "encoders": {name: {metric: mean, metric_std: ...}}, "notes":
-      [...]}; accuracies in [0, 1]. Without labels only rankme, lidar and feature_std are there.
-      The notes are those of `describe`.
+      [...]}; accuracies in [0, 1]. Without labels only rankme, lidar and feature_std are there;
+      of data with labels in part, that part is used. The notes are those of `describe`.
     Raises: ValueError where the classes of train and test differ, or features are not finite.
     """
     labelled = train.labelled and (test is None or test.labelled)
     if labelled and test is not None:
-        _same_classes(train.classes, test.classes)
+        same_classes(train.classes, test.classes)
+    known = labelled_part(train) if labelled else train
+    test = labelled_part(test) if labelled and test is not None else test
     facts = {
         **asdict(protocol),
         "train_examples": min(len(train), protocol.max_examples),
+        "labelled_examples": min(len(known), protocol.max_examples) if labelled else 0,
         "test_examples": None if test is None else min(len(test), protocol.max_examples),
         "classes": len(train.classes) if labelled else None,
     }
+    if labelled:
+        facts |= _largest_class(known if test is None else test)
     rows = {}
     for name, embed in encoders.items():
         x, y = _sample(embed, train, batch, protocol.max_examples)
@@ -124,6 +130,8 @@ def evaluate(
         if protocol.lidar_views and views is not None and name in views:
             rows[name] |= _lidar(views[name], train, batch, protocol.lidar_views)
         rows[name] |= {"feature_std": feature_std(x), "dimensions": float(x.shape[1])}
+        if labelled and known is not train:
+            x, y = _sample(embed, known, batch, protocol.max_examples)
         if labelled and test is not None:
             parts = [(x, y, *_sample(embed, test, batch, protocol.max_examples))]
         elif labelled:
@@ -141,17 +149,29 @@ def evaluate(
     return results | {"notes": describe(results)}
 
 
+def _largest_class(scored: Any) -> dict[str, Any]:
+    """What says how far chance gets: the share of the largest class among the scored examples."""
+    count = np.bincount(scored.labels())
+    largest = int(count.argmax())
+    return {
+        "scored_classes": int((count > 0).sum()),
+        "largest_class": scored.classes[largest],
+        "majority": float(count[largest] / count.sum()),
+    }
+
+
 def quick(embed: Embed, train: Any, test: Any | None, *, batch: int) -> dict[str, float]:
     """k-NN during training, on at most 10,000 examples of each split; seconds.
 
     Without a test split it is the first of the random splits. A bank smaller than the whole
     training split gives lower accuracy than `evaluate`. Without labels: rankme and feature_std.
     """
-    x, y = _sample(embed, train, batch, _QUICK)
-    if y is None or (test is not None and not test.labelled):
+    labelled = train.labelled and (test is None or test.labelled)
+    x, y = _sample(embed, with_labels(train) if labelled else train, batch, _QUICK)
+    if not labelled:
         return {"rankme": rankme(x), "feature_std": feature_std(x)}
     if test is not None:
-        part = (x, y, *_sample(embed, test, batch, _QUICK))
+        part = (x, y, *_sample(embed, with_labels(test), batch, _QUICK))
     else:
         kept, held = stratified(y, fraction=Evaluation().test_fraction, seed=0)
         part = (x[kept], y[kept], x[held], y[held])
@@ -170,7 +190,7 @@ def accuracies(
     """
     if not classifiers or test is None or not test.labelled:
         return {}
-    found, said = {}, []
+    found, said, test = {}, [], with_labels(test)
     for name, predict in classifiers.items():
         logits, y = _sample(predict, test, batch, limit)
         said.append(np.argmax(logits, axis=1))
@@ -288,22 +308,13 @@ def _sample(
     return _collect(embed, rows, min(limit, full), labelled=dataset.labelled)
 
 
-def _same_classes(train: tuple[str, ...], test: tuple[str, ...]) -> None:
-    """Names may be missing (0, 1, ...) or stop earlier, but must not contradict each other."""
-    pairs = zip(train, test, strict=False)
-    bad = [f"{a} / {b}" for a, b in pairs if a != b and not (a.isdigit() or b.isdigit())]
-    if bad or len(test) > len(train):
-        raise ValueError(
-            f"training data has {len(train)} classes and test data {len(test)}, with other names "
-            f"({', '.join(bad[:3]) or 'more in the test data'}): both must number them alike"
-        )
-
-
 def describe(results: dict[str, Any]) -> list[str]:
     """What the numbers of `evaluate` are: protocols, data, what mean and ± are taken over."""
     p = results["protocol"]
     rows = results["encoders"].values()
     facts = [f"{p['train_examples']:,} training examples"]
+    if 0 < p.get("labelled_examples", 0) < p["train_examples"]:
+        facts = [f"{facts[0]}, the {p['labelled_examples']:,} of them that have a label"]
     ranks = [
         "rankme, feature_std: effective rank of the training features, and their spread on the "
         "sphere (1/sqrt(D) is isotropic)"
@@ -331,6 +342,7 @@ def describe(results: dict[str, Any]) -> list[str]:
             f"{p['test_fraction']:.0%} held out; ± is the standard deviation over splits",
         ]
         over = f" x {p['split_seeds']} splits"
+    lines += _describe_chance(results)
     if any("accuracy" in row for row in rows):
         lines.append(
             "accuracy: the method's own classifier, with the moving average of its weights if it "
@@ -370,6 +382,22 @@ def describe(results: dict[str, Any]) -> list[str]:
             "mean average precision, and how often one of them is among the first k"
         )
     return lines + ranks
+
+
+def _describe_chance(results: dict[str, Any]) -> list[str]:
+    """What the scored examples are, and whether it takes an encoder to be right about them."""
+    p = results["protocol"]
+    if "majority" not in p:  # a run of an older version
+        return []
+    name = p["largest_class"]
+    if p["scored_classes"] == 1:
+        return [f"all scored examples are of one class, {name}: accuracies tell nothing"]
+    lines = [f"chance: {p['majority']:.1%}, by always saying {name}, the largest class of those"]
+    for encoder, row in results["encoders"].items():
+        found = [row[k] for k in ("accuracy", "linear_offline", *p["knn"]) if k in row]
+        if found and max(found) <= p["majority"]:
+            lines.append(f"{encoder} is no better than chance")
+    return lines
 
 
 def _describe_pairs(results: dict[str, Any]) -> list[str]:

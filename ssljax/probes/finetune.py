@@ -26,9 +26,9 @@ import optax
 from jax.sharding import Mesh, NamedSharding
 
 from ssljax import nets
-from ssljax.data import Arrays
+from ssljax.data.dataset import Arrays, labelled_part
 from ssljax.mesh import within
-from ssljax.probes.splits import drawn, stratified
+from ssljax.probes.splits import drawn, same_classes, stratified
 from ssljax.training.optimizers import Optimizer
 from ssljax.views import ImageView, view_batch
 
@@ -104,7 +104,8 @@ def finetune(
 
     Args:
       encoder: the network. params, stats: where it starts, as `nets.init` or a method gives them.
-      train: labelled data as in `ssljax.data`. test: data to score on, or None to hold out a part.
+      train: data as in `ssljax.data`, of which the labelled part is used.
+      test: data to score on, or None to hold out a part.
       view: its `plain` prepares test images, and it is what `protocol.augment` is made of. For
         other data, a function from a batch to what the network takes; nothing is augmented then.
       sharding: of a batch [B, ...], for several devices; they must divide the batch.
@@ -116,6 +117,9 @@ def finetune(
     protocol = protocol or FineTune()
     if not train.labelled or (test is not None and not test.labelled):
         raise ValueError("fine-tuning needs labels, in training and in test data")
+    train, test = labelled_part(train), test if test is None else labelled_part(test)
+    if test is not None:
+        same_classes(train.classes, test.classes)
     if protocol.layer_decay < 1:
         layers(params)  # before any work
     runs = [

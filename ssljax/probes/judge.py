@@ -14,6 +14,7 @@ import numpy as np
 import optax
 
 from ssljax import nets
+from ssljax.data.dataset import labelled_part
 
 _CHUNK = 512
 
@@ -49,6 +50,7 @@ def train_judge(
     """
     if not dataset.labelled:
         raise ValueError("a judge is trained on labelled data, and this has no labels")
+    dataset = labelled_part(dataset)
     head = nets.MLP(widths=(len(dataset.classes),))
     chain = {"encoder": net, "head": head}
     tx = optax.adam(optax.cosine_decay_schedule(learning_rate, steps))

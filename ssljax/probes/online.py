@@ -24,7 +24,8 @@ def with_online_probe(method: Method, *, classes: int, learning_rate: float = 0.
     """`method` with a linear classifier on `embed` features of each batch, in extra["online"].
 
     Args:
-      method: any method; its batches need integer labels batch["label"] [B].
+      method: any method; its batches need integer labels batch["label"] [B], -1 for an example
+        without one, from which the classifier does not learn.
       classes: number of classes K.
       learning_rate: of the classifier, by SGD with momentum 0.9.
     Returns: a Method whose metrics also hold online_loss and online_accuracy.
@@ -47,11 +48,14 @@ def with_online_probe(method: Method, *, classes: int, learning_rate: float = 0.
         features = jax.lax.stop_gradient(method.embed(inner, batch)).astype(jnp.float32)
         mean, var = jnp.mean(features, axis=0), jnp.var(features, axis=0)
         x = (features - mean) * jax.lax.rsqrt(var + _EPS)
+        known = (labels >= 0).astype(jnp.float32)  # an example of label -1 has none
+        count = jnp.maximum(jnp.sum(known), 1)
 
         def loss(params: Any) -> tuple[jax.Array, jax.Array]:
             logits = x @ params["kernel"] + params["bias"]
-            value = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
-            return jnp.mean(value), jnp.mean(jnp.argmax(logits, axis=1) == labels)
+            value = optax.softmax_cross_entropy_with_integer_labels(logits, jnp.maximum(labels, 0))
+            right = jnp.argmax(logits, axis=1) == labels
+            return jnp.sum(value * known) / count, jnp.sum(right * known) / count
 
         (value, right), grads = jax.value_and_grad(loss, has_aux=True)(online["params"])
         updates, opt = tx.update(grads, online["opt"], online["params"])

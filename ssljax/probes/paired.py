@@ -92,6 +92,8 @@ def _collect(
     seen = 0
     for rows in batches:
         mask = rows.get("mask", np.ones(len(rows["index"]), bool))
+        if "label" in rows:  # without one nobody knows which answers are right
+            mask = mask & (rows["label"] >= 0)
         for name, x in pair(rows).items():
             vectors.setdefault(name, []).append(_unit(x[mask], name))
             inputs.setdefault(name, []).extend(

@@ -46,6 +46,28 @@ def check(x: np.ndarray, y: np.ndarray, classes: int, name: str) -> None:
         raise ValueError(f"{name}: labels {y.min()} to {y.max()}, but there are {classes} classes")
 
 
+def same_classes(train: tuple[str, ...], test: tuple[str, ...]) -> None:
+    """Raises ValueError where names contradict each other: on one side they may be missing (0 to
+    K-1 where the other has words), and in the test data stop earlier.
+    """
+    bare = [all(n.isdigit() for n in names) for names in (train, test)]
+    plain = [names == tuple(map(str, range(len(names)))) for names in (train, test)]
+    missing = (plain[0] and not bare[1]) or (plain[1] and not bare[0])
+    pairs = zip(train, test, strict=False)
+    bad = [] if missing else [f"{a} / {b}" for a, b in pairs if a != b]
+    if bad or len(test) > len(train):
+        raise ValueError(
+            f"training data has {len(train)} classes and test data {len(test)}, with other names "
+            f"({', '.join(bad[:3]) or 'more in the test data'}): both must number them alike"
+        )
+
+
+def with_labels(dataset: Any) -> Any:
+    """A data set without its examples that have no label (-1); itself where all have one."""
+    labels = dataset.labels()
+    return dataset if (labels >= 0).all() else dataset.part(np.flatnonzero(labels >= 0))
+
+
 def some(dataset: Any, batch: int, limit: int) -> Iterator[dict[str, np.ndarray]]:
     """All examples in order, where they are not more than `limit`, else endless random batches."""
     if len(dataset) <= limit:

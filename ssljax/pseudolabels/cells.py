@@ -4,6 +4,7 @@ A row is counted from 1, without the header of a CSV file.
 """
 
 import csv
+import re
 from pathlib import Path
 from typing import Any
 
@@ -140,6 +141,35 @@ def rows_of_numbers(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np
         except (ValueError, TypeError):
             raise ValueError(f"{where}, row {i + 1}: {cell!r} is no list of numbers") from None
     return found, full
+
+
+def classes_of(table: pa.Table, path: Path) -> tuple[str, ...]:
+    """Names of the classes in a file of labels, for data that has none: those of its class column
+    or of its targets where they are words, else the numbers that occur.
+    """
+    for name in ("class", "target"):
+        if name in table.column_names and is_text(table[name]):
+            said = {x for x in texts(table[name]) if x is not None}
+            if (name == "class" and said) or not all(map(is_number, said)):
+                return tuple(sorted(said, key=_natural))
+    if "target" not in table.column_names:
+        raise ValueError(f"{path} has no column target and no class names: labels need one")
+    if is_list(table["target"]):
+        return tuple(map(str, range(rows_of_numbers(table["target"], str(path))[0].shape[1])))
+    target, full = wholes(table["target"], f"{path}: target")
+    full = full & (target != -1)
+    if not full.any() or target[full].min() < 0 or len(np.unique(target[full])) > 10**5:
+        raise ValueError(f"{path}: its targets are no numbers of classes: name them (column class)")
+    return tuple(map(str, np.unique(target[full])))
+
+
+def is_number(cell: str | None) -> bool:
+    """Whether a text is a whole number, or empty."""
+    return cell is None or re.fullmatch(r"\s*[-+]?\d+(\.0*)?\s*", cell) is not None
+
+
+def _natural(name: str) -> list[Any]:
+    return [(0, int(x), "") if x.isdigit() else (1, 0, x) for x in re.split(r"(\d+)", name)]
 
 
 def _many(bad: np.ndarray) -> str:

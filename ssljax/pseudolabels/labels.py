@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 
 from ssljax.pseudolabels.cells import is_list, numbers, table_of, texts, wholes
 from ssljax.pseudolabels.numbering import Numbering
+from ssljax.tasks import OneOf
 from ssljax.tasks.cells import lists
 from ssljax.tasks.cells import numbers as lists_of_numbers
 from ssljax.tasks.target import Target, Targets, count, padded, take
@@ -170,7 +171,13 @@ class Labels:
         os.replace(fresh, path)
 
 
-def read(path: Path, *, examples: int | Numbering, target: Target) -> Labels:
+def read(
+    path: Path,
+    *,
+    examples: int | Numbering,
+    target: Target | None = None,
+    classes: int | None = None,
+) -> Labels:
     """Labels from a Parquet or CSV file that `Labels.write`, or a person, has written.
 
     Only an example (index or file) and what it is (target or class) are needed: confidence and
@@ -179,11 +186,16 @@ def read(path: Path, *, examples: int | Numbering, target: Target) -> Labels:
     were held out or left out are left out too, and counted.
 
     Args:
-      examples: the pool that they are for, or its size. target: their kind.
+      examples: the pool that they are for, or its size. target: their kind. classes: K, in place
+        of the target OneOf(classes=K).
     Raises: ValueError that names file and row for a cell that is no such number, an example or a
       class that does not exist, two labels of one example and numbers outside [0, 1];
       FileNotFoundError.
     """
+    if target is None:
+        if classes is None:
+            raise ValueError("say what the labels are: target, or classes")
+        target = OneOf(classes=classes)
     table, pool = table_of(path), examples
     if not isinstance(pool, Numbering):
         pool = Numbering.plain(pool)

@@ -18,7 +18,15 @@ import jax
 import numpy as np
 import pyarrow as pa
 
-from ssljax.pseudolabels.cells import is_list, is_text, rows_of_numbers, texts, wholes
+from ssljax.pseudolabels.cells import (
+    is_list,
+    is_number,
+    is_text,
+    rows_of_numbers,
+    table_of,
+    texts,
+    wholes,
+)
 from ssljax.tasks.target import Target, Targets
 
 log = logging.getLogger("ssljax")
@@ -122,7 +130,7 @@ class Numbering:
             raise ValueError(
                 f"{path}, row {row}: {len(here)} examples are called {name!r}: give an index"
             )
-        if name in self.apart:
+        if name in self.apart or any(other.endswith(f"/{name}") for other in self.apart):
             return -1
         near = difflib.get_close_matches(name, list(self._places)[:20_000], n=1)
         raise ValueError(
@@ -140,6 +148,11 @@ class Numbering:
     @cached_property
     def _known(self) -> dict[str, int]:
         return {name: k for k, name in enumerate(self.classes or ())}
+
+    @property
+    def _mixed(self) -> bool:
+        """Whether some names of classes are numbers, and others words."""
+        return 0 < sum(map(is_number, self.classes or ())) < len(self.classes or ())
 
     @cached_property
     def _own(self) -> np.ndarray | None:
@@ -169,6 +182,14 @@ class Numbering:
             self._check_rows(target, full, path, count)
         else:
             target, full = self._classes(table["target"], where, count)
+        unclear = full & np.array([name is None for name in named], bool)
+        unclear &= target.ndim == 1 and self._mixed and not is_text(table["target"])
+        if unclear.any():
+            i = int(unclear.argmax())
+            raise ValueError(
+                f"{path}, row {i + 1}: some classes of this data are called by numbers and others "
+                "by words, so that a number may mean two: name the class"
+            )
         hard = kind.hard(target) if len(target) else target
         for i, name in enumerate(named):
             if name is None:
@@ -188,8 +209,8 @@ class Numbering:
         self, column: pa.ChunkedArray, where: str, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
         cells = texts(column) if is_text(column) else []
-        words = not all(map(_is_number, self.classes or ()))
-        if not all(map(_is_number, cells)) or (words and any(c in self._known for c in cells)):
+        words = not all(map(is_number, self.classes or ()))
+        if not all(map(is_number, cells)) or (words and any(c in self._known for c in cells)):
             known = (
                 -1 if c in (None, "-1") else self._class(c, where, i, count)
                 for i, c in enumerate(cells, 1)
@@ -226,6 +247,7 @@ class Numbering:
 
     def _check_rows(self, target: np.ndarray, full: np.ndarray, path: Path, count: int) -> None:
         bad = full & ~((target >= 0) & (target <= 1 + 1e-6)).all(1)  # NaN is neither
+        bad |= full & ~(np.abs(target.sum(1) - 1) < 1e-2)
         if full.any() and target.shape[1] != count:
             i = int(full.argmax())
             raise ValueError(
@@ -234,27 +256,23 @@ class Numbering:
             )
         if bad.any():
             i = int(bad.argmax())
-            raise ValueError(f"{path}, row {i + 1}: target {target[i].tolist()} is not in [0, 1]")
+            raise ValueError(
+                f"{path}, row {i + 1}: target {target[i].tolist()} are no probabilities"
+            )
 
 
-def classes_of(table: pa.Table, path: Path) -> tuple[str, ...]:
-    """Names of the classes in a file of labels, for data that has none: those of its class column
-    or of its targets where they are words, else numbers from 0 to the largest.
+def refuse_older(path: Path, called: Numbering) -> None:
+    """Raises ValueError for a file that an older version of `ssljax label` has written, whose index
+    counted what was left after tests were held out, where that is not the data itself.
     """
-    for name in ("class", "target"):
-        if name in table.column_names and is_text(table[name]):
-            said = {x for x in texts(table[name]) if x is not None}
-            if (name == "class" and said) or not all(map(_is_number, said)):
-                return tuple(sorted(said, key=_natural))
-    if "target" not in table.column_names:
-        raise ValueError(f"{path} has no column target and no class names: labels need one")
-    if is_list(table["target"]):
-        return tuple(map(str, range(rows_of_numbers(table["target"], str(path))[0].shape[1])))
-    target, full = wholes(table["target"], f"{path}: target")
-    full = full & (target != -1)
-    if not full.any() or target[full].min() < 0 or target[full].max() >= 10**6:
-        raise ValueError(f"{path}: its targets are no numbers of classes, 0 to K-1: name them")
-    return tuple(map(str, range(int(target[full].max()) + 1)))
+    columns = set(table_of(path).column_names)
+    older = {"provenance", "round", "index"} <= columns and "file" not in columns
+    if older and not np.array_equal(called.origin, np.arange(called.size)):
+        raise ValueError(
+            f"{path} was written by an older version, whose index counts the examples that are not "
+            "held out for testing: write it anew with `ssljax label`; or where index is the row in "
+            "the data, drop the column provenance"
+        )
 
 
 def _others(table: pa.Table, where: str, kind: Target) -> tuple[Targets, np.ndarray]:
@@ -275,11 +293,3 @@ def _others(table: pa.Table, where: str, kind: Target) -> tuple[Targets, np.ndar
         return every
 
     return jax.tree.map(placed, found), full
-
-
-def _is_number(cell: str | None) -> bool:
-    return cell is None or re.fullmatch(r"\s*[-+]?\d+(\.0*)?\s*", cell) is not None
-
-
-def _natural(name: str) -> list[Any]:
-    return [(0, int(x), "") if x.isdigit() else (1, 0, x) for x in re.split(r"(\d+)", name)]

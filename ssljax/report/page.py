@@ -45,7 +45,10 @@ table{font-size:14px}th,td{padding-left:10px}td small{font-size:11px}}"""
 
 
 def write_page(path: Path, title: str, body: list[str]) -> Path:
-    """Writes the sections of `body`, none for "", and returns the path."""
+    """Writes the sections of `body`, none for "", and returns the path.
+
+    Raises: OSError that says what to do where it cannot be written.
+    """
     # The page promises to be self-contained; the policy makes the browser hold it to that.
     policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
     head = (
@@ -57,8 +60,11 @@ def write_page(path: Path, title: str, body: list[str]) -> Path:
     page = (
         f'<!DOCTYPE html>\n<html lang="en"><head>{head}</head><body><main>\n{main}\n</main></body>'
     )
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(f"{page}</html>\n".encode("utf-8", "replace"))
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(f"{page}</html>\n".encode("utf-8", "replace"))
+    except OSError as error:
+        raise OSError(f"{path} cannot be written ({error.strerror}): name another --out") from error
     return path
 
 

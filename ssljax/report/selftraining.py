@@ -88,6 +88,7 @@ def _results(results: dict[str, Any]) -> str:
     if gap is None and "full" in results:
         worse = '<p class="warn">All labels are no better than the few: nothing to gain here.</p>'
     warn = (gap is not None and gap <= 0) or (gap is None and "full" in results)
+    note += "".join(f'<p class="note">{escape(line)}.</p>' for line in results.get("notes", ()))
     return note + (worse if warn else "") + text_table([], rows)
 
 

@@ -1,6 +1,7 @@
 """What a trained state is worth: probes, fine-tuning, and the numbers of the method itself."""
 
 import dataclasses
+import logging
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from ssljax.training.sharding import batch_sharding, replicated
 from ssljax.training.steps import initial
 from ssljax.views import view_batch
 
+log = logging.getLogger("ssljax")
 _SCORED = 10_000  # examples of the test split in the quick evaluation during training
 
 
@@ -192,16 +194,23 @@ def finetune(
 
 
 def add_finetuned(folder: Path, results: dict[str, Any]) -> None:
-    """Adds what `finetune` returned to finetune.json of a run, for its report."""
+    """Adds what `finetune` returned to finetune.json of a run, for its report: the one thing that
+    is written into a run by looking at it. Where that cannot be, it is said.
+    """
     if jax.process_index() == 0:
         path = folder / "finetune.json"
         remedy = "Remove it to go on without the earlier results"
         before = read_json(path, list, remedy=remedy) if path.exists() else []
-        write_json(path, [*before, results])
+        try:
+            write_json(path, [*before, results])
+        except OSError as error:
+            log.warning("%s cannot be written (%s): the numbers are only shown", path, error)
 
 
 def quick(experiment: Experiment, method: Method, train: Any, test: Any | None) -> Any:
     """state -> a few cheap numbers during training."""
+    if train.labelled and (test is None or test.labelled):
+        train, test = (d if d is None else probes.with_labels(d) for d in (train, test))
 
     def numbers(state: State) -> dict[str, float]:
         embed = embedder(experiment, method, state)

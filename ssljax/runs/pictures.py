@@ -17,7 +17,10 @@ _SHOWN = 1500  # examples in the map of the report
 def pictures(
     experiment: Experiment, method: Method, state: State, dataset: Any
 ) -> dict[str, np.ndarray]:
-    """What the report shows: views that the encoder saw, features, labels and thumbnails."""
+    """What the report shows: views that the encoder saw, features, labels and thumbnails, of the
+    examples that have a label where some have.
+    """
+    dataset = probes.with_labels(dataset) if dataset.labelled else dataset
     rows = next(dataset.once(experiment.batch))
     arrays = {}
     if hasattr(experiment.method, "show"):

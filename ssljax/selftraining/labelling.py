@@ -1,17 +1,21 @@
 """Labels for any data from a run folder."""
 
+import dataclasses
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
+from ssljax.probes import same_classes
 from ssljax.pseudolabels import labels as tables
-from ssljax.pseudolabels.cells import table_of
+from ssljax.pseudolabels.cells import classes_of, table_of
 from ssljax.pseudolabels.generate import Clusters, Known, Neighbors
-from ssljax.pseudolabels.labels import Labels
-from ssljax.pseudolabels.numbering import classes_of
+from ssljax.pseudolabels.labels import GIVEN, Labels
+from ssljax.pseudolabels.numbering import Numbering
+from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import without_labels
-from ssljax.selftraining.teachers import load_teacher
+from ssljax.selftraining.teachers import Embedded, config_of, open_run
 from ssljax.tasks import OneOf
 
 BY = {
@@ -33,43 +37,74 @@ def label(
     given: Path | None = None,
     by: str = "spreading",
 ) -> Labels:
-    """Labels all examples of `data` (default: the training data of the run).
+    """Labels all examples of `data` (default: the training data of the run); what a person has
+    given stays as it is. Nothing in the folder of the run is written.
 
     Args:
       folder: a run of self-training, whose last teacher labels; or of pretraining, whose features
         say which of the `given` labels an example is near to.
       out: Parquet file to write. file: the experiment file, where the run needs it.
-      given: Parquet file of a few labels of that data (index, target), for a pretraining run.
+      given: Parquet or CSV file of a few labels of that data (index or file, target or class), for
+        a pretraining run; a weight of 0 is no label.
       by: a key of `BY`, for a pretraining run.
     Raises: ValueError or FileNotFoundError where something is missing or does not fit.
     """
-    config, teacher, r = load_teacher(folder, file=file)
-    reader = config.reader.prepared(config.data, Path(folder))
-    options = {"split": "train", "in_memory_bytes": 8 * 2**30, "workers": 0}
-    pool = config.load(Path(folder))[0] if data is None else reader.load(data, **options)
-    whole = isinstance(config, SelfTraining)
-    target = config.learner.target(config.load(Path(folder))[0]) if whole else None
-    hidden = without_labels(pool, target)
-    if whole or (given is None and teacher.knows_classes):
-        guess = teacher.guess(hidden)
-        target = target or OneOf(classes=guess.p.shape[1])
+    folder, few, r = Path(folder), None, 0
+    config = config_of(folder, file)
+    if isinstance(config, SelfTraining):
+        if given is not None:
+            raise ValueError(f"{folder} is a run of self-training, which labels without --given")
+        run = open_run(folder, file=file)
+        teacher, r, pool, called = run.teacher, run.round, run.pool, run.numbering
+        target = run.target
+        if data is None:
+            few = run.given
+        else:
+            pool = _other(config, folder, data)
+            called = Numbering.of(pool, classes=_same_names(called.classes, pool))
+        guess = teacher.guess(without_labels(pool, target))
     else:
+        teacher = Embedded(folder, file=file)
+        pool = config.load(folder)[0] if data is None else _other(config, folder, data)
+        # Data that streams from disk keeps its labels, at which none of these sources looks.
+        hidden = without_labels(pool) if hasattr(pool, "take") else pool
+        names = pool.classes if pool.labelled else None
         if given is None:
-            raise ValueError(
-                f"{folder} is a run of pretraining, which knows no classes: name a file of a few "
-                "labels (index, target) with --given FILE"
-            )
-        target = OneOf(classes=len(classes_of(table_of(given), given)))
-        few = tables.read(given, examples=len(pool), target=target)
-        tables.every_class(few, target)
-        guess = BY[by](Known(teacher, hidden, few.index, few.target, target, seed=0))
+            if not teacher.knows_classes:
+                raise ValueError(
+                    f"{folder} is a run of pretraining, which knows no classes: name a file of a "
+                    "few labels (index or file, target or class) with --given FILE"
+                )
+            called, guess = Numbering.of(pool, classes=names), teacher.guess(hidden)
+            target = OneOf(classes=guess.p.shape[1])
+        else:
+            names = names or classes_of(table_of(given), given)
+            target, called = OneOf(classes=len(names)), Numbering.of(pool, classes=names)
+            few = tables.read(given, examples=called, target=target)
+            tables.every_class(few, target, names)
+            guess = BY[by](Known(teacher, hidden, few.index, few.target, target, seed=0))
     guess = guess.check(str(folder)).whole(target)
     found = Labels.made(
         np.arange(len(pool)),
         guess.target,
         guess.confidence,
-        provenance=Path(folder).resolve().name,
+        provenance=folder.resolve().name,
         round=r,
     )
-    found.write(out, target)
+    if few is not None:  # what a person gave stays as it was given
+        few = dataclasses.replace(few, provenance=np.full(len(few), GIVEN, object))
+        found = found.take(~np.isin(found.index, few.index)).joined(few, target)
+    found.write(out, target, called)
     return found
+
+
+def _other(config: SelfTraining | Experiment, folder: Path, data: str) -> Any:
+    reader = config.reader.prepared(config.data, folder)
+    return reader.load(data, split="train", in_memory_bytes=8 * 2**30, workers=0)
+
+
+def _same_names(classes: tuple[str, ...] | None, pool: Any) -> tuple[str, ...] | None:
+    """The classes that the teacher knows. Raises: ValueError where the data has others."""
+    if classes is not None and pool.labelled:
+        same_classes(classes, pool.classes)
+    return classes

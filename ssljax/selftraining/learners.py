@@ -16,13 +16,16 @@ import jax
 import numpy as np
 
 from ssljax.data.chosen import Chosen
-from ssljax.method import State, started
+from ssljax.method import Method, State, started
 from ssljax.methods import Student
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.tasks import OneOf, Target, Task
 from ssljax.tasks.suggested import one_number
 from ssljax.tasks.target import named, take
+from ssljax.training.checkpoint import Checkpoints, abstract
 from ssljax.training.optimizers import Optimizer
+from ssljax.training.sharding import Parallel
+from ssljax.training.steps import initial
 from ssljax.training.train import Cadence, fit
 
 _WHOLE = 512  # examples at a time in scikit-learn's passes over the data
@@ -62,20 +65,15 @@ class Network:
 
         start: a teacher to begin from, or (params, stats) by network; None: fresh weights.
         """
-        used = labels.take(labels.is_used)
-        learnt = named(used.target) | {"weight": used.weight}
-        chosen = Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
-        model = Student(task=self.task, ema=self.ema)
+        chosen, model = self._chosen(data, labels), Student(task=self.task, ema=self.ema)
         states = []
         for member in range(self.members):
-            tx = self.optimizer.build(steps=self.steps, batch=self.batch)
-            method = model.build(tx, updates=self.steps // self.optimizer.accumulate)
-            cadence = self.cadence
+            method, cadence = self._method(model), self.cadence
             begin = _start(start, model, member)
             if begin is not None:
                 method = started(method, *begin)
                 cadence = dataclasses.replace(cadence, refresh=self.steps)
-            place = folder if self.members == 1 else folder / f"member{member}"
+            place = self._place(folder, member)
             place.mkdir(parents=True, exist_ok=True)
             state = fit(
                 method,
@@ -90,6 +88,50 @@ class Network:
                 raise KeyboardInterrupt("stopped by a signal; the same command goes on")
             states.append(state)
         return NetworkTeacher(model, tuple(states), batch=max(self.batch, 256))
+
+    def load(self, data: Any, labels: Labels, folder: Path, *, seed: int) -> "NetworkTeacher":
+        """What `train` has left in `folder`, of which nothing is written or trained again.
+
+        Raises: FileNotFoundError where its last checkpoint is not there.
+        """
+        chosen, model = self._chosen(data, labels), Student(task=self.task, ema=self.ema)
+        init = partial(initial, self._method(model), spec=chosen.spec, batch=self.batch)
+        shapes = jax.eval_shape(init, jax.random.key(seed))
+        parallel = Parallel()
+        like = abstract(shapes, parallel.place(shapes, parallel.mesh()))
+        places = [self._place(folder, member) / "checkpoints" for member in range(self.members)]
+        return NetworkTeacher(
+            model,
+            tuple(_restored(place, like, steps=self.steps) for place in places),
+            batch=max(self.batch, 256),
+        )
+
+    def _chosen(self, data: Any, labels: Labels) -> Chosen:
+        used = labels.take(labels.is_used)
+        learnt = named(used.target) | {"weight": used.weight}
+        return Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
+
+    def _method(self, model: Student) -> Method:
+        tx = self.optimizer.build(steps=self.steps, batch=self.batch)
+        return model.build(tx, updates=self.steps // self.optimizer.accumulate)
+
+    def _place(self, folder: Path, member: int) -> Path:
+        return folder if self.members == 1 else folder / f"member{member}"
+
+
+def _restored(place: Path, like: State, *, steps: int) -> State:
+    state = None
+    if place.is_dir():
+        checkpoints = Checkpoints(place, reading=True)
+        state = checkpoints.restore(like)
+        checkpoints.close()
+    if state is None or int(state.step) < steps:
+        found = "none" if state is None else f"only that of step {int(state.step)}"
+        raise FileNotFoundError(
+            f"the checkpoint of step {steps} is not in {place} ({found} is there): repeat the "
+            "command that trained the run to finish it"
+        )
+    return state
 
 
 def _start(start: Any, model: Student, member: int) -> tuple[Any, Any] | None:
@@ -182,6 +224,10 @@ class Scikit:
         target = OneOf(classes=classes).hard(used.target) if classes else used.target
         fitted.fit(x, target, **({} if plain else {"sample_weight": used.weight}))
         return teacher
+
+    def load(self, data: Any, labels: Labels, folder: Path, *, seed: int) -> "ScikitTeacher":
+        """As it was trained: an estimator is a function of the labels and the seed."""
+        return self.train(data, labels, folder, seed=seed)
 
 
 class ScikitTeacher:

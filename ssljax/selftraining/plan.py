@@ -31,7 +31,8 @@ class SelfTraining:
     few: int = 10
     """Labelled examples of each class, drawn by the seed; of values, in all."""
     labels: str | None = None
-    """A Parquet file with index and target, in place of a draw."""
+    """A Parquet or CSV file with index or file, and target or class, in place of a draw. An index
+    is a row of the data, before anything was held out for testing."""
     holdout: float = 0.0
     """Share of the given labels that no training sees, to estimate the quality of pseudo-labels
     where the truth of the pool is unknown."""
@@ -51,6 +52,17 @@ class SelfTraining:
         """The learner of a round."""
         return self.learner if round == 0 or self.student is None else self.student
 
+    @property
+    def holds_out(self) -> bool:
+        """Whether the test data is a part of `data` that the pool lacks."""
+        return self.test is None and len(self.reader.splits(self.data)) < 2
+
+    @property
+    def targets(self) -> list[Any]:
+        """What the networks are asked for; none of estimators of scikit-learn."""
+        tasks = (getattr(x, "task", None) for x in (self.learner, self.student))
+        return [task.target for task in tasks if task is not None]
+
     def load(self, folder: Path | None = None) -> tuple[Arrays, Arrays]:
         """(pool with whatever labels the data has, test data), both in memory."""
         reader = self.reader.prepared(self.data, folder)
@@ -59,7 +71,7 @@ class SelfTraining:
         if self.test is not None:
             return pool, reader.load(self.test, split="test", **options)
         offered = reader.splits(self.data)
-        if len(offered) > 1:
+        if not self.holds_out:
             held = "test" if "test" in offered else "validation"
             return pool, reader.load(self.data, split=held, **options)
         rng = np.random.default_rng(0)

@@ -1,10 +1,21 @@
-"""Examples whose labels are hidden, and the few that are given."""
+"""Examples whose labels are hidden, the few that are given, and how a person calls them."""
+
+import logging
+from pathlib import Path
+from typing import Any
 
 import numpy as np
 
 from ssljax.data import Arrays
+from ssljax.files import write_json
+from ssljax.probes import same_classes
+from ssljax.pseudolabels.cells import classes_of, table_of
 from ssljax.pseudolabels.labels import Labels
-from ssljax.tasks import Target, Targets
+from ssljax.pseudolabels.numbering import Numbering
+from ssljax.tasks import AnyOf, Target, Targets, Value
+
+log = logging.getLogger("ssljax")
+_MARK = "numbering.json"
 
 
 def truth_of(data: Arrays, target: Target) -> Targets | None:
@@ -14,11 +25,94 @@ def truth_of(data: Arrays, target: Target) -> Targets | None:
 
 def without_labels(data: Arrays, target: Target | None = None) -> Arrays:
     """The same examples, of which nothing but the inputs is known."""
-    hidden = ("label", "value", "index", *(target.leaves if target else ()))
+    return _inputs(data, data.classes, () if target is None else target.leaves)
+
+
+def with_classes(data: Arrays, names: tuple[str, ...] | None) -> Arrays:
+    """The same data, whose classes are called so where it has none itself."""
+    return data if data.classes or names is None else _inputs(data, names, ())
+
+
+def _inputs(data: Arrays, classes: tuple[str, ...] | None, leaves: tuple[str, ...]) -> Arrays:
+    hidden = ("label", "value", "index", *leaves)
     rows = data.take(np.arange(len(data)))
-    kept = {k: v for k, v in rows.items() if k not in hidden}
-    told = {"names": data.names, "origin": data.origin, "readable": data.readable}
-    return Arrays(kept, classes=data.classes, **told)
+    return Arrays(
+        {k: v for k, v in rows.items() if k not in hidden},
+        classes=classes,
+        names=data.names,
+        origin=data.origin,
+        skipped=data.skipped,
+        readable=data.readable,
+    )
+
+
+def classes_in(data: Arrays, config: Any, folder: Path) -> tuple[str, ...] | None:
+    """Names of the classes: those of the data, else of the given labels; None for other targets.
+
+    config: the `SelfTraining`. folder: of a seed.
+    """
+    if data.labelled or "value" in data.spec:
+        return data.classes if data.labelled else None
+    target = next(iter(config.targets), None)  # None: nothing but the labels says what it is
+    file = folder / "given.parquet"
+    file = file if file.exists() else config.labels and Path(config.labels)
+    if file is None or not (target is None or target.has_classes()):
+        return None
+    if data.classes:
+        return data.classes
+    try:
+        found = classes_of(table_of(file), file)
+    except ValueError:
+        if target is None:  # numbers that are no classes
+            return None
+        raise
+    count = 0 if target is None else target.require_classes("a file of labels")
+    # Numbers below K: those that nobody has used are missed by name.
+    fewer = len(found) < count and all(x.isdecimal() and int(x) < count for x in found)
+    return tuple(map(str, range(count))) if fewer else found
+
+
+def check_targets(targets: list[Target], pool: Arrays, test: Arrays) -> None:
+    """Raises ValueError, before anything is trained, where networks are asked for something else
+    than what the data holds, or training and test data number their classes differently.
+
+    pool: with its classes, see `with_classes`.
+    """
+    if pool.classes and test.labelled:
+        same_classes(pool.classes, test.classes)
+    for target in targets:
+        target.check(pool)
+        if target.has_classes() and "value" in pool.spec and not pool.labelled:
+            raise ValueError(
+                "the data has values and the target is one of several classes: take Value (of sets "
+                "AnyOf) as target, or read the data as classes"
+            )
+        if isinstance(target, AnyOf | Value) and pool.labelled:
+            count, kind = len(pool.classes), type(target).__name__
+            raise ValueError(
+                f"the data has {count} classes and the target is {kind}: take "
+                f"OneOf(classes={count}), or read the data as values"
+            )
+
+
+def numbering_of(folder: Path, pool: Arrays, held: Arrays | None, target: Target) -> Numbering:
+    """How the files of labels in the folder of a seed call the examples of the pool.
+
+    held: what was held out of the same data, or None. Folders of older versions, told by a note
+    that is missing in them, count the pool itself.
+    """
+    classes = pool.classes if target.has_classes() else None
+    if (folder / "given.parquet").exists() and not (folder / _MARK).exists():
+        found = Numbering.plain(len(pool), classes=classes)
+        if held is not None or pool.skipped:
+            log.info("%s: an older version wrote it, index counts the pool without tests", folder)
+        return found
+    return Numbering.of(pool, classes=classes, held=held)
+
+
+def note_numbering(folder: Path) -> None:
+    """Says in the folder of a seed what its files of labels count."""
+    write_json(folder / _MARK, {"index": "rows of the data, before any was held out or left out"})
 
 
 def split_off(

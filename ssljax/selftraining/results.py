@@ -74,6 +74,7 @@ def table(results: dict[str, Any]) -> str:
         f"{len(results['seeds'])} seeds, {results['seeds'][0]['labels']} labels, last round: "
         f"{measure.title}"
     ]
+    lines += [f"  {line}" for line in results.get("notes", ())]
     for key, name in NAMES.items():
         if key in results:
             lines.append(f"  {name:30} {measure.format(results[key])}")
@@ -89,6 +90,42 @@ def table(results: dict[str, Any]) -> str:
         lines.append("  all labels are no better than the few: there is nothing to gain here")
     warned = {w for s in results["seeds"] for r in s["rounds"] for w in r.get("warnings", ())}
     return "\n".join(lines + [f"  warning: {w}" for w in sorted(warned)[:5]])
+
+
+def what_is_scored(
+    target: Target, truth: Targets | None, classes: tuple[str, ...] | None
+) -> dict[str, Any]:
+    """{"examples"} with a known truth, and of classes "largest" [name] and "majority" (its share)
+    and "classes", how many occur.
+    """
+    known = np.zeros(0, np.int64) if truth is None else np.flatnonzero(target.known(truth))
+    if not target.has_classes() or not len(known):
+        return {"examples": len(known)}
+    count = np.bincount(target.hard(take(truth, known)))
+    largest = int(count.argmax())
+    return {
+        "examples": len(known),
+        "classes": int((count > 0).sum()),
+        "largest": str(largest) if classes is None else classes[largest],
+        "majority": float(count[largest] / len(known)),
+    }
+
+
+def notes(results: dict[str, Any]) -> list[str]:
+    """What to know of the test data before one believes a number."""
+    test = results["test"]
+    if not test["examples"]:
+        return ["the test data has no labels, so there are no scores"]
+    said = [f"scores are of {test['examples']:,} test examples"]
+    if "majority" not in test:
+        return said
+    if test["classes"] == 1:
+        return [f"{said[0]}, all of the class {test['largest']}: such scores tell nothing"]
+    said[0] += f"; to say {test['largest']} always would score {test['majority']:.1%}"
+    for name in ("supervised", "self_trained", "full"):
+        if name in results and results[name]["mean"] <= test["majority"]:
+            said.append(f"{name.replace('_', '-')} is no better than that")
+    return said
 
 
 def spread_of(values: list[float]) -> dict[str, Any]:

@@ -23,15 +23,25 @@ from ssljax.files import write_json
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.generate import Teacher
 from ssljax.pseudolabels.labels import GIVEN, Labels
+from ssljax.pseudolabels.numbering import Numbering, refuse_older
 from ssljax.pseudolabels.rounds import self_train
 from ssljax.runs.folder import hardware, lock, prepare
 from ssljax.runs.run import run
 from ssljax.selftraining.plan import SelfTraining
-from ssljax.selftraining.pool import split_off, truth_of, without_labels
-from ssljax.selftraining.results import scores, summary
+from ssljax.selftraining.pool import (
+    check_targets,
+    classes_in,
+    note_numbering,
+    numbering_of,
+    split_off,
+    truth_of,
+    with_classes,
+    without_labels,
+)
+from ssljax.selftraining.results import notes, scores, summary, what_is_scored
 from ssljax.selftraining.teachers import Embedded
 from ssljax.tasks import Target, Targets
-from ssljax.tasks.target import take
+from ssljax.tasks.target import count, take
 
 log = logging.getLogger("ssljax")
 
@@ -48,10 +58,15 @@ def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
     prepare(config, folder)
     with lock(folder):
         pool, test = config.load(folder)
+        names = classes_in(pool, config, folder / f"seed{config.seeds[0]}")
+        pool = with_classes(pool, names)
+        check_targets(config.targets, pool, test)
         first = _pretrained(config, folder)
-        seeds = [_one(config, folder / f"seed{s}", pool, test, first, s) for s in config.seeds]
         target = config.learner.target(pool)
-        results = summary(seeds, target) | {"seeds": seeds, "hardware": hardware()}
+        seeds = [_one(config, folder / f"seed{s}", pool, test, first, s) for s in config.seeds]
+        tested = what_is_scored(target, truth_of(test, target), pool.classes)
+        results = summary(seeds, target) | {"seeds": seeds, "test": tested, "hardware": hardware()}
+        results["notes"] = notes(results)
         write_json(folder / "results.json", results)
         _pictures(folder, pool, seeds)
         report.write_self_training(folder)
@@ -72,7 +87,8 @@ def _one(
     target = config.learner.target(pool)
     truth, hidden = truth_of(pool, target), without_labels(pool, target)
     known, unseen = truth_of(test, target), without_labels(test, target)
-    given = given_labels(config, folder, pool, target, seed)
+    called = numbering_of(folder, pool, test if config.holds_out else None, target)
+    given = given_labels(config, folder, called, truth, target, seed)
     given, held = split_off(given, config.holdout, seed, target)
 
     def train(labels: Labels, r: int, place: Path, teacher: Teacher | None) -> Teacher:
@@ -93,6 +109,7 @@ def _one(
         truth=truth,
         held=held,
         names=pool.classes,
+        numbering=called,
         pretrained=first,
         seed=seed,
     )
@@ -142,22 +159,31 @@ def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
 
 
 def given_labels(
-    config: SelfTraining, folder: Path, pool: Arrays, target: Target, seed: int
+    config: SelfTraining,
+    folder: Path,
+    called: Numbering,
+    truth: Targets | None,
+    target: Target,
+    seed: int,
 ) -> Labels:
-    """The true labels of this seed, also on disk."""
+    """The true labels of this seed, also on disk.
+
+    Raises: ValueError for a file of labels that does not fit, or a class without a label.
+    """
     path = folder / "given.parquet"
     if not path.exists():
-        truth = truth_of(pool, target)
         if config.labels is not None:
-            found = tables.read(Path(config.labels), examples=len(pool), target=target)
+            refuse_older(Path(config.labels), called)
+            found = tables.read(Path(config.labels), examples=called, target=target)
         elif truth is None:
             raise ValueError("this data has no labels: name a file of few with --labels FILE")
         else:
             index = _drawn(config.few, truth, target, np.random.default_rng([seed, 17]))
             found = Labels.given(index, take(truth, index))
         found = dataclasses.replace(found, provenance=np.full(len(found), GIVEN, object))
-        found.write(path, target)
-    found = tables.read(path, examples=len(pool), target=target)
+        note_numbering(folder)
+        found.write(path, target, called)
+    found = tables.read(path, examples=called, target=target)
     # Whatever made them, to this run they are given; their weights count.
     found = dataclasses.replace(
         found,
@@ -165,13 +191,15 @@ def given_labels(
         round=np.zeros(len(found), np.int32),
     )
     if target.has_classes():
-        tables.every_class(found, target, pool.classes)
+        tables.every_class(found, target, called.classes)
     return found
 
 
 def _drawn(few: int, truth: Targets, target: Target, rng: np.random.Generator) -> np.ndarray:
     """A few examples whose truth is known, of each class where there are classes, in order."""
     known = np.flatnonzero(target.known(truth))
+    if len(known) < count(truth):
+        log.info("%d of %d examples of the pool have a label", len(known), count(truth))
     if not target.has_classes():
         return np.sort(rng.permutation(known)[:few])
     hard, classes = target.hard(truth), target.require_classes("a draw from each class")

@@ -3,20 +3,30 @@
 import json
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
 
 from ssljax import probes
+from ssljax.data import Arrays
 from ssljax.method import Method, State
 from ssljax.pseudolabels import labels as tables
-from ssljax.pseudolabels.labels import Guess
+from ssljax.pseudolabels.labels import Guess, Labels
+from ssljax.pseudolabels.numbering import Numbering
 from ssljax.runs import record
 from ssljax.runs.evaluation import embedder
 from ssljax.runs.experiment import Experiment
 from ssljax.runs.load import load_run
-from ssljax.selftraining.pool import split_off, without_labels
+from ssljax.selftraining.plan import SelfTraining
+from ssljax.selftraining.pool import (
+    classes_in,
+    numbering_of,
+    split_off,
+    with_classes,
+    without_labels,
+)
+from ssljax.tasks import Target
 
 
 class Embedded:
@@ -54,34 +64,63 @@ class Embedded:
         return self._kept[1]
 
 
+class Opened(NamedTuple):
+    """A run of self-training, read back: nothing in its folder was written."""
+
+    config: SelfTraining
+    teacher: Any
+    """That of the last finished round."""
+    round: int
+    pool: Arrays
+    target: Target
+    numbering: Numbering
+    """Of the pool, as a person sees the data."""
+    given: Labels
+
+
+def open_run(folder: Path, *, file: str | None = None, seed: int | None = None) -> Opened:
+    """A run of self-training by its folder. Raises: FileNotFoundError where no round is finished,
+    or a checkpoint is not there.
+    """
+    folder = Path(folder)
+    config = config_of(folder, file)
+    seed = config.seeds[0] if seed is None else seed
+    here = folder / f"seed{seed}"
+    done = sorted((here / "rounds").glob("*/round.json"))
+    if not done:
+        raise FileNotFoundError(f"{folder} has no finished round of seed {seed} yet")
+    last, r = done[-1].parent, int(done[-1].parent.name)
+    learns = getattr(config.reader, "text", config.reader)  # of captions: that of the texts
+    if hasattr(learns, "tokenizer") and not (folder / "tokenizer.json").is_file():
+        raise FileNotFoundError(
+            f"{folder} has lost its tokenizer.json, and another one reads other tokens: put it back"
+        )
+    pool, test = config.load(folder)
+    held = test if config.holds_out else None
+    pool = with_classes(pool, classes_in(pool, config, here))
+    target = config.learner.target(pool)
+    called = numbering_of(here, pool, held, target)
+    every = tables.read(here / "given.parquet", examples=called, target=target)
+    labels = given = split_off(every, config.holdout, seed, target)[0]
+    if r:
+        pseudo = tables.read(last / "labels.parquet", examples=called, target=target)
+        labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)), target)
+    hidden = without_labels(pool, target)
+    teacher = config.trained(r).load(hidden, labels, last / "student", seed=seed)
+    now = Numbering.of(pool, classes=called.classes, held=held)
+    return Opened(config, teacher, r, pool, target, now, every)
+
+
 def load_teacher(
     folder: Path, *, file: str | None = None, seed: int | None = None
 ) -> tuple[Any, Any, int]:
     """(configuration, the teacher of the last finished round, its round) of a run folder; for a
     run of pretraining (its experiment, an `Embedded`, 0).
     """
-    folder = Path(folder)
-    config = config_of(folder, file)
+    config = config_of(Path(folder), file)
     if isinstance(config, Experiment):
-        return config, Embedded(folder, file=file), 0
-    seed = config.seeds[0] if seed is None else seed
-    done = sorted((folder / f"seed{seed}" / "rounds").glob("*/round.json"))
-    if not done:
-        raise FileNotFoundError(f"{folder} has no finished round of seed {seed} yet")
-    here, r = done[-1].parent, int(done[-1].parent.name)
-    pool, _ = config.load(folder)
-    target = config.learner.target(pool)
-    path = folder / f"seed{seed}" / "given.parquet"
-    given = tables.read(path, examples=len(pool), target=target)
-    given, _ = split_off(given, config.holdout, seed, target)
-    labels = given
-    if r:
-        pseudo = tables.read(here / "labels.parquet", examples=len(pool), target=target)
-        labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)), target)
-    learner = config.trained(r)
-    hidden = without_labels(pool, target)
-    teacher = learner.train(hidden, labels, here / "student", seed=seed, start=None)
-    return config, teacher, r
+        return config, Embedded(Path(folder), file=file), 0
+    return open_run(folder, file=file, seed=seed)[:3]
 
 
 def config_of(folder: Path, file: str | None) -> Any:

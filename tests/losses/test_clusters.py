@@ -23,6 +23,15 @@ def test_classification_is_that_of_torch():
     peer = F.cross_entropy(torch.tensor(logits).reshape(-1, 5), torch.tensor(labels).reshape(-1))
     np.testing.assert_allclose(value, peer, rtol=1e-6)
     np.testing.assert_allclose(accuracy, np.mean(logits.argmax(-1) == labels), rtol=1e-6)
+    # What has no label counts for nothing.
+    hidden = np.where(rng.random((6, 4)) < 0.5, -1, labels)
+    value, accuracy = classification(logits, hidden)
+    target = torch.tensor(hidden).reshape(-1)
+    peer = F.cross_entropy(torch.tensor(logits).reshape(-1, 5), target, ignore_index=-1)
+    np.testing.assert_allclose(value, peer, rtol=1e-6)
+    right = (logits.argmax(-1) == labels)[hidden >= 0]
+    np.testing.assert_allclose(accuracy, np.mean(right), rtol=1e-6)
+    assert [float(x) for x in classification(logits, np.full((6, 4), -1))] == [0, 0]
 
 
 def test_assigned_is_that_of_torch():

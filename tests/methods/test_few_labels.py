@@ -14,6 +14,7 @@ from laws import images
 from ssljax import nets, probes
 from ssljax.data import Arrays, FewLabels
 from ssljax.method import State, live
+from ssljax.methods import SCAN, SupCon
 from ssljax.runs.evaluation import classifiers
 from ssljax.runs.experiment import Experiment
 from ssljax.runs.record import load_file
@@ -243,7 +244,7 @@ def test_accuracies_of_a_run():
     assert probes.accuracies(own, None, batch=16) == {}
 
 
-def test_data_that_do_not_suit():
+def test_data_that_do_not_suit(caplog):
     rows = {k: images(40)[k] for k in ("image", "label")}
     data, method = Arrays(rows), CASES["flexmatch"].method
     with pytest.raises(ValueError, match="set few=FewLabels"):
@@ -255,6 +256,15 @@ def test_data_that_do_not_suit():
     with pytest.raises(ValueError, match="has none"):
         method.check(Arrays({"image": rows["image"]}))
     Experiment(method=CASES["supervised"].method).feed(data)  # needs no pool
+    part = Arrays(rows | {"label": np.where(np.arange(40) < 8, rows["label"], -1)})
+    with caplog.at_level("INFO", logger="ssljax"):
+        Experiment(method=CASES["supervised"].method).feed(part)
+        Experiment(method=SupCon()).feed(part)
+    assert caplog.text.count("8 of 40 examples") == 2
+    with pytest.raises(ValueError, match="SupCon learns from labels, and the data has none"):
+        SupCon().check(Arrays({"image": rows["image"], "label": np.full(40, -1)}))
+    with pytest.raises(ValueError, match=r"data has 4 classes and the method 10.*classes 4"):
+        Experiment(method=SCAN()).feed(data)
     with pytest.raises(ValueError, match="set few=FewLabels"):
         CASES["fixmatch"].method.loss(*CASES["fixmatch"].method.init(KEY, few()), images(), KEY)
 

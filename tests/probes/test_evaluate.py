@@ -19,6 +19,7 @@ from ssljax.probes import (
     linear,
     quick,
     retrieval,
+    same_classes,
     table,
 )
 from ssljax.probes.splits import stratified
@@ -107,6 +108,81 @@ def test_without_a_test_split_encoders_do_not_influence_each_other(results):
     assert row["linear_offline_train_std"] > 0
     assert row["knn20_t0.07"] > 0.8
     assert "2 stratified random splits, 20% held out" in " ".join(describe(alone))
+
+
+def part_of(data, hidden):
+    """The same, with labels that nobody knows at `hidden`."""
+    rows = data.take(np.arange(len(data)))
+    return Arrays({"image": rows["image"], "label": np.where(hidden, -1, rows["label"])})
+
+
+def test_labels_in_part(caplog):
+    """The part that has labels is used, and it is said how large it is; ranks are of all."""
+    caplog.set_level("INFO", logger="ssljax")
+    train, test = digits(0, 200), digits(200, 300)
+    a, b = np.arange(200) % 2 == 0, np.arange(100) % 4 == 0
+    options = {"protocol": replace(SMALL, shots=()), "batch": 64}
+    found = evaluate(
+        encoders={"a": pixels}, train=part_of(train, a), test=part_of(test, b), **options
+    )
+    kept, scored = (d.part(np.flatnonzero(~m)) for d, m in ((train, a), (test, b)))
+    want = evaluate(encoders={"a": pixels}, train=kept, test=scored, **options)
+    mine, same = found["encoders"]["a"], want["encoders"]["a"]
+    free = ("rankme", "feature_std")
+    assert {k: v for k, v in mine.items() if k not in free} == {
+        k: v for k, v in same.items() if k not in free
+    }
+    assert (
+        mine["rankme"]
+        == evaluate(
+            encoders={"a": pixels}, train=digits(0, 200, labelled=False), test=None, **options
+        )["encoders"]["a"]["rankme"]
+    )
+    said = " ".join(describe(found))
+    assert "200 training examples, the 100 of them that have a label, scored on the 75 of" in said
+    assert "100 of 200 examples have no label" in caplog.text
+    halves = quick(pixels, part_of(train, a), part_of(test, b), batch=64)
+    assert halves == quick(pixels, kept, scored, batch=64)
+    alone = evaluate(encoders={"a": pixels}, train=part_of(train, a), test=None, **options)
+    assert alone["encoders"]["a"]["knn20_t0.07"] > 0.5
+
+
+def test_hidden_test_labels_are_none():
+    hidden = part_of(digits(400, 450), np.ones(50, bool))
+    found = evaluate(
+        encoders={"a": pixels}, train=digits(0, 100), test=hidden, protocol=SMALL, batch=50
+    )
+    assert found["encoders"]["a"].keys() == {"rankme", "feature_std", "dimensions"}
+    assert quick(pixels, digits(0, 100), hidden, batch=50).keys() == {"rankme", "feature_std"}
+
+
+def test_classes_are_compared_by_name():
+    for train, test in (
+        (("a", "b"), ("a",)),
+        (("a", "b"), ("0", "1")),
+        (("0", "1"), ("a", "b")),
+        (("1", "2", "3"), ("1", "2")),
+    ):
+        same_classes(train, test)
+    for train, test in (
+        (("a", "b"), ("b", "a")),
+        (("1", "2", "3"), ("0", "1", "2")),  # the same numbers for other classes
+        (("a", "b"), ("1", "2")),
+        (("0", "1"), ("0", "1", "2")),
+    ):
+        with pytest.raises(ValueError, match="both must number them alike"):
+            same_classes(train, test)
+
+
+def test_it_is_said_how_far_chance_gets(results):
+    assert "chance: 1" in " ".join(describe(results))
+    assert "constant is no better than chance" in describe(results)
+    assert "pixels is no better than chance" not in describe(results)
+    one = digits(0, 100)
+    one = one.part(np.flatnonzero(one.labels() == 3))
+    options = {"protocol": replace(SMALL, shots=()), "batch": 5}
+    found = evaluate(encoders={"a": pixels}, train=digits(0, 100), test=one, **options)
+    assert "all scored examples are of one class, 3: accuracies tell nothing" in describe(found)
 
 
 def test_without_labels():

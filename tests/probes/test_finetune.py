@@ -52,6 +52,17 @@ def test_it_learns_and_repeats_itself(start, learned):
     np.testing.assert_array_equal(before[0]["conv1"]["kernel"], start[0]["conv1"]["kernel"])
 
 
+def test_the_labelled_part_is_used(start):
+    hidden = np.arange(80) % 4 != 0
+    data = bars(80)
+    part = Arrays({"image": data._rows["image"], "label": np.where(hidden, -1, data.labels())})
+    protocol = FineTune(steps=1, batch=20, augment="none")
+    found = finetune(NET, *start, part, part, view=VIEW, protocol=protocol)
+    assert found["labels"] == 20
+    alone = data.part(np.flatnonzero(~hidden))
+    assert finetune(NET, *start, alone, alone, view=VIEW, protocol=protocol) == found
+
+
 def test_test_labels_only_score(start, learned):
     data = bars(200, seed=1)
     wrong = Arrays({"image": data._rows["image"], "label": (data.labels() + 1) % 4})
@@ -267,3 +278,15 @@ def test_text():
     protocol = FineTune(steps=60, batch=32, learning_rate=3e-3)
     found = finetune(net, params, stats, data, data, view=nets.text_inputs, protocol=protocol)
     assert found["accuracy"] > 0.85
+
+
+def test_where_a_run_cannot_be_written_it_is_said(tmp_path, caplog):
+    """A file in place of the folder stands for a disk that is only read."""
+    from ssljax.report.page import write_page
+    from ssljax.runs.evaluation import add_finetuned
+
+    (tmp_path / "run").write_text("")
+    add_finetuned(tmp_path / "run", {"accuracy": 1.0})
+    assert "finetune.json cannot be written" in caplog.text
+    with pytest.raises(OSError, match=r"report\.html cannot be written .*name another --out"):
+        write_page(tmp_path / "run" / "report.html", "A run", [])

@@ -49,6 +49,27 @@ def train(method, batch, steps):
     return state, metrics
 
 
+def test_examples_without_a_label_teach_it_nothing(batch):
+    """Whatever they show; features and their statistics are of all."""
+    method = with_online_probe(reconstruction(), classes=3)
+    hidden = np.arange(60) % 3 == 0
+    part = batch | {"label": np.where(hidden, -1, batch["label"])}
+    state, metrics = train(method, part, 1)
+    other = batch | {"label": np.where(hidden, -1, 2 - batch["label"])}
+    assert float(metrics["online_loss"]) == pytest.approx(np.log(3), rel=1e-5)
+    assert float(metrics["online_accuracy"]) == pytest.approx((batch["label"] == 0)[~hidden].mean())
+    # The gradient of the first step, by hand: uniform predictions.
+    x = np.tanh(batch["x"] @ np.asarray(state.params["encoder"])).astype(jnp.bfloat16)
+    x = np.asarray(x, np.float64)
+    x = ((x - x.mean(0)) / np.sqrt(x.var(0) + 1e-5))[~hidden]
+    grad = x.T @ (1 / 3 - np.eye(3)[batch["label"][~hidden]]) / len(x)
+    kernel = np.asarray(state.extra["online"]["params"]["kernel"])
+    np.testing.assert_allclose(kernel, -0.1 * grad, rtol=2e-3, atol=1e-5)
+    assert not np.allclose(train(method, other, 1)[0].extra["online"]["params"]["kernel"], kernel)
+    none = train(method, batch | {"label": np.full(60, -1)}, 1)
+    assert float(none[1]["online_loss"]) == 0 and float(none[1]["online_accuracy"]) == 0
+
+
 def test_the_method_is_unchanged_bit_for_bit(batch):
     plain, plain_metrics = train(reconstruction(), batch, 20)
     wrapped, metrics = train(with_online_probe(reconstruction(), classes=3), batch, 20)

@@ -7,8 +7,9 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
+from ssljax.pseudolabels.cells import classes_of
 from ssljax.pseudolabels.labels import Guess, Labels, every_class, read
-from ssljax.pseudolabels.numbering import Numbering, classes_of
+from ssljax.pseudolabels.numbering import Numbering
 from ssljax.tasks import AnyOf, OneOf, Transcript, Value
 
 CLASSES = OneOf(classes=3)
@@ -78,8 +79,9 @@ def test_a_person_edits(tmp_path):
         ({"index": [1], "target": [[0.5, 0.5]]}, "row 1: 2 numbers as target, but there are 3"),
         (
             {"index": [1], "target": [[0.5, float("nan"), 0]]},
-            r"row 1: target .* is not in \[0, 1\]",
+            r"row 1: target .* are no probabilities",
         ),
+        ({"index": [1], "target": [[0.9, 0.9, 0]]}, r"row 1: target .* are no probabilities"),
         ({"index": pa.array([], pa.int64()), "target": pa.array([], pa.int64())}, "no labels"),
     ],
 )
@@ -174,6 +176,17 @@ def test_classes_that_are_numbers_keep_them(tmp_path):
         read(tmp_path / "mine.parquet", examples=pages, target=CLASSES)
 
 
+def test_a_number_must_not_mean_two_classes(tmp_path):
+    pages = Numbering.plain(9, classes=("1", "2", "none"))
+    pq.write_table(pa.table({"index": [4, 1], "target": ["2", "none"]}), tmp_path / "l.parquet")
+    assert read(tmp_path / "l.parquet", examples=pages, target=CLASSES).target.tolist() == [2, 1]
+    pq.write_table(pa.table({"index": [4], "target": [1]}), tmp_path / "l.parquet")
+    with pytest.raises(ValueError, match=r"row 1: .* a number may mean two: name the class"):
+        read(tmp_path / "l.parquet", examples=pages, target=CLASSES)
+    some().write(tmp_path / "l.parquet", CLASSES, pages)
+    assert read(tmp_path / "l.parquet", examples=pages, target=CLASSES).target.tolist() == [0, 2, 1]
+
+
 def test_values_are_no_classes(tmp_path):
     (tmp_path / "v.csv").write_text("index,target\n0,-1\n1,2.5\n2,\n")
     found = read(tmp_path / "v.csv", examples=3, target=Value())
@@ -184,11 +197,11 @@ def test_classes_of_a_file_alone(tmp_path):
     def named(**columns):
         return classes_of(pa.table({"index": [0, 1, 2], **columns}), tmp_path)
 
-    assert named(target=[0, 2, -1]) == ("0", "1", "2")
+    assert named(target=[1, 2, -1]) == ("1", "2")  # no class 0 that nobody has named
     assert named(target=["b", "a", "b"]) == ("a", "b")
     assert named(target=[1, 0, 1], **{"class": ["x10", "x9", "x10"]}) == ("x9", "x10")
     with pytest.raises(ValueError, match="name them"):
-        named(target=[2**40, 0, 1])
+        named(target=[-7, 0, 1])
 
 
 def test_not_a_parquet_file(tmp_path):

@@ -24,6 +24,7 @@ from ssljax.data import Arrays, Table
 from ssljax.nets import MLP, SmallConv
 from ssljax.pseudolabels.generate import Model
 from ssljax.pseudolabels.labels import Labels, read
+from ssljax.pseudolabels.numbering import Numbering
 from ssljax.pseudolabels.rounds import Rounds, self_train
 from ssljax.pseudolabels.select import Greedy
 from ssljax.runs.load import load_run
@@ -176,14 +177,43 @@ def test_label_command(finished, tmp_path, capsys):
     assert len(labels) == 1797 and set(labels.provenance) == {"run"} and set(labels.round) == {2}
     assert "wrote 1,797 labels" in capsys.readouterr().out
     assert pq.read_table(out).column_names == [
-        "index", "file", "target", "confidence", "weight", "provenance", "round"
+        "index", "file", "target", "class", "confidence", "weight", "provenance", "round"
     ]  # fmt: skip
+
+
+def seen(folder):
+    return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*")}
+
+
+def test_reading_a_run_never_writes_into_it(finished, tmp_path, capsys):
+    """Nor trains: a checkpoint that is lost is said to be lost."""
+    run = tmp_path / "run"
+    shutil.copytree(finished[1], run)
+    before = seen(run)
+    cli.main(["label", str(run), "--out", str(tmp_path / "l.parquet")])
+    cli.main(["export", str(run), "--format", "safetensors", "--out", str(tmp_path / "s")])
+    cli.main(["report", str(run), "--out", str(tmp_path / "page.html")])
+    assert seen(run) == before
+    given = read(tmp_path / "l.parquet", examples=1797, target=OneOf(classes=10))
+    truth = load_digits().target
+    assert given.is_given.sum() == 40
+    assert (given.target == truth[given.index])[given.is_given].all()  # rows of the whole data
+    shutil.rmtree(run / "seed0" / "rounds" / "02" / "student" / "checkpoints")
+    before = seen(run)
+    with pytest.raises(SystemExit):
+        cli.main(["label", str(run), "--out", str(tmp_path / "l.parquet")])
+    said = capsys.readouterr().err
+    assert "the checkpoint of step 80 is not in" in said and "02/student/checkpoints" in said
+    assert seen(run) == before
 
 
 @pytest.mark.parametrize(
     ("columns", "message"),
     [
-        ({"index": [5000], "target": [0]}, "row 1: index 5000, but this data"),
+        (
+            {"index": [5000], "target": [0]},
+            "row 1: index 5000, but this data has",
+        ),
         ({"index": [0, 1], "target": [0, 1]}, "no labelled example of 8 of 10 classes"),
     ],
 )
@@ -230,13 +260,10 @@ def test_a_regressor_of_sklearn_labels_a_table(tmp_path):
     assert results["full"]["mean"] > 0.3 and row["estimate"]["examples"] == 30
     assert row["quality"]["coverage"] == pytest.approx(100 / (354 - 100))
     # As scikit-learn by itself.
-    labels = read(
-        tmp_path / "run" / "seed0" / "rounds" / "01" / "labels.parquet",
-        examples=354,
-        target=Value(),
-    )
-    pool, _ = config.load()
-    given = read(tmp_path / "run" / "seed0" / "given.parquet", examples=354, target=Value())
+    pool, test = config.load()
+    options = {"examples": Numbering.of(pool, held=test), "target": Value()}
+    labels = read(tmp_path / "run" / "seed0" / "rounds" / "01" / "labels.parquet", **options)
+    given = read(tmp_path / "run" / "seed0" / "given.parquet", **options)
     held = np.setdiff1d(given.index, results_index(tmp_path / "run", given))
     used = given.take(~np.isin(given.index, held))
     rows = pool.take(np.arange(354))
