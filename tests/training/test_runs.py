@@ -369,7 +369,7 @@ def test_workers_end_with_a_killed_run(tmp_path):
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
-        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[1])},
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).resolve().parents[2])},
     )
     workers = [int(pid) for pid in run.stdout.readline().split()]
     assert workers
