@@ -85,7 +85,7 @@ def begun(folder: Path) -> bool:
         any((folder / name).exists() for name in ("saved.json", "results.json", "pretrained"))
         or (place.is_dir() and any(p.name.isdigit() for p in place.iterdir()))
         or last_step(folder / "metrics.jsonl") > 0
-        or any(folder.glob("seed*/*/"))
+        or any(folder.glob("seed*/*"))
     )
 
 
