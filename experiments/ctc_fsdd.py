@@ -48,7 +48,7 @@ def outputs(encoder, params, rows, key=None):
         keys = jax.random.split(key, len(length))
         frames = encoder.frames(x["audio"].shape[1])
         mask = hide_frames(keys, length, frames=frames, prob=0.3, span=5).mask
-    states = nets.hear(encoder, params["encoder"], x, mask=mask, key=key).layers[-1]
+    states = nets.apply_speech(encoder, params["encoder"], x, mask=mask, key=key).layers[-1]
     logits, _ = nets.apply(HEAD, params["head"], {}, states, train=False)
     return silence(logits, length)
 

@@ -6,11 +6,11 @@ The network, the split and the probes of `wav2vec2_fsdd.py`. The first half of t
 clusters of cepstra, the second half 100 clusters of what the first layer then says.
 
 Measured on two CPU cores shared with other jobs, 2026-11-28, one seed, last step, percent by linear
-probe, beside random weights and log-mel statistics: digits of the unheard speaker 66.8 (40.6,
-64.0); by the usual split, whose test recordings were heard without labels except those of theo,
+probe, beside random weights and log-mel statistics: digits of the unseen speaker 66.8 (40.6,
+64.0); by the usual split, whose test recordings were seen without labels except those of theo,
 digits 87.7 (54.3, 94.0) and speakers 93.3 (73.3, 100). It names the right one of 100 clusters for
-26.5% of the hidden frames of the unheard speaker (random weights 2.2). Training took 13 minutes
-there. Log-mel statistics are worse for the unheard speaker alone, and by neighbours (k-NN, k 20:
+26.5% of the hidden frames of the unseen speaker (random weights 2.2). Training took 13 minutes
+there. Log-mel statistics are worse for the unseen speaker alone, and by neighbours (k-NN, k 20:
 48.4 and 54.4) not even there.
 """
 

@@ -19,7 +19,7 @@ import numpy as np
 
 from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Neighbors
-from ssljax.method import Method, started
+from ssljax.method import Method, from_pretrained
 from ssljax.methods import SCAN
 from ssljax.nets import ResNet
 from ssljax.probes import features
@@ -51,7 +51,7 @@ class Scan(Experiment):
     def build(self, dataset: Any) -> Method:
         _, before, state, *_ = load_run(Path(self.pretrained))
         params, stats = jax.device_get(before.backbone(state))
-        return started(super().build(dataset), {"encoder": params}, {"encoder": stats})
+        return from_pretrained(super().build(dataset), {"encoder": params}, {"encoder": stats})
 
 
 EXPERIMENT = Scan(

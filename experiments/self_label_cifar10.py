@@ -16,7 +16,7 @@ from typing import Any
 import jax
 
 from ssljax import Cadence, Experiment, Optimizer
-from ssljax.method import Method, started
+from ssljax.method import Method, from_pretrained
 from ssljax.methods import SelfLabel
 from ssljax.nets import ResNet
 from ssljax.runs.load import load_run
@@ -39,7 +39,7 @@ class SelfLabelled(Experiment):
         mine = slice(best * classes, (best + 1) * classes)
         last = jax.tree.map(lambda w: w[..., mine], params["head"]["linear_0"])
         networks = {"encoder": params["encoder"], "head": params["head"] | {"linear_0": last}}
-        return started(super().build(dataset), networks, stats)
+        return from_pretrained(super().build(dataset), networks, stats)
 
 
 EXPERIMENT = SelfLabelled(

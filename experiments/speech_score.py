@@ -1,4 +1,4 @@
-"""Probes what a run has learnt from spoken digits: digits, speakers, digits of an unheard speaker.
+"""Probes what a run has learnt from spoken digits: digits, speakers, digits of an unseen speaker.
 
     python experiments/speech_score.py RUN
 

@@ -8,10 +8,10 @@ speakers. The network makes a frame of 10 ms, hides spans of 50 ms and has 32 en
 codebooks; a row is a second, which holds 99 in 100 of the recordings whole.
 
 Measured on two CPU cores shared with other jobs, 2026-11-28, one seed, last step, percent by linear
-probe, beside random weights and log-mel statistics: digits of the unheard speaker 42.8 (38.2,
-64.0); by the usual split, whose test recordings were heard without labels except those of theo,
+probe, beside random weights and log-mel statistics: digits of the unseen speaker 42.8 (38.2,
+64.0); by the usual split, whose test recordings were seen without labels except those of theo,
 digits 76.7 (50.7, 94.0) and speakers 83.3 (82.7, 100). Of 21 codes it finds the right one for 49.5%
-of the hidden frames of the unheard speaker (random weights 7.9); 28 of 64 codes are used. Training
+of the hidden frames of the unseen speaker (random weights 7.9); 28 of 64 codes are used. Training
 took 15 minutes there. In so few steps: above its own random weights, far below log-mel statistics.
 """
 

@@ -81,7 +81,7 @@ def check_few(data: Any, *, classes: int, pool: bool = True) -> None:
         )
 
 
-def live(state: State) -> State:
+def online(state: State) -> State:
     """The state with the online network in place of its target; itself where there is no target."""
     if "target" not in state.extra:
         return state
@@ -177,7 +177,7 @@ def from_loss(
     return Method(init_state, step, embed, refresh, backbone, score, predict, pair)
 
 
-def started(method: Method, params: PyTree, stats: PyTree) -> Method:
+def from_pretrained(method: Method, params: PyTree, stats: PyTree) -> Method:
     """`method` that begins training with pretrained networks in place of random ones.
 
     They come in by `refresh` at step 0, so that `init` still gives the random network to compare

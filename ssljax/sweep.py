@@ -33,7 +33,7 @@ from ssljax.selftraining.run import run_self_training
 
 # What sweep.txt shows of the trained encoder, where it was measured; sweep.csv has all numbers.
 _COLUMNS = (
-    *("accuracy", "accuracy_live"),
+    *("accuracy", "accuracy_online"),
     *("linear_offline", "knn20_t0.07", "knn200_t0.1", "linear_1shot", "linear_10shot"),
     *("kmeans_accuracy", "rankme", "lidar", "feature_std"),
 )

@@ -98,5 +98,5 @@ def turn() -> int | None:
 
 
 def has_its_turn(name: str) -> bool:
-    """Whether the dear laws of `name` are due at this commit; every name is due at one in TURNS."""
+    """Whether the slow laws of `name` are due at this commit; every name is due at one in TURNS."""
     return turn() in (None, zlib.crc32(name.encode()) % TURNS)

@@ -32,10 +32,10 @@ def tree():
     }
 
 
-def held_back(grads, held):
-    """The gradients as `nets.hold` makes them."""
+def held_back(grads, frozen):
+    """The gradients as `nets.freeze` makes them."""
     head = grads["head"]
-    kernel = head["prototypes"]["kernel"] * (not held)
+    kernel = head["prototypes"]["kernel"] * (not frozen)
     return grads | {"head": head | {"prototypes": {"kernel": kernel}}}
 
 
@@ -75,12 +75,12 @@ def test_what_begins_late_equals_torch_without_a_gradient(name):
     tx = late(OPTIMIZERS[name].build(steps=STEPS, batch=256), PART)
     update, params, opt = jax.jit(tx.update), PARAMS, tx.init(PARAMS)
     for k, expected in enumerate(torch_run(OPTIMIZERS[name], lambda k: k < FREEZE)):
-        held = k < FREEZE
-        updates, opt = update(held_back(GRADS[k], held), opt, params)
+        frozen = k < FREEZE
+        updates, opt = update(held_back(GRADS[k], frozen), opt, params)
         params = optax.apply_updates(params, updates)
         for w, e in zip(jax.tree.leaves(params), expected, strict=True):
             np.testing.assert_allclose(w, e, rtol=1e-6, atol=1e-6)
-        if held:
+        if frozen:
             np.testing.assert_array_equal(params["head"]["prototypes"]["kernel"], expected[2])
 
 
@@ -104,9 +104,9 @@ def test_late_under_accumulation():
         tx = late(optimizer.build(steps=4 * k, batch=256 // k), PART)
         params, opt = PARAMS, tx.init(PARAMS)
         for i in range(4):
-            held = i < 2
+            frozen = i < 2
             for _ in range(k):
-                updates, opt = tx.update(held_back(GRADS[i], held), opt, params)
+                updates, opt = tx.update(held_back(GRADS[i], frozen), opt, params)
                 params = optax.apply_updates(params, updates)
         return params
 

@@ -57,7 +57,7 @@ import numpy as np
 
 from ssljax import Cadence, Experiment, Method, Optimizer, nets
 from ssljax.data import Images, Neighbors
-from ssljax.method import started
+from ssljax.method import from_pretrained
 from ssljax.methods import SCAN
 from ssljax.probes import features
 from ssljax.probes.knn import nearest
@@ -86,7 +86,7 @@ class Scan(Experiment):
     def build(self, dataset: Any) -> Method:
         _, before, state, *_ = load_run(Path(self.pretrained))
         params, stats = jax.device_get(before.backbone(state))
-        return started(super().build(dataset), {"encoder": params}, {"encoder": stats})
+        return from_pretrained(super().build(dataset), {"encoder": params}, {"encoder": stats})
 
 
 EXPERIMENT = Scan(
@@ -123,7 +123,7 @@ import jax
 
 from ssljax import Cadence, Experiment, Method, Optimizer, nets
 from ssljax.data import Images
-from ssljax.method import started
+from ssljax.method import from_pretrained
 from ssljax.methods import SelfLabel
 from ssljax.runs.load import load_run
 from ssljax.views import ImageView
@@ -147,7 +147,7 @@ class SelfLabelled(Experiment):
         mine = slice(best * classes, (best + 1) * classes)
         last = jax.tree.map(lambda w: w[..., mine], params["head"]["linear_0"])
         networks = {"encoder": params["encoder"], "head": params["head"] | {"linear_0": last}}
-        return started(super().build(dataset), networks, stats)
+        return from_pretrained(super().build(dataset), networks, stats)
 
 
 EXPERIMENT = SelfLabelled(

@@ -163,7 +163,7 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
 
 
 def load_start(path: Path | str, networks: dict[str, Any]) -> tuple[PyTree, PyTree]:
-    """(params, stats) by network, for `method.started`: what a file holds of `networks`.
+    """(params, stats) by network, for `method.from_pretrained`: what a file holds of `networks`.
 
     The file is one of `ssljax import`, with one network or several, or any that `load` reads, for
     the encoder alone. Raises: as `load` and `load_networks`.

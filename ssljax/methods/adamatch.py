@@ -35,7 +35,7 @@ from ssljax.method import (
 from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import adamatch, confident
 from ssljax.pseudolabels.alignment import align, alignment_start
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import RandAugment, ShiftFlip, labelled_weak_strong, show_pair
 
 
@@ -55,7 +55,7 @@ class AdaMatch:
     """Of the moving averages behind the alignment."""
     weight: float = 1.0
     """Of the unlabelled loss."""
-    labels_from: Literal["live", "average"] = "live"
+    labels_from: Literal["online", "average"] = "online"
     """The network that gives the labels; the paper's is the one that learns."""
     decay: float = 0.999
     """Of the moving average of the weights, which is only evaluated."""
@@ -69,7 +69,7 @@ class AdaMatch:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         x = labelled_weak_strong((self.weak, self.strong), key, batch)
-        teacher = None if self.labels_from == "live" else extra["target"]
+        teacher = None if self.labels_from == "online" else extra["target"]
         (labelled, weak, strong), stats = nets.apply_few(
             self._chain, params, extra["stats"], x, teacher=teacher
         )
@@ -80,7 +80,7 @@ class AdaMatch:
         supervised, accuracy = classification(labelled, batch["label"])
         unsupervised = pseudo(strong, confident(p)[1], w)
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
-        metrics |= watch(p, w, batch.get("pool_label"))
+        metrics |= label_metrics(p, w, batch.get("pool_label"))
         metrics |= {"threshold": self.threshold * confident(known)[0].mean()}
         extra = extra | {"stats": stats, "alignment": alignment}
         ramp = jax.lax.stop_gradient(extra["ramp"])

@@ -33,7 +33,7 @@ class Data2VecAudio:
 
     encoder: Wav2Vec2Encoder = wav2vec2("base", feature_gradient=1.0)
     view: WaveView = WaveView()
-    """What training hears of a recording."""
+    """The part of a recording that training sees, changed at random."""
     prob: float = 0.65
     """Frames in spans over all frames; spans overlap, so that half of the frames are hidden."""
     span: int = 10
@@ -64,12 +64,14 @@ class Data2VecAudio:
         keys = jax.random.split(key_rows, len(x["audio"]))
         frames, length = (self.encoder.frames(n) for n in (x["audio"].shape[1], x["length"]))
         hidden = hide_frames(keys, length, frames=frames, prob=self.prob, span=self.span)
-        taught = nets.hear(self.encoder, extra["target"]["params"]["encoder"], x)
+        taught = nets.apply_speech(self.encoder, extra["target"]["params"]["encoder"], x)
         y = time_targets(jnp.stack(taught.layers[-self.top :]), taught.real)
-        heard = nets.hear(self.encoder, params["encoder"], x, mask=hidden.mask, key=key_net)
+        outputs = nets.apply_speech(
+            self.encoder, params["encoder"], x, mask=hidden.mask, key=key_net
+        )
         said, y = (
             jnp.take_along_axis(a, hidden.positions[..., None], axis=1)
-            for a in (heard.layers[-1], y)
+            for a in (outputs.layers[-1], y)
         )
         said, _ = nets.apply(self._head, params["head"], {}, said, train=True)
         value, spreads = regress_frames(said, y, hidden.weight)

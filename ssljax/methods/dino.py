@@ -70,8 +70,8 @@ class DINO:
         target, update, centre = extra["target"], extra["update"], extra["centre"]
         wide, small = view_batch(self.crops, key, batch["image"])
         head = params["head"]
-        held = nets.hold(head["prototypes"], update < self.freeze)
-        params = params | {"head": head | {"prototypes": held}}
+        frozen = nets.freeze(head["prototypes"], update < self.freeze)
+        params = params | {"head": head | {"prototypes": frozen}}
         student, stats = nets.apply_crops(
             self._chain, params, extra["stats"], (wide, small), train=True
         )

@@ -89,8 +89,8 @@ class DINOv2:
 
         target, update = extra["target"], extra["update"]
         head = params["head"]
-        held = nets.hold(head["prototypes"], update < self.freeze)
-        params = params | {"head": head | {"prototypes": held}}
+        frozen = nets.freeze(head["prototypes"], update < self.freeze)
+        params = params | {"head": head | {"prototypes": frozen}}
         student, features, stats = self._logits(params, extra["stats"], x, index, mask)
         student_cls = student[:, 0].reshape(b, 2, -1)
         if small.shape[1]:

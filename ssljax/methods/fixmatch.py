@@ -5,9 +5,9 @@ arXiv:2001.07685.
 
     L = CE(labelled, y) + weight (1 / B r) sum_i [max p_i >= threshold] CE(strong_i, argmax p_i)
 
-p is the softmax of the live network on the weak view, without gradient. Labelled, weak and strong
+p is the softmax of the online network on the weak view, without gradient. Labelled, weak and strong
 views go through it in one pass, so batch norm sees them together. The moving average of the weights
-is evaluated and teaches nothing; it has the batch statistics of the live network.
+is evaluated and teaches nothing; it has the batch statistics of the online network.
 """
 
 from dataclasses import dataclass
@@ -31,7 +31,7 @@ from ssljax.method import (
 )
 from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import confident, fixed
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import RandAugment, ShiftFlip, labelled_weak_strong, show_pair
 
 
@@ -49,7 +49,7 @@ class FixMatch:
     """Least probability of a label that counts."""
     weight: float = 1.0
     """Of the unlabelled loss."""
-    labels_from: Literal["live", "average"] = "live"
+    labels_from: Literal["online", "average"] = "online"
     """The network that gives the labels; the paper's is the one that learns."""
     decay: float = 0.999
     """Of the moving average of the weights, which is only evaluated."""
@@ -62,7 +62,7 @@ class FixMatch:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         x = labelled_weak_strong((self.weak, self.strong), key, batch)
-        teacher = None if self.labels_from == "live" else extra["target"]
+        teacher = None if self.labels_from == "online" else extra["target"]
         (labelled, weak, strong), stats = nets.apply_few(
             self._chain, params, extra["stats"], x, teacher=teacher
         )
@@ -71,7 +71,7 @@ class FixMatch:
         supervised, accuracy = classification(labelled, batch["label"])
         unsupervised = pseudo(strong, confident(p)[1], w)
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
-        metrics |= watch(p, w, batch.get("pool_label"))
+        metrics |= label_metrics(p, w, batch.get("pool_label"))
         return supervised + self.weight * unsupervised, (extra | {"stats": stats}, metrics)
 
     def after(self, params: Any, extra: Any, k: jax.Array) -> Any:

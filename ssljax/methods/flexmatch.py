@@ -33,7 +33,7 @@ from ssljax.method import (
 )
 from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import confident, flexmatch, flexmatch_start
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import RandAugment, ShiftFlip, labelled_weak_strong, show_pair
 
 
@@ -55,7 +55,7 @@ class FlexMatch:
     """Count examples without a sure prediction, so that all thresholds start at 0."""
     weight: float = 1.0
     """Of the unlabelled loss."""
-    labels_from: Literal["live", "average"] = "live"
+    labels_from: Literal["online", "average"] = "online"
     """The network that gives the labels; the paper's is the one that learns."""
     decay: float = 0.999
     """Of the moving average of the weights, which is only evaluated."""
@@ -73,7 +73,7 @@ class FlexMatch:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         x = labelled_weak_strong((self.weak, self.strong), key, batch)
-        teacher = None if self.labels_from == "live" else extra["target"]
+        teacher = None if self.labels_from == "online" else extra["target"]
         (labelled, weak, strong), stats = nets.apply_few(
             self._chain, params, extra["stats"], x, teacher=teacher
         )
@@ -83,7 +83,7 @@ class FlexMatch:
         supervised, accuracy = classification(labelled, batch["label"])
         unsupervised = pseudo(strong, confident(p)[1], w)
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
-        metrics |= watch(p, w, batch.get("pool_label"))
+        metrics |= label_metrics(p, w, batch.get("pool_label"))
         metrics |= {"coverage": (selected >= 0).mean()}
         extra = extra | {"stats": stats, "selected": selected}
         return supervised + self.weight * unsupervised, (extra, metrics)

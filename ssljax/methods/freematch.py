@@ -32,7 +32,7 @@ from ssljax.method import (
 )
 from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import confident, freematch, freematch_start
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import RandAugment, ShiftFlip, labelled_weak_strong, show_pair
 
 
@@ -52,7 +52,7 @@ class FreeMatch:
     """Of the moving averages behind the thresholds."""
     weight: float = 1.0
     """Of the unlabelled loss."""
-    labels_from: Literal["live", "average"] = "live"
+    labels_from: Literal["online", "average"] = "online"
     """The network that gives the labels; the paper's is the one that learns."""
     decay: float = 0.999
     """Of the moving average of the weights, which is only evaluated."""
@@ -70,7 +70,7 @@ class FreeMatch:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         x = labelled_weak_strong((self.weak, self.strong), key, batch)
-        teacher = None if self.labels_from == "live" else extra["target"]
+        teacher = None if self.labels_from == "online" else extra["target"]
         (labelled, weak, strong), stats = nets.apply_few(
             self._chain, params, extra["stats"], x, teacher=teacher
         )
@@ -80,7 +80,7 @@ class FreeMatch:
         supervised, accuracy = classification(labelled, batch["label"])
         unsupervised = pseudo(strong, confident(p)[1], w)
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
-        metrics |= watch(p, w, batch.get("pool_label"))
+        metrics |= label_metrics(p, w, batch.get("pool_label"))
         metrics |= {"fairness": fair, "threshold": thresholds.threshold}
         extra = extra | {"stats": stats, "thresholds": thresholds}
         value = supervised + self.weight * unsupervised + self.fairness_weight * fair

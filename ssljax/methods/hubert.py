@@ -28,7 +28,7 @@ from ssljax.clustering import assign, kmeans
 from ssljax.losses.language import row_sums, weighted_mean
 from ssljax.losses.speech import cluster_prediction, feature_penalty, perplexity
 from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
-from ssljax.nets import MLP, Heard, Wav2Vec2Encoder, audio_inputs, wav2vec2
+from ssljax.nets import MLP, SpeechOutputs, Wav2Vec2Encoder, audio_inputs, wav2vec2
 from ssljax.views import Hidden, LogMel, WaveView, hide_frames, mfcc
 
 _ROUNDS, _BATCH = ("cepstra", "states"), 64
@@ -40,7 +40,7 @@ class HuBERT:
 
     encoder: Wav2Vec2Encoder = wav2vec2("base")
     view: WaveView = WaveView()
-    """What training hears of a recording."""
+    """The part of a recording that training sees, changed at random."""
     rate: int = 16_000
     """Samples a second."""
     clusters: tuple[int, int] = (100, 500)
@@ -81,9 +81,9 @@ class HuBERT:
         key_view, key_rows, key_net = jax.random.split(key, 3)
         x = self.view.batch(key_view, batch)
         keys = jax.random.split(key_rows, len(x["audio"]))
-        nll, right, target, hidden, heard = self._predict(params, extra, x, keys, key_net)
+        nll, right, target, hidden, outputs = self._predict(params, extra, x, keys, key_net)
         value = weighted_mean(nll, hidden.weight)
-        penalty = feature_penalty(heard.features, heard.real)
+        penalty = feature_penalty(outputs.features, outputs.real)
         share = jnp.zeros(max(self.clusters)).at[target].add(hidden.weight)
         share = share / jnp.maximum(jnp.sum(share), 1.0)
         metrics = {
@@ -104,12 +104,12 @@ class HuBERT:
 
     def _predict(
         self, params: Any, extra: Any, x: Batch, keys: jax.Array, key: jax.Array | None
-    ) -> tuple[jax.Array, jax.Array, jax.Array, Hidden, Heard]:
-        """(nats, right and clusters [B, P] of hidden frames, these, all that was heard)."""
+    ) -> tuple[jax.Array, jax.Array, jax.Array, Hidden, SpeechOutputs]:
+        """(nats, right and clusters [B, P] of hidden frames, these, all outputs)."""
         frames, length = (self.encoder.frames(n) for n in (x["audio"].shape[1], x["length"]))
         hidden = hide_frames(keys, length, frames=frames, prob=self.prob, span=self.span)
-        heard = nets.hear(self.encoder, params["encoder"], x, mask=hidden.mask, key=key)
-        states = jnp.take_along_axis(heard.layers[-1], hidden.positions[..., None], axis=1)
+        outputs = nets.apply_speech(self.encoder, params["encoder"], x, mask=hidden.mask, key=key)
+        states = jnp.take_along_axis(outputs.layers[-1], hidden.positions[..., None], axis=1)
 
         def of(name: str, states: jax.Array) -> tuple[jax.Array, jax.Array, jax.Array]:
             told = jax.lax.stop_gradient(self._told(extra["teacher"], x, name))
@@ -121,12 +121,12 @@ class HuBERT:
             return *cluster_prediction(c, table, target, temperature=t), target
 
         first, second = (partial(of, name) for name in _ROUNDS)
-        return *jax.lax.cond(extra["round"] > 0, second, first, states), hidden, heard
+        return *jax.lax.cond(extra["round"] > 0, second, first, states), hidden, outputs
 
     def _told(self, teacher: Any, x: Batch, name: str) -> jax.Array:
         """What is clustered: cepstra or states of all frames, [B, T, D]."""
         if name == "states":
-            return nets.hear(self.encoder, teacher, x).layers[self.layer].astype(jnp.float32)
+            return jnp.float32(nets.apply_speech(self.encoder, teacher, x).layers[self.layer])
         mel = LogMel(rate=self.rate, window=self.encoder.window, hop=self.encoder.hop, mels=23)
         return jax.vmap(partial(mfcc, mel=mel))(x["audio"], x["length"])
 

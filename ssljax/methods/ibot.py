@@ -78,8 +78,8 @@ class IBOT:
 
         target, update = extra["target"], extra["update"]
         head = params["head"]
-        held = nets.hold(head["prototypes"], update < self.freeze)
-        params = params | {"head": head | {"prototypes": held}}
+        frozen = nets.freeze(head["prototypes"], update < self.freeze)
+        params = params | {"head": head | {"prototypes": frozen}}
         student, stats = self._logits(params, extra["stats"], x, mask)
         student_cls = student[:, 0].reshape(b, 2, -1)
         if small.shape[1]:

@@ -34,7 +34,7 @@ from ssljax.method import (
     target_backbone,
 )
 from ssljax.nets import MLP, WideResNet
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import ShiftFlip, pool_views, show_pair, view_batch
 
 
@@ -77,7 +77,9 @@ class MeanTeacher:
         unsupervised = mse(student[:, 1:].reshape(teacher.shape), teacher)
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
         p = jax.nn.softmax(teacher)
-        metrics |= watch(p, jnp.ones(len(p)), batch.get("pool_label")) | {"ramp": extra["ramp"]}
+        metrics |= label_metrics(p, jnp.ones(len(p)), batch.get("pool_label")) | {
+            "ramp": extra["ramp"]
+        }
         target = {"params": target["params"], "stats": target_stats}
         ramp = jax.lax.stop_gradient(extra["ramp"])
         value = supervised + ramp * self.weight * unsupervised

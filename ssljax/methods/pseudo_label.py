@@ -34,7 +34,7 @@ from ssljax.method import (
 )
 from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import confident, fixed
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import ShiftFlip, pool_views, show_pair, view_batch
 
 
@@ -76,7 +76,7 @@ class PseudoLabel:
         supervised, accuracy = classification(labelled, batch["label"])
         unsupervised = pseudo(unlabelled, confident(p)[1], w)
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
-        metrics |= {"ramp": extra["ramp"]} | watch(p, w, batch.get("pool_label"))
+        metrics |= {"ramp": extra["ramp"]} | label_metrics(p, w, batch.get("pool_label"))
         ramp = jax.lax.stop_gradient(extra["ramp"])
         value = supervised + ramp * self.weight * unsupervised
         return value, (extra | {"stats": stats}, metrics)

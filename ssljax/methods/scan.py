@@ -6,7 +6,7 @@ constants as in the authors' configuration for CIFAR-10.
     SCAN:       L = -mean log(p(x) . p(neighbour)) - 5 H(mean p),   summed over heads
     SelfLabel:  L = class-balanced CE(strong view, argmax of the plain view) where that is > 0.99
 
-Both begin from pretrained weights (`ssljax.method.started`): SCAN from the encoder whose nearest
+Both begin from weights (`ssljax.method.from_pretrained`): SCAN from the encoder whose nearest
 neighbours a batch brings as "neighbor" (`ssljax.data.Neighbors`), SelfLabel from SCAN. Of several
 heads `predict` takes the one with the lowest loss; the authors measure it on held-out images, here
 it is a running mean. Where the authors stop when no image is sure, the loss is zero here.

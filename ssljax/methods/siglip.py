@@ -50,7 +50,7 @@ class SigLIP:
     """Rows that meet the others at a time, on each device, so that no device ever holds the
     similarities of the whole batch; None: it does."""
     locked: Literal["encoder", "partner"] | None = None
-    """The encoder that does not learn; it comes pretrained (`ssljax.method.started`)."""
+    """The encoder that does not learn; it comes pretrained (`ssljax.method.from_pretrained`)."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         params, stats = nets.init_towers(self._towers, key, batch)

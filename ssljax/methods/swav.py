@@ -66,7 +66,7 @@ class SwAV:
         crops = view_batch(self.crops, key, batch["image"])
         z, stats = nets.apply_crops(self._chain, params, extra["stats"], crops, train=True)
         z = l2_normalize(z)
-        w = nets.hold(params["prototypes"]["kernel"], extra["update"] < self.freeze)
+        w = nets.freeze(params["prototypes"]["kernel"], extra["update"] < self.freeze)
         exact = jax.lax.Precision.HIGHEST
         scores = jnp.einsum("bvd,kd->bvk", z, w, precision=exact)
         options = {"epsilon": self.epsilon, "temperature": self.temperature}

@@ -37,7 +37,7 @@ from ssljax.method import (
 )
 from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import fixed
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 from ssljax.views import RandAugment, ShiftFlip, labelled_weak_strong, show_pair
 
 
@@ -59,7 +59,7 @@ class UDA:
     """Course of the limit above; exp releases the labels last, for when there are very few."""
     weight: float = 1.0
     """Of the unlabelled loss."""
-    labels_from: Literal["live", "average"] = "live"
+    labels_from: Literal["online", "average"] = "online"
     """The network that gives the labels; the paper's is the one that learns."""
     decay: float = 0.999
     """Of the moving average of the weights, which is only evaluated."""
@@ -77,7 +77,7 @@ class UDA:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         x = labelled_weak_strong((self.weak, self.strong), key, batch)
-        teacher = None if self.labels_from == "live" else extra["target"]
+        teacher = None if self.labels_from == "online" else extra["target"]
         (labelled, weak, strong), stats = nets.apply_few(
             self._chain, params, extra["stats"], x, teacher=teacher
         )
@@ -87,7 +87,7 @@ class UDA:
         unsupervised = pseudo(strong, sharpened(weak, temperature=self.temperature), w)
         accuracy = classification(labelled, batch["label"])[1]
         metrics = {"supervised": supervised, "unsupervised": unsupervised, "accuracy": accuracy}
-        metrics |= {"kept": kept} | watch(p, w, batch.get("pool_label"))
+        metrics |= {"kept": kept} | label_metrics(p, w, batch.get("pool_label"))
         return supervised + self.weight * unsupervised, (extra | {"stats": stats}, metrics)
 
     def _limit(self, k: jax.Array, updates: int) -> jax.Array | float:

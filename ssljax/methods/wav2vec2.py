@@ -7,7 +7,7 @@ Representations", 2020, arXiv:2006.11477; constants and order as in the authors'
         + 0.1 (G V - perplexity of the codes) / (G V)  +  10 mean(features^2)
     after update k:  temperature of the codes = max(2 * 0.999995^(k + 1), 0.5)
 
-c_t is what the transformer says of a hidden frame and q_t a code of what the convolutions heard
+c_t is what the transformer says of a hidden frame and q_t a code of what the convolutions see
 there. The others are hidden frames of the same recording; codes and their spread are counted over
 hidden, real frames only. The gradient into the convolutions is a tenth.
 
@@ -35,7 +35,7 @@ from ssljax.losses.speech import (
     perplexity,
 )
 from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
-from ssljax.nets import MLP, Heard, Quantizer, Wav2Vec2Encoder, audio_inputs, wav2vec2
+from ssljax.nets import MLP, Quantizer, SpeechOutputs, Wav2Vec2Encoder, audio_inputs, wav2vec2
 from ssljax.views import Hidden, WaveView, hide_frames
 
 
@@ -46,7 +46,7 @@ class Wav2Vec2:
     encoder: Wav2Vec2Encoder = wav2vec2("base")
     quantizer: Quantizer = Quantizer()
     view: WaveView = WaveView()
-    """What training hears of a recording."""
+    """The part of a recording that training sees, changed at random."""
     width: int = 256
     """Of the space in which contexts and codes are compared."""
     prob: float = 0.65
@@ -68,11 +68,11 @@ class Wav2Vec2:
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         keys = jax.random.split(key, 4)
         encoder, stats = nets.init(self.encoder, keys[0], audio_inputs(batch))
-        heard = jnp.zeros((1, 1, self.encoder.convs[-1][0]))
+        outputs = jnp.zeros((1, 1, self.encoder.convs[-1][0]))
         line, codes = self.networks["context"], jnp.zeros((1, 1, self.quantizer.width))
         params = {
             "encoder": encoder,
-            "quantizer": nets.init(self.quantizer, keys[1], heard)[0],
+            "quantizer": nets.init(self.quantizer, keys[1], outputs)[0],
             "context": nets.init(line, keys[2], jnp.zeros((1, 1, self.encoder.width)))[0],
             "code": nets.init(line, keys[3], codes)[0],
         }
@@ -84,11 +84,11 @@ class Wav2Vec2:
         key_view, key_rows, key_net = jax.random.split(key, 3)
         x = self.view.batch(key_view, batch)
         keys = jax.random.split(key_rows, len(x["audio"]))
-        (nll, right, weight), logits, codes, hidden, heard = self._compare(
+        (nll, right, weight), logits, codes, hidden, outputs = self._compare(
             params, extra, x, keys, key_net
         )
         shares = code_shares(logits, hidden.weight)
-        spread, penalty = diversity(shares), feature_penalty(heard.features, heard.real)
+        spread, penalty = diversity(shares), feature_penalty(outputs.features, outputs.real)
         value = weighted_mean(nll, weight)
         hard = code_shares(1e4 * jax.nn.one_hot(codes, self.quantizer.entries), hidden.weight)
         metrics = {
@@ -112,18 +112,18 @@ class Wav2Vec2:
 
     def _compare(
         self, params: Any, extra: Any, x: Batch, keys: jax.Array, key: jax.Array | None
-    ) -> tuple[Any, jax.Array, jax.Array, Hidden, Heard]:
-        """(contrastive, logits and codes of hidden frames, these, all that was heard).
+    ) -> tuple[Any, jax.Array, jax.Array, Hidden, SpeechOutputs]:
+        """(contrastive, logits and codes of hidden frames, these, all outputs).
 
         keys: of each row, for what is hidden. key: for the networks; None: as when scoring.
         """
         keys = jax.vmap(jax.random.split)(keys)
         frames, length = (self.encoder.frames(n) for n in (x["audio"].shape[1], x["length"]))
         hidden = hide_frames(keys[:, 0], length, frames=frames, prob=self.prob, span=self.span)
-        heard = nets.hear(self.encoder, params["encoder"], x, mask=hidden.mask, key=key)
+        outputs = nets.apply_speech(self.encoder, params["encoder"], x, mask=hidden.mask, key=key)
         states, normed = (
             jnp.take_along_axis(a, hidden.positions[..., None], axis=1)
-            for a in (heard.layers[-1], heard.normed)
+            for a in (outputs.layers[-1], outputs.normed)
         )
         (q, logits, codes), _ = nets.apply(
             self.quantizer,
@@ -138,7 +138,7 @@ class Wav2Vec2:
         q, _ = nets.apply(self.networks["code"], params["code"], {}, q, train=False)
         others = jax.vmap(partial(draw_negatives, count=self.negatives))(keys[:, 1], hidden.weight)
         scores = contrastive(c, q, codes, hidden.weight, others, temperature=self.temperature)
-        return scores, logits, codes, hidden, heard
+        return scores, logits, codes, hidden, outputs
 
     @property
     def networks(self) -> dict[str, Any]:

@@ -30,7 +30,7 @@ from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.joint import JointViT
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
-from ssljax.nets.prototypes import DINOHead, hold, unit_rows
+from ssljax.nets.prototypes import DINOHead, freeze, unit_rows
 from ssljax.nets.quantizer import Quantizer
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
@@ -40,10 +40,10 @@ from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.towers import Tower, encode, init_towers, run_towers, two_towers
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit
 from ssljax.nets.wav2vec2 import (
-    Heard,
+    SpeechOutputs,
     Wav2Vec2Encoder,
+    apply_speech,
     audio_inputs,
-    hear,
     mean_frames,
     scale_gradient,
     wav2vec2,
@@ -71,6 +71,7 @@ __all__ = [
     "RealHead",
     "ResNet",
     "SmallConv",
+    "SpeechOutputs",
     "StyleDecoder",
     "StyleEncoder",
     "T5Decoder",
@@ -88,15 +89,15 @@ __all__ = [
     "apply_each",
     "apply_few",
     "apply_groups",
+    "apply_speech",
     "audio_inputs",
     "bert",
     "blend",
     "by_depth",
     "draw",
     "encode",
+    "freeze",
     "gpt2",
-    "hear",
-    "hold",
     "init",
     "init_chain",
     "init_discriminator",

@@ -84,9 +84,9 @@ def unit_rows(w: jax.Array) -> jax.Array:
     return jnp.where(jnp.abs(square - 1) < 1e-5, w, _unit(w, axis=-1))
 
 
-def hold(tree: PyTree, held: jax.Array) -> PyTree:
-    """`tree` as it is, but without a gradient while `held`, a bool scalar, is true."""
-    return jax.tree.map(lambda w: jnp.where(held, jax.lax.stop_gradient(w), w), tree)
+def freeze(tree: PyTree, frozen: jax.Array) -> PyTree:
+    """`tree` as it is, but without a gradient while `frozen`, a bool scalar, is true."""
+    return jax.tree.map(lambda w: jnp.where(frozen, jax.lax.stop_gradient(w), w), tree)
 
 
 def _rows(key: jax.Array, shape: tuple[int, int]) -> jax.Array:

@@ -24,7 +24,7 @@ _BASE = ((512, 10, 5), *((512, 3, 2),) * 4, *((512, 2, 2),) * 2)
 Convs = tuple[tuple[int, int, int], ...]
 
 
-class Heard(NamedTuple):
+class SpeechOutputs(NamedTuple):
     """What the network makes of recordings.
 
     features: [B, T, C] float32 of the convolutions. normed: the same after its norm, what a
@@ -82,12 +82,12 @@ class Wav2Vec2Encoder(nn.Module):
     """Compute dtype; parameters are float32."""
 
     def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
-        heard = self.heard(x, train)
-        return mean_frames(heard.layers[-1], heard.real)
+        outputs = self.outputs(x, train)
+        return mean_frames(outputs.layers[-1], outputs.real)
 
     def layers(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
         """What enters the first layer and leaves all of them: [1 + depth, B, T, width] float32."""
-        return jnp.stack(self.heard(x, train).layers).astype(jnp.float32)
+        return jnp.stack(self.outputs(x, train).layers).astype(jnp.float32)
 
     def frames(self, samples: Any) -> Any:
         """Frames of that many samples, an int or an array of them."""
@@ -109,9 +109,9 @@ class Wav2Vec2Encoder(nn.Module):
         return size
 
     @nn.compact
-    def heard(
+    def outputs(
         self, x: dict[str, jax.Array], train: bool = False, *, mask: jax.Array | None = None
-    ) -> Heard:
+    ) -> SpeechOutputs:
         """All that is inside. mask: bool [B, T], frames that the transformer does not see."""
         audio, length = _check(x, self.window)
         if self.width % self.heads:
@@ -147,7 +147,7 @@ class Wav2Vec2Encoder(nn.Module):
             drop=self.layer_drop,
             name="encoder",
         )(h, real, train)
-        return Heard(features.astype(jnp.float32), normed.astype(jnp.float32), layers, real)
+        return SpeechOutputs(features.astype(jnp.float32), normed.astype(jnp.float32), layers, real)
 
 
 def wav2vec2(size: Literal["base", "large"], **fields: Any) -> Wav2Vec2Encoder:
@@ -170,18 +170,18 @@ def audio_inputs(batch: dict[str, jax.Array]) -> dict[str, jax.Array]:
     return {k: batch[k] for k in ("audio", "length") if k in batch}
 
 
-def hear(
+def apply_speech(
     encoder: Wav2Vec2Encoder,
     params: Any,
     x: dict[str, jax.Array],
     *,
     mask: jax.Array | None = None,
     key: jax.Array | None = None,
-) -> Heard:
-    """All that is inside of an encoder; with a key in training mode. mask: see `heard`."""
+) -> SpeechOutputs:
+    """All that is inside of an encoder; with a key in training mode. mask: see `outputs`."""
     rngs = None if key is None else {"dropout": key}
     train = key is not None
-    return apply(encoder, params, {}, x, train=train, rngs=rngs, method="heard", mask=mask)[0]
+    return apply(encoder, params, {}, x, train=train, rngs=rngs, method="outputs", mask=mask)[0]
 
 
 def mean_frames(frames: jax.Array, real: jax.Array) -> jax.Array:

@@ -139,7 +139,7 @@ def evaluate(
                 stratified(y, fraction=protocol.test_fraction, seed=seed)
                 for seed in range(protocol.split_seeds)
             )
-            parts = [(x[kept], y[kept], x[held], y[held]) for kept, held in splits]
+            parts = [(x[kept], y[kept], x[held_out], y[held_out]) for kept, held_out in splits]
         else:
             continue
         rows[name] = _scores(parts, protocol, len(train.classes)) | rows[name]
@@ -173,8 +173,8 @@ def quick(embed: Embed, train: Any, test: Any | None, *, batch: int) -> dict[str
     if test is not None:
         part = (x, y, *_sample(embed, with_labels(test), batch, _QUICK))
     else:
-        kept, held = stratified(y, fraction=Evaluation().test_fraction, seed=0)
-        part = (x[kept], y[kept], x[held], y[held])
+        kept, held_out = stratified(y, fraction=Evaluation().test_fraction, seed=0)
+        part = (x[kept], y[kept], x[held_out], y[held_out])
     return _neighbours(part, tuple(PROTOCOLS), len(train.classes))
 
 
@@ -346,7 +346,7 @@ def describe(results: dict[str, Any]) -> list[str]:
     if any("accuracy" in row for row in rows):
         lines.append(
             "accuracy: the method's own classifier, with the moving average of its weights if it "
-            "has one; accuracy_live: without; agreement: how often both say the same"
+            "has one; accuracy_online: without; agreement: how often both say the same"
         )
     if p["linear"]:
         lines.append(

@@ -365,8 +365,8 @@ def _parts(train: Any, test: Any | None, protocol: FineTune, seed: int) -> tuple
     labels = train.labels()
     kept = np.arange(len(train))
     if test is None:
-        kept, held = stratified(labels, fraction=protocol.test_fraction, seed=seed)
-        test = _rows(train, held)
+        kept, held_out = stratified(labels, fraction=protocol.test_fraction, seed=seed)
+        test = _rows(train, held_out)
     if protocol.per_class is not None:
         chosen = drawn(labels[kept], count=protocol.per_class, seed=seed)
     elif protocol.fraction < 1:

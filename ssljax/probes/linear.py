@@ -47,12 +47,12 @@ def linear(
     check(train_x, train_y, classes, "training data")
     check(test_x, test_y, classes, "test data")
     train_x, test_x = standardize(train_x, test_x)
-    fit, held = stratified(train_y, fraction=VALIDATION, seed=seed)
+    fit, held_out = stratified(train_y, fraction=VALIDATION, seed=seed)
     search = Logistic(train_x[fit], train_y[fit], classes=classes)
     scores: list[float] = []
     for l2 in L2:
         weights = search.solve(l2, tolerance=1e-4)
-        scores.append(accuracy(weights, train_x[held], train_y[held]))
+        scores.append(accuracy(weights, train_x[held_out], train_y[held_out]))
         if len(scores) >= np.argmax(scores) + 3:
             break  # weaker still only takes longer and overfits more
     l2 = L2[int(np.argmax(scores))]

@@ -18,11 +18,11 @@ def stratified(labels: np.ndarray, *, fraction: float, seed: int) -> tuple[np.nd
     if not 0 < fraction < 1:
         raise ValueError(f"the held-out fraction must lie between 0 and 1, not {fraction}")
     rng = np.random.default_rng(seed)
-    held = []
+    held_out = []
     for label in np.unique(labels):
         rows = rng.permutation(np.flatnonzero(labels == label))
-        held.append(rows[: min(round(fraction * len(rows)), len(rows) - 1)])
-    out = np.sort(np.concatenate(held))
+        held_out.append(rows[: min(round(fraction * len(rows)), len(rows) - 1)])
+    out = np.sort(np.concatenate(held_out))
     if not len(out):
         raise ValueError(
             f"no class has enough examples to hold out {fraction:.0%}: {len(labels)} examples in "

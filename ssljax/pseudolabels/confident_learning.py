@@ -160,9 +160,9 @@ def out_of_fold(
     """
     fold = folds(labels, count=count, seed=seed)
     parts = [
-        (held, predict(np.flatnonzero(fold != f), held))
+        (held_out, predict(np.flatnonzero(fold != f), held_out))
         for f in range(count)
-        if len(held := np.flatnonzero(fold == f))
+        if len(held_out := np.flatnonzero(fold == f))
     ]
     p = np.zeros((len(labels), parts[0][1].shape[1]))
     for rows, found in parts:

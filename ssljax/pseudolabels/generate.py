@@ -1,7 +1,8 @@
 """Where pseudo-labels come from: a trained model, rules, clusters or neighbours.
 
-Each source is a frozen dataclass that is called with a `Known`, all that may be known when labels
-are made, and returns a `Guess` on the whole pool. None of them ever sees the truth of the pool.
+Each source is a frozen dataclass that is called with a `LabelContext`, all that may be known when
+labels are made, and returns a `Guess` on the whole pool. None of them ever sees the truth of the
+pool.
 """
 
 from dataclasses import dataclass
@@ -30,7 +31,7 @@ class Teacher(Protocol):
         """Features of all examples, float32 [N, D]."""
 
 
-class Known(NamedTuple):
+class LabelContext(NamedTuple):
     """pool: the data without its labels. index, truth: the labelled examples [L] and their true
     targets. target: their kind. seed: of this round. earlier: p of the rounds before, each [N, K].
     pretrained: what training began from and has `features`, if anything.
@@ -69,8 +70,8 @@ class Model:
     views: int = 0
     """Random views over which the prediction of each example is averaged; 0: the example itself."""
 
-    def __call__(self, known: Known) -> Guess:
-        return known.teacher.guess(known.pool, views=self.views, seed=known.seed)
+    def __call__(self, context: LabelContext) -> Guess:
+        return context.teacher.guess(context.pool, views=self.views, seed=context.seed)
 
     def limits(self, shares: np.ndarray, few: int) -> list[str]:
         """What is known not to work; see `Rounds.limits`."""
@@ -98,18 +99,18 @@ class Rules:
     """Shares of the classes among the examples with a vote, for the model; None: equal."""
     batch: int = 1024
 
-    def __call__(self, known: Known) -> Guess:
-        classes = known.target.require_classes("labelling by rules")
+    def __call__(self, context: LabelContext) -> Guess:
+        classes = context.target.require_classes("labelling by rules")
         parts = []
-        for rows in known.pool.once(self.batch):
-            if known.pool.readable is not None:
-                rows["text"] = known.pool.readable(rows)
+        for rows in context.pool.once(self.batch):
+            if context.pool.readable is not None:
+                rows["text"] = context.pool.readable(rows)
             votes = np.stack([np.asarray(rule(rows)) for rule in self.functions], axis=1)
             parts.append(votes[rows["mask"]])
         votes = np.concatenate(parts)
         if self.combine == "majority":
             return Guess.of(rules.majority(votes, classes=classes))
-        found = {"prior": self.prior, "known": (known.index, known.classes)}
+        found = {"prior": self.prior, "known": (context.index, context.classes)}
         return Guess.of(rules.label_model(votes, classes=classes, **found)[0])
 
 
@@ -127,10 +128,10 @@ class Clusters:
     """Starts of k-means."""
     features: Whose = "teacher"
 
-    def __call__(self, known: Known) -> Guess:
-        classes = known.target.require_classes("labelling by clusters")
-        x = known.features(self.features)
-        key, k = jax.random.key(known.seed), self.clusters
+    def __call__(self, context: LabelContext) -> Guess:
+        classes = context.target.require_classes("labelling by clusters")
+        x = context.features(self.features)
+        key, k = jax.random.key(context.seed), self.clusters
         if self.kind == "mixture":
             fit = gaussian_mixture(x, k, key=key, covariance="diag", reg=1e-3)
             share = np.asarray(jax.nn.softmax(log_joint(x, fit.mixture), axis=1), np.float64)
@@ -140,7 +141,7 @@ class Clusters:
             else:
                 found = agglomerative(x, k)
             share = np.eye(k)[np.asarray(found)]
-        return Guess.of(named(share, known.index, known.classes, classes=classes))
+        return Guess.of(named(share, context.index, context.classes, classes=classes))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -155,17 +156,17 @@ class Neighbors:
     """Share of the neighbours in spreading."""
     features: Whose = "teacher"
 
-    def __call__(self, known: Known) -> Guess:
-        classes = known.target.require_classes("labelling by neighbours")
-        x = known.features(self.features)
+    def __call__(self, context: LabelContext) -> Guess:
+        classes = context.target.require_classes("labelling by neighbours")
+        x = context.features(self.features)
         if self.rule == "vote":
-            similarity, at = graph.nearest(x[known.index], x, k=self.k)
+            similarity, at = graph.nearest(x[context.index], x, k=self.k)
             p = graph.vote(
-                similarity, known.classes[at], classes=classes, temperature=self.temperature
+                similarity, context.classes[at], classes=classes, temperature=self.temperature
             )
             return Guess.of(p)
         w = graph.neighbour_graph(x, k=self.k, temperature=self.temperature)
-        where = {"index": known.index, "labels": known.classes, "classes": classes}
+        where = {"index": context.index, "labels": context.classes, "classes": classes}
         if self.rule == "propagation":
             return Guess.of(graph.propagation(w, **where))
         return Guess.of(graph.spreading(w, **where, alpha=self.alpha))

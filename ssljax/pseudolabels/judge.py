@@ -22,7 +22,7 @@ class Judge:
     """int [m], the examples of the pool that nobody has labelled."""
     truth: Targets | None
     """True targets of the pool, arrays [N, ...], or None."""
-    held: Labels | None
+    held_out: Labels | None
     """True labels that training never sees, or None."""
     names: tuple[str, ...] | None
     """Of the classes."""
@@ -46,8 +46,8 @@ class Judge:
             found |= self._classes(used, before)
         if self.truth is not None:
             found |= self._compared(guess, used)
-        if self.held is not None:
-            found["estimate"] = self._estimate(guess, used, self.held)
+        if self.held_out is not None:
+            found["estimate"] = self._estimate(guess, used, self.held_out)
         return found
 
     def _classes(self, used: Labels, before: Labels | None) -> dict[str, Any]:
@@ -83,15 +83,17 @@ class Judge:
             found["mistakes"] = self._mistakes(used)
         return found
 
-    def _estimate(self, guess: Guess, used: Labels, held: Labels) -> dict[str, Any]:
+    def _estimate(self, guess: Guess, used: Labels, held_out: Labels) -> dict[str, Any]:
         """The quality of labels as confident as those that are used, on held-out true labels."""
-        target, guess = self.target, guess.take(held.index)
+        target, guess = self.target, guess.take(held_out.index)
         m = guess.confidence
-        numbers = target.quality(held.target, guess.target, (m >= used.confidence.min()) & (m > 0))
+        numbers = target.quality(
+            held_out.target, guess.target, (m >= used.confidence.min()) & (m > 0)
+        )
         found = {k: v for k, v in numbers.items() if isinstance(v, float)}
-        right = target.right(held.target, guess.target)
+        right = target.right(held_out.target, guess.target)
         more = {} if right is None else {"ece": quality.ece(right, m)}
-        return {"examples": len(held)} | found | more
+        return {"examples": len(held_out)} | found | more
 
     def _mistakes(self, used: Labels) -> list[list[Any]]:
         """[index, label, truth, confidence] of the most confident labels that are wrong."""

@@ -54,14 +54,16 @@ class Numbering:
 
     @classmethod
     def of(
-        cls, data: Any, *, classes: tuple[str, ...] | None = None, held: Any = None
+        cls, data: Any, *, classes: tuple[str, ...] | None = None, held_out: Any = None
     ) -> "Numbering":
-        """Of a data set in memory. held: what was held out of the same data, or None."""
-        parts = [data] if held is None else [data, held]
+        """Of a data set in memory. held_out: what was held out of the same data, or None."""
+        parts = [data] if held_out is None else [data, held_out]
         size = sum(map(len, parts)) + len(data.skipped)
         size = max(size, *(1 + int(part.origin.max()) for part in parts))
         apart = {str(reason).split(": ")[0] for reason in data.skipped}
-        apart |= set() if held is None or held.names is None else set(map(str, held.names))
+        apart |= (
+            set() if held_out is None or held_out.names is None else set(map(str, held_out.names))
+        )
         return cls(np.asarray(data.origin), size, data.names, classes, frozenset(apart))
 
     def __len__(self) -> int:

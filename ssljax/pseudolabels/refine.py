@@ -17,7 +17,7 @@ import numpy as np
 from ssljax.pseudolabels import alignment, graph
 from ssljax.pseudolabels.adaptive import gaussian
 from ssljax.pseudolabels.confident_learning import Prune, label_issues, out_of_fold
-from ssljax.pseudolabels.generate import Known, Whose
+from ssljax.pseudolabels.generate import LabelContext, Whose
 from ssljax.pseudolabels.labels import Guess, Labels
 
 
@@ -73,9 +73,9 @@ class Temporal:
 
     decay: float = 0.6
 
-    def guess(self, guess: Guess, known: Known) -> Guess:
+    def guess(self, guess: Guess, context: LabelContext) -> Guess:
         p = _probabilities(guess, "temporal ensembling")
-        return Guess.of(temporal([*known.earlier, p], decay=self.decay))
+        return Guess.of(temporal([*context.earlier, p], decay=self.decay))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -87,9 +87,9 @@ class OverGraph:
     temperature: float = 0.1
     features: Whose = "teacher"
 
-    def guess(self, guess: Guess, known: Known) -> Guess:
+    def guess(self, guess: Guess, context: LabelContext) -> Guess:
         p = _probabilities(guess, "smoothing over a graph")
-        x = known.features(self.features)
+        x = context.features(self.features)
         w = graph.neighbour_graph(x, k=self.k, temperature=self.temperature)
         return Guess.of(graph.smoothed(p, w, alpha=self.alpha))
 
@@ -103,8 +103,8 @@ class Align:
     prior: tuple[float, ...] | None = None
     """Shares of the classes; None: equal."""
 
-    def guess(self, guess: Guess, known: Known) -> Guess:
-        classes = known.target.require_classes("distribution alignment")
+    def guess(self, guess: Guess, context: LabelContext) -> Guess:
+        classes = context.target.require_classes("distribution alignment")
         p = np.array(_probabilities(guess, "distribution alignment"), np.float64)
         some = p.sum(1) > 0  # who abstains goes on abstaining
         prior = None if self.prior is None else np.asarray(self.prior)
@@ -120,12 +120,12 @@ class Agree:
     k: int = 10
     features: Whose = "teacher"
 
-    def guess(self, guess: Guess, known: Known) -> Guess:
-        classes = known.target.require_classes("agreement with neighbours")
-        x = known.features(self.features)
-        similarity, at = graph.nearest(x[known.index], x, k=self.k)
-        p = graph.vote(similarity, known.classes[at], classes=classes, temperature=0.1)
-        same = agreement(known.target.hard(guess.target), p.argmax(1))
+    def guess(self, guess: Guess, context: LabelContext) -> Guess:
+        classes = context.target.require_classes("agreement with neighbours")
+        x = context.features(self.features)
+        similarity, at = graph.nearest(x[context.index], x, k=self.k)
+        p = graph.vote(similarity, context.classes[at], classes=classes, temperature=0.1)
+        same = agreement(context.target.hard(guess.target), p.argmax(1))
         return guess._replace(confidence=np.where(same, guess.confidence, 0.0))
 
 
@@ -138,10 +138,12 @@ class Soft:
     epsilon: float = 0.0
     """Label smoothing of the class, where temperature is None."""
 
-    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        classes = known.target.require_classes("soft targets")
+    def labels(self, labels: Labels, guess: Guess, context: LabelContext) -> Labels:
+        classes = context.target.require_classes("soft targets")
         if self.temperature is None:
-            target = smooth(known.target.hard(labels.target), classes=classes, epsilon=self.epsilon)
+            target = smooth(
+                context.target.hard(labels.target), classes=classes, epsilon=self.epsilon
+            )
         else:
             p = _probabilities(guess, "soft targets")[labels.index]
             target = soften(p, temperature=self.temperature)
@@ -157,12 +159,12 @@ class Weigh:
     sigmas: float = 2.0
     """Of the truncated Gaussian."""
 
-    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
+    def labels(self, labels: Labels, guess: Guess, context: LabelContext) -> Labels:
         m = np.minimum(np.asarray(guess.confidence)[labels.index], 1)
         if self.by == "entropy":
             m = entropy_weight(_probabilities(guess, "weights by entropy")[labels.index])
         elif self.by == "gaussian":
-            pool = guess.whole(known.target).confidence
+            pool = guess.whole(context.target).confidence
             m = gaussian_weight(np.asarray(labels.confidence), pool, sigmas=self.sigmas)
         elif self.by != "confidence":
             raise ValueError(f"there are no weights by {self.by!r}")
@@ -176,11 +178,11 @@ class Parts:
     value: float = 0.9
     """The smallest confidence in a part that counts."""
 
-    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
+    def labels(self, labels: Labels, guess: Guess, context: LabelContext) -> Labels:
         m = np.asarray(guess.confidence)[labels.index]
         if m.shape == labels.index.shape:
             raise ValueError(
-                f"{type(known.target).__name__} has one confidence an example, and none of parts: "
+                f"{type(context.target).__name__} has one confidence an example, none of parts: "
                 "choose by a threshold in select"
             )
         return dataclasses.replace(labels, weight=_times(labels.weight, m >= self.value))
@@ -202,10 +204,10 @@ class SmallLoss:
         if not 0 < self.keep <= 1:
             raise ValueError(f"keep {self.keep} must be above 0 and at most 1")
 
-    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        known.target.require_classes("pruning by loss")
-        p = _probabilities(known.teacher.guess(known.pool), "pruning by loss")
-        hard = known.target.hard(labels.target)
+    def labels(self, labels: Labels, guess: Guess, context: LabelContext) -> Labels:
+        context.target.require_classes("pruning by loss")
+        p = _probabilities(context.teacher.guess(context.pool), "pruning by loss")
+        hard = context.target.hard(labels.target)
         loss = -np.log(np.maximum(p[labels.index, hard], 1e-12))
         kept = np.zeros(len(labels), bool)
         for c in np.unique(hard):
@@ -227,23 +229,23 @@ class Confident:
     min_per_class: int = 1
     features: Whose = "teacher"
 
-    def labels(self, labels: Labels, guess: Guess, known: Known) -> Labels:
-        classes = known.target.require_classes("confident learning")
-        hard = known.target.hard(labels.target)
-        x = graph.unit(known.features(self.features))
+    def labels(self, labels: Labels, guess: Guess, context: LabelContext) -> Labels:
+        classes = context.target.require_classes("confident learning")
+        hard = context.target.hard(labels.target)
+        x = graph.unit(context.features(self.features))
         counts = np.bincount(hard, minlength=classes)
         judged = counts[hard] >= 2
         if not judged.any():
             return labels
         rows = np.flatnonzero(judged)
 
-        def predict(fit: np.ndarray, held: np.ndarray) -> np.ndarray:
-            bank = np.concatenate([labels.index[rows[fit]], known.index])
-            classes_of = np.concatenate([hard[rows[fit]], known.classes])
-            similarity, at = graph.nearest(x[bank], x[labels.index[rows[held]]], k=self.k)
+        def predict(fit: np.ndarray, held_out: np.ndarray) -> np.ndarray:
+            bank = np.concatenate([labels.index[rows[fit]], context.index])
+            classes_of = np.concatenate([hard[rows[fit]], context.classes])
+            similarity, at = graph.nearest(x[bank], x[labels.index[rows[held_out]]], k=self.k)
             return graph.vote(similarity, classes_of[at], classes=classes, temperature=0.1)
 
-        p = out_of_fold(hard[rows], predict, count=self.folds, seed=known.seed)
+        p = out_of_fold(hard[rows], predict, count=self.folds, seed=context.seed)
         bad = label_issues(hard[rows], p, by=self.by, min_per_class=self.min_per_class)
         weight = labels.weight.copy()
         weight[rows[bad]] = 0

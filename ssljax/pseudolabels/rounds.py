@@ -26,7 +26,7 @@ import numpy as np
 
 from ssljax.files import write_json
 from ssljax.pseudolabels import labels as tables
-from ssljax.pseudolabels.generate import Known, Model, Teacher
+from ssljax.pseudolabels.generate import LabelContext, Model, Teacher
 from ssljax.pseudolabels.judge import Judge
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.pseudolabels.numbering import Numbering
@@ -90,7 +90,7 @@ def self_train(
     train: Train,
     score: Callable[[Teacher], dict[str, Any]],
     truth: Targets | None = None,
-    held: Labels | None = None,
+    held_out: Labels | None = None,
     names: tuple[str, ...] | None = None,
     numbering: Numbering | None = None,
     pretrained: Any = None,
@@ -102,7 +102,7 @@ def self_train(
       pool: data without labels; `once(batch)` and `len` are used here. given: true labels.
       target: the kind of targets. train: see `Train`.
       score: numbers of a teacher on test data; called once a round and never used here.
-      truth: true targets of the pool, arrays [N, ...], only to measure. held: true labels that
+      truth: true targets of the pool, arrays [N, ...], only to measure. held_out: true labels that
         training never sees, to estimate quality where the truth is unknown.
       names: of the classes. numbering: how a person calls the examples, for labels.parquet; None:
         by their place in the pool.
@@ -116,8 +116,8 @@ def self_train(
     if target.has_classes():
         tables.every_class(given, target, names)
     out = np.setdiff1d(np.arange(size), fixed)
-    if held is not None:
-        out = np.setdiff1d(out, held.index)
+    if held_out is not None:
+        out = np.setdiff1d(out, held_out.index)
     rows: list[dict[str, Any]] = []
     teacher: Teacher | None = None
     before: Labels | None = None
@@ -129,7 +129,7 @@ def self_train(
         here.mkdir(parents=True, exist_ok=True)
         labels, pseudo, guess = given, None, None
         if r > 0:
-            known = Known(
+            context = LabelContext(
                 teacher=teacher,
                 pool=pool,
                 index=fixed,
@@ -140,7 +140,7 @@ def self_train(
                 pretrained=pretrained,
             )
             if not path.exists():
-                guess = _make(here, plan, known, out, r, before, path, called)
+                guess = _make(here, plan, context, out, r, before, path, called)
             if not path.exists():
                 reason = "no_change" if plan.keep else "nothing_selected"
                 log.warning("round %d chose nothing: %s", r, _why(guess, out, target))
@@ -165,7 +165,7 @@ def self_train(
         if record is None:
             record = {"round": r, "labels": mark, "seed": seed, "test": score(student)}
             if pseudo is not None:
-                judge = Judge(target, out, truth, held, names, size)
+                judge = Judge(target, out, truth, held_out, names, size)
                 record |= judge.measure(guess, pseudo, before)
                 if r == 1 and target.has_classes():
                     record["warnings"] += plan.limits(*_shares(target, guess, given))
@@ -195,7 +195,7 @@ def transduction(
 def _make(
     here: Path,
     plan: Rounds,
-    known: Known,
+    context: LabelContext,
     out: np.ndarray,
     r: int,
     before: Labels | None,
@@ -204,20 +204,20 @@ def _make(
 ) -> Guess:
     """Makes the labels of a round and writes them, or none where nothing is chosen."""
     source = plan.source(r)
-    guess = source(known).check(f"round {r}, {type(source).__name__}")
+    guess = source(context).check(f"round {r}, {type(source).__name__}")
     if len(guess.confidence) != len(called):
         raise ValueError(f"{len(guess.confidence)} labels for a pool of {len(called)} examples")
     _write_guess(here, guess)  # raw, beside whatever becomes of it
     for step in plan.refine:
         if hasattr(step, "guess"):
-            guess = step.guess(guess, known).check(f"round {r}, {type(step).__name__}")
+            guess = step.guess(guess, context).check(f"round {r}, {type(step).__name__}")
     open_ = out
     if plan.keep and before is not None:
         open_ = np.setdiff1d(out, before.index)
     if not len(open_):
         return guess
-    part = guess.take(open_).whole(known.target)
-    mask = plan.select(part, round=r, target=known.target)
+    part = guess.take(open_).whole(context.target)
+    mask = plan.select(part, round=r, target=context.target)
     if not mask.any():
         return guess
     part = part.take(mask)
@@ -226,12 +226,12 @@ def _make(
     )
     for step in plan.refine:
         if hasattr(step, "labels"):
-            labels = step.labels(labels, guess, known)
+            labels = step.labels(labels, guess, context)
     if not labels.is_used.any():
         return guess
     if plan.keep and before is not None:
-        labels = before.joined(labels, known.target)
-    labels.write(path, known.target, called)
+        labels = before.joined(labels, context.target)
+    labels.write(path, context.target, called)
     return guess
 
 

@@ -13,7 +13,7 @@ from jax.sharding import Mesh
 from ssljax import nets, probes
 from ssljax.files import read_json, write_json
 from ssljax.mesh import within
-from ssljax.method import Method, State, live
+from ssljax.method import Method, State, online
 from ssljax.runs.experiment import Experiment
 from ssljax.training.sharding import batch_sharding, replicated
 from ssljax.training.steps import initial
@@ -31,14 +31,14 @@ def embedder(experiment: Experiment, method: Method, state: State) -> probes.Emb
 def classifiers(experiment: Experiment, method: Method, state: State) -> dict[str, probes.Embed]:
     """The method's own classifiers, batch -> logits [B, K], by the name of their accuracy.
 
-    "accuracy_live" is the network without the moving average that "accuracy" measures; {} for
+    "accuracy_online" is the network without the moving average that "accuracy" measures; {} for
     methods that do not classify.
     """
     if method.predict is None:
         return {}
     found = {"accuracy": _on_all_devices(experiment, method.predict, state)}
     if "target" in state.extra:
-        found["accuracy_live"] = _on_all_devices(experiment, method.predict, live(state))
+        found["accuracy_online"] = _on_all_devices(experiment, method.predict, online(state))
     return found
 
 

@@ -104,7 +104,7 @@ def _on_these_devices(experiment: Experiment) -> Experiment:
 
 
 def begin_with(place: str, networks: dict[str, Any]) -> tuple[Any, Any]:
-    """(params, stats) by network, for `method.started`: what a run folder, or a file (see
+    """(params, stats) by network, for `method.from_pretrained`: what a run folder, or a file (see
     `export.load_start`), holds of `networks`.
 
     Of the encoder of a run those arrays that `ssljax export` writes. Raises: FileNotFoundError,

@@ -31,6 +31,9 @@ _MOVED = {
     "ssljax.train": "ssljax.training.train",
 }
 
+# Values that had other names in older run folders.
+_RENAMED = {("labels_from", "live"): "online"}
+
 
 def fields_of(value: Any) -> dict[str, Any]:
     """The fields of a dataclass instance that describe it, by name."""
@@ -98,6 +101,9 @@ def decode(data: Any, *, module: ModuleType | None = None) -> Any:
             near = difflib.get_close_matches(key, known, n=1)
             hint = f"; did you mean {near[0]!r}?" if near else ""
             raise ValueError(f"{name} has no field {key!r}{hint}")
+    for key, item in values.items():
+        if isinstance(item, str):
+            values[key] = _RENAMED.get((key, item), item)
     return cls(**{key: decode(item, module=module) for key, item in values.items()})
 
 

@@ -22,7 +22,7 @@ import numpy as np
 
 from ssljax import report
 from ssljax.files import read_json, write_json
-from ssljax.method import Method, started
+from ssljax.method import Method, from_pretrained
 from ssljax.runs import known
 from ssljax.runs.evaluation import evaluate, quick
 from ssljax.runs.experiment import MAY_DIFFER, Experiment, networks_of
@@ -154,7 +154,7 @@ def _train(
     if start is not None:
         if method.refresh is None:  # then `refresh` only brings them in, before the first step
             cadence = dataclasses.replace(cadence, refresh=experiment.steps)
-        method = started(method, *start)
+        method = from_pretrained(method, *start)
     rate = opt.rate(steps=experiment.steps, batch=experiment.batch)
     return fit(
         method,

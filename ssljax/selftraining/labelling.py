@@ -9,7 +9,7 @@ import numpy as np
 from ssljax.probes import same_classes
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.cells import classes_of, table_of
-from ssljax.pseudolabels.generate import Clusters, Known, Neighbors
+from ssljax.pseudolabels.generate import Clusters, LabelContext, Neighbors
 from ssljax.pseudolabels.labels import GIVEN, Labels
 from ssljax.pseudolabels.numbering import Numbering
 from ssljax.runs.experiment import Experiment
@@ -82,7 +82,7 @@ def label(
             target, called = OneOf(classes=len(names)), Numbering.of(pool, classes=names)
             few = tables.read(given, examples=called, target=target)
             tables.every_class(few, target, names)
-            guess = BY[by](Known(teacher, hidden, few.index, few.target, target, seed=0))
+            guess = BY[by](LabelContext(teacher, hidden, few.index, few.target, target, seed=0))
     guess = guess.check(str(folder)).whole(target)
     found = Labels.made(
         np.arange(len(pool)),

@@ -16,7 +16,7 @@ import jax
 import numpy as np
 
 from ssljax.data.chosen import Chosen
-from ssljax.method import Method, State, started
+from ssljax.method import Method, State, from_pretrained
 from ssljax.methods import Student
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.tasks import OneOf, Target, Task
@@ -71,7 +71,7 @@ class Network:
             method, cadence = self._method(model), self.cadence
             begin = _start(start, model, member)
             if begin is not None:
-                method = started(method, *begin)
+                method = from_pretrained(method, *begin)
                 cadence = dataclasses.replace(cadence, refresh=self.steps)
             place = self._place(folder, member)
             place.mkdir(parents=True, exist_ok=True)

@@ -72,8 +72,8 @@ class SelfTraining:
             return pool, reader.load(self.test, split="test", **options)
         offered = reader.splits(self.data)
         if not self.holds_out:
-            held = "test" if "test" in offered else "validation"
-            return pool, reader.load(self.data, split=held, **options)
+            held_out = "test" if "test" in offered else "validation"
+            return pool, reader.load(self.data, split=held_out, **options)
         rng = np.random.default_rng(0)
         order = rng.permutation(len(pool))
         count = max(1, round(self.test_fraction * len(pool)))

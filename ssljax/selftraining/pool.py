@@ -95,19 +95,19 @@ def check_targets(targets: list[Target], pool: Arrays, test: Arrays) -> None:
             )
 
 
-def numbering_of(folder: Path, pool: Arrays, held: Arrays | None, target: Target) -> Numbering:
+def numbering_of(folder: Path, pool: Arrays, held_out: Arrays | None, target: Target) -> Numbering:
     """How the files of labels in the folder of a seed call the examples of the pool.
 
-    held: what was held out of the same data, or None. Folders of older versions, told by a note
+    held_out: what was held out of the same data, or None. Folders of older versions, told by a note
     that is missing in them, count the pool itself.
     """
     classes = pool.classes if target.has_classes() else None
     if (folder / "given.parquet").exists() and not (folder / _MARK).exists():
         found = Numbering.plain(len(pool), classes=classes)
-        if held is not None or pool.skipped:
+        if held_out is not None or pool.skipped:
             log.info("%s: an older version wrote it, index counts the pool without tests", folder)
         return found
-    return Numbering.of(pool, classes=classes, held=held)
+    return Numbering.of(pool, classes=classes, held_out=held_out)
 
 
 def note_numbering(folder: Path) -> None:

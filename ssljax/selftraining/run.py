@@ -89,7 +89,7 @@ def _one(
     known, unseen = truth_of(test, target), without_labels(test, target)
     called = numbering_of(folder, pool, test if config.holds_out else None, target)
     given = given_labels(config, folder, called, truth, target, seed)
-    given, held = split_off(given, config.holdout, seed, target)
+    given, held_out = split_off(given, config.holdout, seed, target)
 
     def train(labels: Labels, r: int, place: Path, teacher: Teacher | None) -> Teacher:
         learner = config.trained(r)
@@ -107,7 +107,7 @@ def _one(
         train=train,
         score=score,
         truth=truth,
-        held=held,
+        held_out=held_out,
         names=pool.classes,
         numbering=called,
         pretrained=first,

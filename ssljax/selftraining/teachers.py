@@ -96,10 +96,10 @@ def open_run(folder: Path, *, file: str | None = None, seed: int | None = None) 
             f"{folder} has lost its tokenizer.json, and another one reads other tokens: put it back"
         )
     pool, test = config.load(folder)
-    held = test if config.holds_out else None
+    held_out = test if config.holds_out else None
     pool = with_classes(pool, classes_in(pool, config, here))
     target = config.learner.target(pool)
-    called = numbering_of(here, pool, held, target)
+    called = numbering_of(here, pool, held_out, target)
     every = tables.read(here / "given.parquet", examples=called, target=target)
     labels = given = split_off(every, config.holdout, seed, target)[0]
     if r:
@@ -107,7 +107,7 @@ def open_run(folder: Path, *, file: str | None = None, seed: int | None = None) 
         labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)), target)
     hidden = without_labels(pool, target)
     teacher = config.trained(r).load(hidden, labels, last / "student", seed=seed)
-    now = Numbering.of(pool, classes=called.classes, held=held)
+    now = Numbering.of(pool, classes=called.classes, held_out=held_out)
     return Opened(config, teacher, r, pool, target, now, every)
 
 

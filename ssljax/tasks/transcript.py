@@ -29,7 +29,7 @@ class Transcript(Target):
     """Outputs are logits [B, T, 1 + letters], the first for no letter (blank); a target is int
     [B, N], letters from 1 and then 0.
 
-    The encoder has a method `heard`, which gives `layers`, of which the last is read [B, T, D], and
+    Its encoder has a method `outputs` that gives `layers`, of which the last is read [B, T, D], and
     `real`, bool [B, T], false beyond the end of a recording. The loss is that of connectionist
     temporal classification, -log p(text) over all ways to say it, and 0 where there are fewer
     frames than the text needs. A text is as sure as the geometric mean of its frames.
@@ -38,7 +38,7 @@ class Transcript(Target):
     letters: str = "abcdefghijklmnopqrstuvwxyz '"
 
     leaves = ("text",)
-    reads = "heard"
+    reads = "outputs"
     measure = _WER
     shown = (
         _WER,
@@ -201,18 +201,18 @@ class Transcript(Target):
 
 
 class FrameHead(nn.Module):
-    """What is heard -> logits [B, T, widths[-1]] float32, blank for certain after the end."""
+    """Outputs of an encoder -> logits [B, T, widths[-1]] float32, blank after the end."""
 
     widths: tuple[int, ...]
     """Of the layers; ReLU stands between them."""
 
     @nn.compact
-    def __call__(self, heard: Any, train: bool = False) -> jax.Array:
+    def __call__(self, outputs: Any, train: bool = False) -> jax.Array:
         del train
-        x = heard.layers[-1].astype(jnp.float32)
+        x = outputs.layers[-1].astype(jnp.float32)
         for i, width in enumerate(self.widths):
             x = nn.Dense(width, name=f"linear_{i}")(nn.relu(x) if i else x)
-        return silence(x, jnp.sum(heard.real, axis=1))
+        return silence(x, jnp.sum(outputs.real, axis=1))
 
 
 def edits(truth: Sequence[Any], guess: Sequence[Any]) -> tuple[int, int]:

@@ -188,27 +188,27 @@ def check_wav2vec2(model, networks, params):
     seen = np.arange(400) < length[:, None]
     audio = peers.AUDIO * seen
     x = {"audio": jnp.asarray(audio), "length": jnp.asarray(length)}
-    heard = peers.heard(net, arrays, x)
+    outputs = peers.outputs(net, arrays, x)
     if net.normalize:  # what the feature extractor does
         mean = audio.sum(1) / length
         spread = np.sqrt(((audio - mean[:, None]) ** 2 * seen).sum(1) / length + 1e-7)
         audio = ((audio - mean[:, None]) / spread[:, None] * seen).astype(np.float32)
     mask = {"attention_mask": long(seen)} if net.pre_norm else {}
     out = call(model.wav2vec2, input_values=torch.tensor(audio), **mask)
-    real = np.asarray(heard.real)
-    close(heard.layers[0], out.hidden_states[0], real)
-    close(heard.layers[-1], out.last_hidden_state, real)
-    close(heard.normed, out.extract_features, real)
+    real = np.asarray(outputs.real)
+    close(outputs.layers[0], out.hidden_states[0], real)
+    close(outputs.layers[-1], out.last_hidden_state, real)
+    close(outputs.normed, out.extract_features, real)
     if "head" in networks:
-        logits = run(networks["head"], params["head"], heard.layers[-1])
+        logits = run(networks["head"], params["head"], outputs.layers[-1])
         close(logits, call(model, input_values=torch.tensor(audio), **mask).logits, real)
         return
     with torch.no_grad():
         q, _ = model.quantizer(out.extract_features)
         codes, context = model.project_q(q), model.project_hid(out.last_hidden_state)
-    mine = run(networks["quantizer"], params["quantizer"], heard.normed)[0]
+    mine = run(networks["quantizer"], params["quantizer"], outputs.normed)[0]
     close(run(networks["code"], params["code"], mine), codes, real)
-    close(run(networks["context"], params["context"], heard.layers[-1]), context, real)
+    close(run(networks["context"], params["context"], outputs.layers[-1]), context, real)
 
 
 CHECKS = {

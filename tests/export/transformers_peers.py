@@ -136,13 +136,13 @@ def pair_params(clip):
 
 def speech_params(net, letters=False):
     x = {"audio": jnp.asarray(AUDIO), "length": jnp.asarray(LENGTH)}
-    states, heard = jnp.zeros((1, 1, 24)), jnp.zeros((1, 1, 12))
+    states, outputs = jnp.zeros((1, 1, 24)), jnp.zeros((1, 1, 12))
     if letters:
         networks = {"encoder": net, "head": MLP(widths=(9,), norm=False)}
         return networks, {"encoder": start(net, x), "head": start(networks["head"], states)}
     networks = {"encoder": net, "quantizer": Quantizer(entries=5, width=6)}
     networks |= dict.fromkeys(("context", "code"), MLP(widths=(7,), norm=False))
-    inputs = {"encoder": x, "quantizer": heard, "context": states, "code": heard[..., :6]}
+    inputs = {"encoder": x, "quantizer": outputs, "context": states, "code": outputs[..., :6]}
     return networks, {name: start(net, inputs[name]) for name, net in networks.items()}
 
 
@@ -230,9 +230,9 @@ def inner(module, params, x, name, method="__call__", **inputs):
 
 @cache
 def _hearing(net):
-    return jax.jit(partial(nets.hear, net))
+    return jax.jit(partial(nets.apply_speech, net))
 
 
-def heard(net, params, x):
+def outputs(net, params, x):
     """All that is inside a network of speech."""
     return _hearing(net)(params, x)

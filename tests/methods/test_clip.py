@@ -15,7 +15,7 @@ import pytest
 from cases_pairs import CASES, END, HEAD, SIG_IMAGE, SIG_TEXT, TEXT, VOCAB, captioned
 
 from ssljax.data import Captions, Text
-from ssljax.method import started
+from ssljax.method import from_pretrained
 from ssljax.methods import CLIP, SigLIP
 from ssljax.nets import MLP, ImageTower
 from ssljax.probes import Evaluation, table
@@ -188,7 +188,9 @@ def test_a_locked_tower_stays_as_it_came():
     tx = optax.adamw(0.1, weight_decay=0.1)
     method = small(locked=tower).build(tx, updates=3)
     given = jax.jit(method.init)(jax.random.key(7), batch)
-    begun = started(method, {tower: given.params[tower]}, {tower: given.extra["stats"][tower]})
+    begun = from_pretrained(
+        method, {tower: given.params[tower]}, {tower: given.extra["stats"][tower]}
+    )
     state = first = begun.refresh(jax.jit(method.init)(KEY, batch), None)
     step = jax.jit(method.step)
     for _ in range(3):

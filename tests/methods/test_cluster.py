@@ -15,7 +15,7 @@ from laws import NET, VIEW, images
 from ssljax.clustering import kmeans
 from ssljax.data import Arrays, Neighbors
 from ssljax.losses.clusters import assigned, scan
-from ssljax.method import started
+from ssljax.method import from_pretrained
 from ssljax.methods import SCAN
 from ssljax.training.train import Cadence, fit
 
@@ -205,7 +205,7 @@ def test_started():
     plain = jax.jit(method.init)(KEY, neighbors())
     given = jax.tree.map(lambda w: w + 1, plain.params["encoder"])
     stats = jax.tree.map(lambda w: w + 2, plain.extra["stats"]["encoder"])
-    begun = started(method, {"encoder": given}, {"encoder": stats})
+    begun = from_pretrained(method, {"encoder": given}, {"encoder": stats})
     assert begun.init is method.init
     warm = begun.refresh(plain, None)
     chex.assert_trees_all_equal(warm.params["encoder"], given)
@@ -216,9 +216,9 @@ def test_started():
     assert begun.refresh(later, None) is later
     wrong = jax.tree.map(lambda w: w[..., :2], given)
     with pytest.raises(ValueError, match="'encoder' does not fit"):
-        started(method, {"encoder": wrong}, {"encoder": stats}).refresh(plain, None)
+        from_pretrained(method, {"encoder": wrong}, {"encoder": stats}).refresh(plain, None)
     with pytest.raises(ValueError, match="'encode' does not fit"):
-        started(method, {"encode": given}, {}).refresh(plain, None)
+        from_pretrained(method, {"encode": given}, {}).refresh(plain, None)
 
 
 def test_scan_finds_classes_from_neighbours():

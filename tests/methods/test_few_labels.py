@@ -13,7 +13,7 @@ from laws import images
 
 from ssljax import nets, probes
 from ssljax.data import Arrays, FewLabels
-from ssljax.method import State, live
+from ssljax.method import State, online
 from ssljax.methods import SCAN, SupCon
 from ssljax.runs.evaluation import classifiers
 from ssljax.runs.experiment import Experiment
@@ -58,7 +58,7 @@ def losses(labelled, strong, target, weight, rows):
 
 
 def test_fixmatch():
-    """Labels of the live network on the weak view; one batch norm over all views."""
+    """Labels of the online network on the weak view; one batch norm over all views."""
     rows = few()
     method, params, extra = start("fixmatch", threshold=0.7, weight=3.0)
     labelled, weak, strong = logits(method, params, extra, rows)
@@ -218,13 +218,13 @@ def test_the_average_follows_and_predicts():
         ),
         state.params, after.params, after.extra["target"]["params"],
     )  # fmt: skip
-    y, z = built.predict(after, rows), built.predict(live(after), rows)
+    y, z = built.predict(after, rows), built.predict(online(after), rows)
     assert y.shape == (16, 4) and not np.array_equal(y, z)
     x = method.weak.plain(rows["image"])
     own = nets.apply_chain(method._chain, after.params, after.extra["stats"], x, train=False)[0]
     np.testing.assert_allclose(z, own, rtol=1e-5, atol=1e-6)
     plain = State(after.step, after.params, after.opt, {"stats": after.extra["stats"]})
-    assert live(plain) is plain
+    assert online(plain) is plain
 
 
 def test_accuracies_of_a_run():
@@ -239,7 +239,7 @@ def test_accuracies_of_a_run():
     found = probes.accuracies(own, Arrays(rows), batch=16)
     guess = np.argmax(method.predict(state, rows), axis=1)
     np.testing.assert_allclose(found["accuracy"], np.mean(guess == rows["label"]))
-    assert found.keys() == {"accuracy", "accuracy_live", "agreement"}
+    assert found.keys() == {"accuracy", "accuracy_online", "agreement"}
     assert found["agreement"] == 1  # before the first step both are the same
     assert probes.accuracies(own, None, batch=16) == {}
 

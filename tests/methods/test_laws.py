@@ -53,7 +53,7 @@ def _each(**options):
 
 each_method = _each(core=CORE)
 core_methods = _each(core=CORE, turns=True)
-# Without jit each operation is compiled by itself: the dearest of all.
+# Without jit each operation is compiled by itself: the slowest of all.
 one_method = _each(core=("simclr",), turns=True)
 
 

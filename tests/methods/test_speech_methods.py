@@ -62,9 +62,9 @@ def test_codes_come_from_what_was_heard_and_not_from_the_hidden_input():
     method, state = started("wav2vec2")
     x = {k: jnp.asarray(BATCH[k]) for k in ("audio", "length")}
     keys = jax.random.split(KEY, 16)
-    _, logits, _, hidden, heard = method._compare(state.params, state.extra, x, keys, None)
+    _, logits, _, hidden, outputs = method._compare(state.params, state.extra, x, keys, None)
     table = state.params["quantizer"]["weight_proj"]
-    want = heard.normed @ table["kernel"] + table["bias"]
+    want = outputs.normed @ table["kernel"] + table["bias"]
     want = np.take_along_axis(np.asarray(want), np.asarray(hidden.positions)[..., None], axis=1)
     np.testing.assert_allclose(logits.reshape(want.shape), want, atol=1e-4)
 
@@ -92,20 +92,20 @@ def test_hubert_clusters_cepstra_first_and_states_later():
 def test_frames_that_are_not_hidden_do_not_matter(name, monkeypatch):
     """What the networks say of them may be anything: neither loss, codes nor negatives see it."""
     method, state = started(name)
-    hear = nets.hear
+    apply_speech = nets.apply_speech
 
     def garbled(encoder, params, x, *, mask=None, key=None):
-        heard = hear(encoder, params, x, mask=mask, key=key)
+        outputs = apply_speech(encoder, params, x, mask=mask, key=key)
         if mask is None:  # a teacher, which hides nothing
-            return heard
+            return outputs
         noise = jnp.where(mask[..., None], 0.0, 9.0)
-        layers = [*heard.layers[:-1], heard.layers[-1] + noise]
-        return heard._replace(layers=layers, normed=heard.normed + noise)
+        layers = [*outputs.layers[:-1], outputs.layers[-1] + noise]
+        return outputs._replace(layers=layers, normed=outputs.normed + noise)
 
     value, (_, metrics) = jax.jit(lambda p, e: method.loss(p, e, BATCH, KEY))(
         state.params, state.extra
     )
-    monkeypatch.setattr(nets, "hear", garbled)
+    monkeypatch.setattr(nets, "apply_speech", garbled)
     again, (_, others) = jax.jit(lambda p, e: method.loss(p, e, BATCH, KEY))(
         state.params, state.extra
     )

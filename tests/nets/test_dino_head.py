@@ -82,8 +82,8 @@ def test_unit_rows_twice_is_once():
 
 
 def test_hold():
-    def loss(w, held):
-        return (nets.hold({"w": w}, held)["w"] ** 2).sum()
+    def loss(w, frozen):
+        return (nets.freeze({"w": w}, frozen)["w"] ** 2).sum()
 
     w = jnp.arange(3.0)
     np.testing.assert_array_equal(jax.grad(loss)(w, jnp.array(True)), 0)

@@ -30,9 +30,9 @@ def full_precision():
         yield
 
 
-def hear(net, params, x, mask=None):
+def apply_speech(net, params, x, mask=None):
     """Everything inside, by one compiled program."""
-    return jax.jit(lambda p, x, mask: nets.hear(net, p, x, mask=mask))(params, x, mask)
+    return jax.jit(lambda p, x, mask: nets.apply_speech(net, p, x, mask=mask))(params, x, mask)
 
 
 def flat(tree, prefix=""):
@@ -111,25 +111,25 @@ def test_agrees_with_transformers(net):
     quantizer = Quantizer(entries=5, width=6)
     codebook = scrambled(nets.init(quantizer, KEY, jnp.zeros((1, 3, 12)))[0])
     model = peer(net, params, codebook)
-    heard = hear(net, params, FULL)
+    outputs = apply_speech(net, params, FULL)
     x = torch.tensor(AUDIO)
     if net.normalize:
         x = (x - x.mean(1, keepdim=True)) / torch.sqrt(x.var(1, correction=0, keepdim=True) + 1e-7)
     with torch.no_grad():
         want = model.wav2vec2(x, output_hidden_states=True)
         q, _ = model.quantizer(want.extract_features)
-    assert len(heard.layers) == len(want.hidden_states) == 3
+    assert len(outputs.layers) == len(want.hidden_states) == 3
     # transformers 5 records the last layer without the norm behind it
-    for a, b in zip(heard.layers, [*want.hidden_states[:-1], want.last_hidden_state]):
+    for a, b in zip(outputs.layers, [*want.hidden_states[:-1], want.last_hidden_state]):
         np.testing.assert_allclose(a, b.numpy(), atol=1e-5)
-    np.testing.assert_allclose(heard.normed, want.extract_features.numpy(), atol=1e-5)
-    found, _, codes = nets.apply(quantizer, codebook, {}, heard.normed, train=False)[0]
+    np.testing.assert_allclose(outputs.normed, want.extract_features.numpy(), atol=1e-5)
+    found, _, codes = nets.apply(quantizer, codebook, {}, outputs.normed, train=False)[0]
     np.testing.assert_allclose(found, q.numpy(), atol=1e-5)
-    assert codes.shape == (2, 19, 2) and heard.real.all()
+    assert codes.shape == (2, 19, 2) and outputs.real.all()
     # hidden frames: the transformer sees one learned vector in their place
     mask = np.zeros((2, 19), bool)
     mask[0, 3:7] = mask[1, 10:] = True
-    hidden = hear(net, params, FULL, mask)
+    hidden = apply_speech(net, params, FULL, mask)
     model.wav2vec2.config.mask_time_prob = 0.0
     with torch.no_grad():
         want = model.wav2vec2(x, mask_time_indices=torch.tensor(mask)).last_hidden_state
@@ -140,9 +140,9 @@ def test_agrees_with_transformers(net):
 def test_what_is_heard_does_not_depend_on_the_padding(net):
     params = scrambled(nets.init(net, KEY, FULL)[0])
     x = {"audio": FULL["audio"].at[1, 250:].set(9.0), "length": jnp.array([400, 250])}
-    both = hear(net, params, x)
+    both = apply_speech(net, params, x)
     alone = {"audio": FULL["audio"][1:, :250]}
-    one = hear(net, params, alone)
+    one = apply_speech(net, params, alone)
     n = net.frames(250)
     assert both.real.sum(1).tolist() == [19, n] and one.real.all()
     for a, b in zip(both.layers, one.layers):
@@ -165,8 +165,8 @@ def test_hidden_frames_give_the_features_no_gradient():
     mask = jnp.ones((2, 19), bool)
 
     def total(params):
-        heard = hear(NET, params, FULL, mask)
-        return jnp.sum(heard.layers[-1] ** 2)
+        outputs = apply_speech(NET, params, FULL, mask)
+        return jnp.sum(outputs.layers[-1] ** 2)
 
     grads = jax.jit(jax.grad(total))(params)
     assert not any(np.any(g) for g in jax.tree.leaves(grads["feature_extractor"]))
@@ -206,8 +206,10 @@ def test_the_quantizer_draws_by_its_logits_and_passes_the_soft_gradient():
 def test_a_dropped_layer_leaves_its_input():
     net = NET.clone(layer_drop=1.0, dropout=0.0, attention_dropout=0.0, input_dropout=0.0)
     params = nets.init(net, KEY, FULL)[0]
-    heard, _ = nets.apply(net, params, {}, FULL, train=True, rngs={"dropout": KEY}, method="heard")
-    np.testing.assert_array_equal(heard.layers[0], heard.layers[-1])
+    outputs, _ = nets.apply(
+        net, params, {}, FULL, train=True, rngs={"dropout": KEY}, method="outputs"
+    )
+    np.testing.assert_array_equal(outputs.layers[0], outputs.layers[-1])
 
 
 @pytest.mark.parametrize(

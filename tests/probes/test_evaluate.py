@@ -98,8 +98,8 @@ def test_without_a_test_split_encoders_do_not_influence_each_other(results):
     x, y = features(pixels, digits(), batch=64)
     scores = []
     for seed in range(SMALL.split_seeds):
-        kept, held = stratified(y, fraction=SMALL.test_fraction, seed=seed)
-        fitted = linear(x[kept], y[kept], x[held], y[held], classes=10, seed=seed)
+        kept, held_out = stratified(y, fraction=SMALL.test_fraction, seed=seed)
+        fitted = linear(x[kept], y[kept], x[held_out], y[held_out], classes=10, seed=seed)
         scores.append((fitted["accuracy"], fitted["train_accuracy"]))
     # Both splits happen to give the same accuracy: 95 of 100, so only the other one spreads.
     means, spreads = np.mean(scores, axis=0), np.std(scores, axis=0, ddof=1)

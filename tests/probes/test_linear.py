@@ -106,11 +106,11 @@ def test_few_shot_of_a_rare_class(blobs):
 
 def test_stratified():
     labels = np.array([0] * 50 + [1] * 10 + [2])
-    kept, held = stratified(labels, fraction=0.2, seed=0)
-    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held])), np.arange(61))
-    assert np.bincount(labels[held], minlength=3).tolist() == [10, 2, 0]
-    np.testing.assert_array_equal(stratified(labels, fraction=0.2, seed=0)[1], held)
-    assert not np.array_equal(stratified(labels, fraction=0.2, seed=1)[1], held)
+    kept, held_out = stratified(labels, fraction=0.2, seed=0)
+    np.testing.assert_array_equal(np.sort(np.concatenate([kept, held_out])), np.arange(61))
+    assert np.bincount(labels[held_out], minlength=3).tolist() == [10, 2, 0]
+    np.testing.assert_array_equal(stratified(labels, fraction=0.2, seed=0)[1], held_out)
+    assert not np.array_equal(stratified(labels, fraction=0.2, seed=1)[1], held_out)
     with pytest.raises(ValueError, match="no class has enough"):
         stratified(np.arange(5), fraction=0.2, seed=0)
     with pytest.raises(ValueError, match="between 0 and 1"):

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssljax.pseudolabels import refine
-from ssljax.pseudolabels.generate import Known, named
+from ssljax.pseudolabels.generate import LabelContext, named
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.tasks import OneOf
 
@@ -68,27 +68,29 @@ def test_steps_of_a_round():
     wrong[5] = 1
     p = np.where(np.eye(2)[wrong] > 0, 0.9, 0.1)
     guess = Guess.of(p)
-    known = Known(Features(x), range(40), np.array([0, 39]), np.array([0, 1]), OneOf(classes=2), 0)
+    context = LabelContext(
+        Features(x), range(40), np.array([0, 39]), np.array([0, 1]), OneOf(classes=2), 0
+    )
     labels = Labels.made(
         np.arange(1, 39), wrong[1:39], guess.confidence[1:39], provenance="m", round=1
     )
-    cleaned = refine.Confident(k=5).labels(labels, guess, known)
+    cleaned = refine.Confident(k=5).labels(labels, guess, context)
     np.testing.assert_array_equal(cleaned.index[cleaned.weight == 0], [5])
-    assert refine.Agree(k=1).guess(guess, known).confidence[5] == 0
-    assert refine.OverGraph(k=5, alpha=0.9).guess(guess, known).target[5] == 0
-    soft = refine.Soft(temperature=1.0).labels(labels, guess, known)
+    assert refine.Agree(k=1).guess(guess, context).confidence[5] == 0
+    assert refine.OverGraph(k=5, alpha=0.9).guess(guess, context).target[5] == 0
+    soft = refine.Soft(temperature=1.0).labels(labels, guess, context)
     np.testing.assert_allclose(soft.target, p[1:39], rtol=1e-5)
-    weighed = refine.Weigh(by="entropy").labels(labels, guess, known)
+    weighed = refine.Weigh(by="entropy").labels(labels, guess, context)
     np.testing.assert_allclose(weighed.weight, refine.entropy_weight(p[1:39]), rtol=1e-5)
     with pytest.raises(ValueError, match="needs probabilities"):
-        refine.Temporal().guess(guess._replace(p=None), known)
+        refine.Temporal().guess(guess._replace(p=None), context)
 
 
 def test_alignment_moves_the_mean_to_the_prior():
     p = rng.dirichlet([4, 1, 1], 500)
     p[7] = 0  # abstains
-    known = Known(None, range(500), np.array([0]), np.array([0]), OneOf(classes=3), 0)
-    even = refine.Align().guess(Guess.of(p), known)
+    context = LabelContext(None, range(500), np.array([0]), np.array([0]), OneOf(classes=3), 0)
+    even = refine.Align().guess(Guess.of(p), context)
     cast = np.delete(p, 7, 0)
     want = cast * (1 / 3 + 1e-6) / (cast.mean(0) + 1e-6)
     want /= want.sum(1, keepdims=True)
@@ -97,12 +99,12 @@ def test_alignment_moves_the_mean_to_the_prior():
     share = np.bincount(even.target, minlength=3) / 500
     before = np.bincount(p.argmax(1), minlength=3) / 500
     assert np.abs(share - 1 / 3).max() < 0.1 < np.abs(before - 1 / 3).max()
-    prior = refine.Align(prior=(0.8, 0.1, 0.1)).guess(Guess.of(p), known)
+    prior = refine.Align(prior=(0.8, 0.1, 0.1)).guess(Guess.of(p), context)
     assert (prior.target == 0).mean() > 0.75
     with pytest.raises(ValueError, match="3 shares that sum to one"):
-        refine.Align(prior=(0.5, 0.5)).guess(Guess.of(p), known)
+        refine.Align(prior=(0.5, 0.5)).guess(Guess.of(p), context)
     with pytest.raises(ValueError, match="needs probabilities"):
-        refine.Align().guess(Guess.of(p)._replace(p=None), known)
+        refine.Align().guess(Guess.of(p)._replace(p=None), context)
 
 
 def test_small_loss_asks_the_teacher():
@@ -112,9 +114,9 @@ def test_small_loss_asks_the_teacher():
         def guess(self, data):
             return Guess.of(np.array([[0.9, 0.1], [0.6, 0.4], [0.8, 0.2], [0.3, 0.7], [0.5, 0.5]]))
 
-    known = Known(Sure(), range(5), np.array([4]), np.array([0]), OneOf(classes=2), 0)
+    context = LabelContext(Sure(), range(5), np.array([4]), np.array([0]), OneOf(classes=2), 0)
     labels = Labels.made(np.arange(4), np.array([0, 1, 1, 0]), np.ones(4), provenance="r", round=1)
-    pruned = refine.SmallLoss(keep=0.5).labels(labels, None, known)
+    pruned = refine.SmallLoss(keep=0.5).labels(labels, None, context)
     np.testing.assert_array_equal(pruned.weight, [1, 1, 0, 0])
     assert pruned.target is labels.target
     with pytest.raises(ValueError, match="above 0"):

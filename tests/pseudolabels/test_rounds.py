@@ -196,7 +196,7 @@ def test_keep_never_relabels_and_rounds_otherwise_do(tmp_path, cancer):
 
 def test_quality_from_a_hold_out(tmp_path, cancer):
     labels = given(cancer)
-    held = labels.take(np.arange(len(labels)) % 5 == 0)
+    held_out = labels.take(np.arange(len(labels)) % 5 == 0)
     rest = labels.take(np.arange(len(labels)) % 5 != 0)
     seen = []
     rows, _ = run(
@@ -204,17 +204,17 @@ def test_quality_from_a_hold_out(tmp_path, cancer):
         cancer,
         Rounds(count=1, select=Percentile(step=50)),
         labels=rest,
-        held=held,
+        held_out=held_out,
         spy=lambda r, found: seen.append(found.index),
     )
-    assert rows[1]["estimate"]["examples"] == len(held)
+    assert rows[1]["estimate"]["examples"] == len(held_out)
     estimate = rows[1]["estimate"]
     # As scikit-learn says it of the held-out examples, those that are not sure enough left out.
     here = tmp_path / "rounds" / "01"
     used = read(here / "labels.parquet", examples=len(cancer), target=OneOf(classes=2))
     with np.load(here / "guess.npz") as guess:
-        said, m = guess["target"][held.index], guess["confidence"][held.index]
-    sure, truth = m >= used.confidence.min(), held.target
+        said, m = guess["target"][held_out.index], guess["confidence"][held_out.index]
+    sure, truth = m >= used.confidence.min(), held_out.target
     options = {"labels": [0, 1], "average": "macro", "zero_division": 0}
     precision, *_ = precision_recall_fscore_support(truth[sure], said[sure], **options)
     left = np.where(sure, said, -1)
@@ -222,7 +222,7 @@ def test_quality_from_a_hold_out(tmp_path, cancer):
     want = {"accuracy": (said == truth)[sure].mean(), "coverage": sure.mean()}
     want |= {"precision": precision, "recall": recall, "f1": f1}
     assert {k: estimate[k] for k in want} == pytest.approx(want, abs=1e-12)
-    assert not np.isin(held.index, np.concatenate(seen)).any()
+    assert not np.isin(held_out.index, np.concatenate(seen)).any()
 
 
 @pytest.mark.parametrize(

@@ -119,8 +119,8 @@ def test_targets_of_several_arrays_go_through_files_and_are_padded(tmp_path):
     guess = {"place": place[:, :2] + 0.5, "real": np.ones((8, 2), bool)}
     m = np.linspace(0, 1, 16).reshape(8, 2)
     plan = Rounds(count=1, select=Greedy(budget=2))
-    held = Labels.given(np.array([7]), {k: v[[7]] for k, v in truth.items()})
-    rows, seen = run(tmp_path, Points(), truth, Guess(guess, m), plan, held=held)
+    held_out = Labels.given(np.array([7]), {k: v[[7]] for k, v in truth.items()})
+    rows, seen = run(tmp_path, Points(), truth, Guess(guess, m), plan, held_out=held_out)
     with np.load(tmp_path / "rounds" / "01" / "guess.npz") as stored:
         assert {"target.place", "target.real", "confidence"} == set(stored.files)
     joined = seen[1]
@@ -129,7 +129,7 @@ def test_targets_of_several_arrays_go_through_files_and_are_padded(tmp_path):
     np.testing.assert_array_equal(joined.target["place"][2:, :2], guess["place"][5:7])
     assert rows[1]["quality"]["rmse"] == pytest.approx(0.5)
     assert rows[1]["estimate"]["examples"] == 1 and "mistakes" not in rows[1]
-    again, _ = run(tmp_path, Points(), truth, Guess(guess, m), plan, held=held)
+    again, _ = run(tmp_path, Points(), truth, Guess(guess, m), plan, held_out=held_out)
     assert again == rows
 
 

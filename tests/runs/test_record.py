@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from ssljax.cli.flags import load_experiment, override
+from ssljax.methods import FixMatch
 from ssljax.runs import record
 
 FILES = ["simclr_digits", "simclr_cifar10", "byol_cifar10", "imagenet_simclr"]
@@ -58,6 +59,12 @@ def test_decode_refuses_foreign_classes_and_unknown_fields(tmp_path):
         record.decode({"type": "ssljax.methods.simclr:SimCLR", "temperatur": 1.0})
     with pytest.raises(TypeError, match="JSON cannot hold"):
         record.encode({"f": print})
+
+
+def test_decode_knows_older_names():
+    old = {"type": "ssljax.methods.fixmatch:FixMatch", "labels_from": "live"}
+    assert record.decode(old) == FixMatch()
+    assert record.encode(record.decode(old))["labels_from"] == "online"
 
 
 def test_classes_of_an_experiment_file(tmp_path):

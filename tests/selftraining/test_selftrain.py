@@ -261,11 +261,11 @@ def test_a_regressor_of_sklearn_labels_a_table(tmp_path):
     assert row["quality"]["coverage"] == pytest.approx(100 / (354 - 100))
     # As scikit-learn by itself.
     pool, test = config.load()
-    options = {"examples": Numbering.of(pool, held=test), "target": Value()}
+    options = {"examples": Numbering.of(pool, held_out=test), "target": Value()}
     labels = read(tmp_path / "run" / "seed0" / "rounds" / "01" / "labels.parquet", **options)
     given = read(tmp_path / "run" / "seed0" / "given.parquet", **options)
-    held = np.setdiff1d(given.index, results_index(tmp_path / "run", given))
-    used = given.take(~np.isin(given.index, held))
+    held_out = np.setdiff1d(given.index, results_index(tmp_path / "run", given))
+    used = given.take(~np.isin(given.index, held_out))
     rows = pool.take(np.arange(354))
     peer = BayesianRidge().fit(rows["features"][used.index], used.target)
     value, std = peer.predict(rows["features"][labels.index], return_std=True)

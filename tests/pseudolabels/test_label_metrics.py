@@ -4,7 +4,7 @@ import jax.numpy as jnp
 import numpy as np
 from sklearn.metrics import accuracy_score
 
-from ssljax.pseudolabels.watch import watch
+from ssljax.pseudolabels.label_metrics import label_metrics
 
 RNG = np.random.default_rng(0)
 P = RNG.dirichlet(np.full(4, 0.4), 50)
@@ -13,7 +13,7 @@ WEIGHT = np.where(RNG.random(50) < 0.5, 0.0, RNG.random(50))
 
 
 def numbers(p=P, weight=WEIGHT, truth=TRUTH):
-    found = watch(jnp.asarray(p, jnp.float32), jnp.asarray(weight, jnp.float32), truth)
+    found = label_metrics(jnp.asarray(p, jnp.float32), jnp.asarray(weight, jnp.float32), truth)
     return {k: float(v) for k, v in found.items()}
 
 

@@ -8,7 +8,9 @@ import jax
 import jax.numpy as jnp
 
 
-def watch(p: jax.Array, weight: jax.Array, truth: jax.Array | None = None) -> dict[str, jax.Array]:
+def label_metrics(
+    p: jax.Array, weight: jax.Array, truth: jax.Array | None = None
+) -> dict[str, jax.Array]:
     """Scalars float32 about predictions p [B, K] that are used with weight [B].
 
     Args:
