@@ -64,10 +64,24 @@ def topology_devices(topology: str) -> tuple[Sequence[jax.Device], int, Chip]:
     return devices, chips, Chip(*(share * value for value in CHIPS[kind]))
 
 
-def roofline(chip: Chip, flops: float, traffic: float, sent: float) -> dict[str, float]:
-    """Seconds that a device needs at least: to compute, to move HBM bytes, to send bytes."""
+# Seconds that a message takes to the next chip. Not published: of the order that is commonly given.
+HOP = 1e-6
+
+
+def across(topology: str) -> int:
+    """Hops from a chip to the farthest one of a slice such as v5e:16x16, around its rings."""
+    return sum(int(side) // 2 for side in topology.partition(":")[2].split("x"))
+
+
+def roofline(
+    chip: Chip, flops: float, traffic: float, sent: float, hops: float = 0
+) -> dict[str, float]:
+    """Seconds that a device needs at least: to compute, to move HBM bytes, to send bytes.
+
+    hops: that messages wait for, one after the other.
+    """
     return {
         "compute": flops / chip.flops,
         "memory": traffic / chip.bandwidth,
-        "network": sent / chip.ici,
+        "network": sent / chip.ici + hops * HOP,
     }

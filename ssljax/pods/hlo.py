@@ -9,8 +9,9 @@ layout with S(1), say, is on the chip, and one without S is in HBM.
 import math
 import re
 from collections import defaultdict
-from collections.abc import Iterator
 from dataclasses import dataclass
+
+from ssljax.pods.program import COLLECTIVE, Op, Program, parse, size
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -24,19 +25,10 @@ class Collective:
     """What a device sends for it: around a ring, 2 (n-1)/n of an all-reduce of n devices."""
 
 
-_COLLECTIVE = re.compile(
-    r"^\s*(?:ROOT )?%?(?P<name>[\w.-]+) = (?P<type>.*?) (?P<kind>all-reduce|all-gather"
-    r"|reduce-scatter|all-to-all|collective-permute)(?P<half>-start|-done)?\((?P<operands>.*)"
-)
-_INSTRUCTION = re.compile(r"^\s*(?:ROOT )?%?([\w.-]+) = (.*?) ([a-z][\w-]*)\((.*)")
 _FREE = {"parameter", "constant", "tuple", "get-tuple-element", "bitcast"}  # move nothing
 _FREE |= {"while", "conditional", "call"}  # what is in them does
 _ON_CHIP = re.compile(r"\w+\[[\d,]*\]\{[^}]*S\([1-9][^}]*\}")
-_ARRAY = re.compile(r"\b(pred|bf16|[a-z]+?(\d+)\w*)\[([\d,]*)\]")
-_LOOP = re.compile(r" while\(.*?condition=%?([\w.-]+), body=%?([\w.-]+)")
-_CALLED = re.compile(
-    r"(?:to_apply|calls|(?:branch|true|false)_computations?)=\{?(%?[\w.-]+(?:, %[\w.-]+)*)"
-)
+_LAID_OUT = re.compile(r"\w+\[[\d,]*\](?:\{[^}]*\})?")
 
 
 def collectives(hlo: str, *, devices: int) -> tuple[dict[str, Collective], list[int | None]]:
@@ -48,17 +40,17 @@ def collectives(hlo: str, *, devices: int) -> tuple[dict[str, Collective], list[
     groups: dict[str, int] = {}  # of the starts, by name
     found: dict[str, list[tuple[int, float, float]]] = defaultdict(list)
     loops: list[int | None] = []
-    for times, _, line in _walk(hlo, loops):
-        op = _COLLECTIVE.match(line)
+    for times, _, _, line in Program(hlo).walk(loops):
+        op = COLLECTIVE.match(line)
         if op and op["half"] == "-start":
             groups[op["name"]] = _group(line, devices)
         elif op:
             start = op["operands"].split(")")[0].split()[-1].lstrip("%")
             n = groups.get(start, devices) if op["half"] else _group(line, devices)
-            size = _bytes(op["type"]) * (n if op["kind"] == "reduce-scatter" else 1)
+            whole = size(op["type"]) * (n if op["kind"] == "reduce-scatter" else 1)
             share = {"all-reduce": 2 * (n - 1) / n, "collective-permute": 1.0}
-            sent = size * share.get(op["kind"], (n - 1) / n)
-            found[op["kind"]].append((times, times * size, times * sent))
+            sent = whole * share.get(op["kind"], (n - 1) / n)
+            found[op["kind"]].append((times, times * whole, times * sent))
     rows = {kind: [float(sum(c)) for c in zip(*ops)] for kind, ops in sorted(found.items())}
     return {k: Collective(count=n, bytes=b, sent=s) for k, (n, b, s) in rows.items()}, loops
 
@@ -66,62 +58,81 @@ def collectives(hlo: str, *, devices: int) -> tuple[dict[str, Collective], list[
 def hbm_traffic(hlo: str) -> float:
     """Bytes that a device reads from and writes to HBM: operands and results that live there.
 
-    An estimate: what is sliced or updated in place counts whole, the padding of tiles not at all.
+    Of what is gathered or sliced the rows that are read count, and of what is updated in place the
+    rows that are written. An estimate: the padding of tiles does not count.
     """
+    program = Program(hlo)
     held: dict[str, int] = {}
     total = 0.0
-    for times, fused, line in _walk(hlo, []):
-        if fused or not (found := _INSTRUCTION.match(line)):
+    for times, fused, _, line in program.walk():
+        if fused or not (op := parse(line)):
             continue
-        name, shape, op, operands = found.groups()
-        held[name] = _bytes(_ON_CHIP.sub("", shape))
-        if op.endswith("-done"):  # something was moved to or from the chip while others computed
-            total += times * _bytes(shape)
-        elif op not in _FREE and not op.endswith("-start"):
-            names = re.findall(r"%([\w.-]+)", operands.split(")")[0])
-            total += times * (held[name] + sum(held.get(n, 0) for n in names))
+        held[op.name] = _in_hbm(op.shape)
+        if op.kind.endswith("-done"):  # moved to or from the chip while others computed
+            total += times * size(op.shape)
+        elif op.kind not in _FREE and not op.kind.endswith("-start"):
+            # An operand that is used twice is read once.
+            parts = dict(zip(op.operands, _reads(program, op)))
+            total += times * sum(min(held.get(n, 0), most) for n, most in parts.items())
+            total += times * _written(program, op, op.shape)
     return total
 
 
-def _walk(hlo: str, loops: list[int | None]) -> Iterator[tuple[int, bool, str]]:
-    """(how often it runs, whether it is part of a fusion, line) for every instruction that runs.
+def _in_hbm(shape: str) -> int:
+    return size(_ON_CHIP.sub("", shape))
 
-    Adds how often each loop turns to `loops`.
+
+def _reads(program: Program, op: Op, sizes: dict[str, str] | None = None) -> list[float]:
+    """Bytes that `op` reads at most of each of its operands.
+
+    sizes: shapes of the arrays in the computation of `op`, if it is in a fusion.
     """
-    bodies: dict[str, list[str]] = defaultdict(list)
-    entry = name = ""
-    for line in hlo.splitlines():
-        head = re.match(r"(ENTRY )?%?([\w.-]+) .*\{$", line)
-        if head and not line.startswith((" ", "HloModule")):
-            name = head[2]
-            entry = name if head[1] else entry
-        elif line.startswith("  "):
-            bodies[name].append(line)
+    whole = [math.inf] * len(op.operands)
+    if op.kind in ("gather", "dynamic-slice"):
+        return [size(op.shape), *whole[1:]]
+    if op.kind == "dynamic-update-slice":
+        return [0, *whole[1:]]
+    if op.kind == "scatter" and sizes:  # what is added to is read where it is
+        return [size(sizes[op.operands[2]]), *whole[1:]]
+    if op.called is None:
+        return whole
+    inside = program.ops(op.called)
+    shapes = {o.name: o.shape for o in inside}
+    found = []
+    for i in range(len(op.operands)):
+        names = {o.name for o in inside if o.kind == "parameter" and f"parameter({i})" in o.line}
+        read = 0.0
+        for o in inside:
+            if names.isdisjoint(o.operands):
+                continue
+            if o.kind == "bitcast":
+                names.add(o.name)
+            else:
+                parts = zip(o.operands, _reads(program, o, shapes))
+                read += sum(part for name, part in parts if name in names)
+        found.append(read)
+    return found
 
-    def visit(name: str, times: int, fused: bool) -> Iterator[tuple[int, bool, str]]:
-        for line in bodies[name]:
-            yield times, fused, line
-            if loop := _LOOP.search(line):
-                turns = _turns(line, bodies[loop[1]])
-                loops.append(turns)
-                yield from visit(loop[2], times * (turns or 1), fused)
-            # An async done names the body of its start again.
-            elif not (_COLLECTIVE.match(line) or re.search(r" async-(done|update)\(", line)):
-                inside = fused or not re.search(r" (call|conditional|async-start)\(", line)
-                for called in _CALLED.findall(line):
-                    for other in called.split(", "):
-                        yield from visit(other.lstrip("%"), times, inside)
 
-    yield from visit(entry, 1, False)
-
-
-def _bytes(shape: str) -> int:
-    """Bytes of an array or a tuple as HLO writes it; a layout in braces holds no array."""
-    total = 0
-    for dtype, bits, dims in _ARRAY.findall(shape):
-        width = {"pred": 8, "bf16": 16}.get(dtype) or int(bits)
-        total += -(-width * math.prod(int(d) for d in dims.split(",") if d) // 8)
+def _written(program: Program, op: Op, shape: str) -> float:
+    """Bytes that `op` writes to HBM, where its result is kept as `shape` says."""
+    if op.called is None or not _in_hbm(shape):
+        return _in_hbm(shape)
+    ops = {o.name: o for o in program.ops(op.called)}
+    *_, last = ops.values()
+    results = [ops[name] for name in last.operands] if last.kind == "tuple" else [last]
+    total = 0.0
+    for result, kept in zip(results, _LAID_OUT.findall(shape)):
+        while result.kind == "bitcast" and result.operands[0] in ops:
+            result = ops[result.operands[0]]
+        total += min(_in_hbm(kept), _updates(ops, result))
     return total
+
+
+def _updates(ops: dict[str, Op], op: Op) -> float:
+    """Bytes that an update in place writes; infinite for what is written whole."""
+    at = {"dynamic-update-slice": 1, "scatter": 2}.get(op.kind)
+    return math.inf if at is None else size(ops[op.operands[at]].shape)
 
 
 def _group(line: str, devices: int) -> int:
@@ -135,12 +146,3 @@ def _group(line: str, devices: int) -> int:
         axes = re.findall(r"'(\w+)'(?::\(\d+\)(\d+))?", found[2])
         return math.prod(int(part or sizes[axis]) for axis, part in axes)
     return devices
-
-
-def _turns(line: str, condition: list[str]) -> int | None:
-    """How often a loop turns: as XLA notes it, or from a condition `i < constant`, i from 0."""
-    if found := re.search(r"known_trip_count\D+(\d+)", line):
-        return int(found[1])
-    text = "\n".join(condition)
-    limits = re.findall(r"s32\[\]\S* constant\((\d+)\)", text)
-    return int(limits[0]) if len(limits) == 1 and "direction=LT" in text else None

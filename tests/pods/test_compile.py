@@ -14,9 +14,11 @@ from jax.sharding import PartitionSpec as P
 
 from ssljax.data import Images
 from ssljax.pods import compile as compiling
-from ssljax.pods.chips import CHIPS, roofline, topology_devices
+from ssljax.pods.chips import CHIPS, across, roofline, topology_devices
 from ssljax.pods.compile import Examples, compile_report, example_spec, render
 from ssljax.pods.hlo import collectives, hbm_traffic
+from ssljax.pods.program import parse
+from ssljax.pods.work import matmul_flops, uncounted
 
 HAND = """HloModule jit_step, is_scheduled=true
 
@@ -108,6 +110,118 @@ def test_hbm_traffic_leaves_out_what_stays_on_the_chip():
     assert hbm_traffic(TILED) == 1024 * (1 + 2 + 1)
 
 
+SLICED = """HloModule jit_step, is_scheduled=true
+
+%rows (table: f32[50000,64], at: s32[8]) -> f32[8,64] {
+  %table = f32[50000,64]{1,0} parameter(0)
+  %at = s32[8]{0} parameter(1)
+  %same = f32[50000,64]{1,0} bitcast(%table)
+  ROOT %found = f32[8,64]{1,0} gather(%same, %at), offset_dims={1}, slice_sizes={1,64}
+}
+
+%outer (t: f32[50000,64], i: s32[8]) -> f32[8,64] {
+  %t = f32[50000,64]{1,0} parameter(0)
+  %i = s32[8]{0} parameter(1)
+  ROOT %within = f32[8,64]{1,0} fusion(%t, %i), kind=kLoop, calls=%rows
+}
+
+%keep (stack: f32[9,8,64], row: f32[8,64], j: s32[]) -> (f32[9,8,64], f32[8,64]) {
+  %stack = f32[9,8,64]{2,1,0} parameter(0)
+  %row = f32[8,64]{1,0} parameter(1)
+  %j = s32[] parameter(2)
+  %one = f32[1,8,64]{2,1,0} bitcast(%row)
+  %new = f32[9,8,64]{2,1,0} dynamic-update-slice(%stack, %one, %j, %j, %j)
+  %sine = f32[8,64]{1,0} sine(%row)
+  ROOT %both = (f32[9,8,64]{2,1,0}, f32[8,64]{1,0}) tuple(%new, %sine)
+}
+
+%add (x: f32[50000,64], y: s32[8], z: f32[8,64]) -> f32[50000,64] {
+  %x = f32[50000,64]{1,0} parameter(0)
+  %y = s32[8]{0} parameter(1)
+  %z = f32[8,64]{1,0} parameter(2)
+  ROOT %sum = f32[50000,64]{1,0} scatter(%x, %y, %z), to_apply=%plus
+}
+
+ENTRY %main (w: f32[50000,64], n: s32[8], s: f32[9,8,64], k: s32[]) -> f32[50000,64] {
+  %w = f32[50000,64]{1,0} parameter(0)
+  %n = s32[8]{0} parameter(1)
+  %s = f32[9,8,64]{2,1,0} parameter(2)
+  %k = s32[]{:S(2)} parameter(3)
+  %row = f32[8,64]{1,0} fusion(%w, %n), kind=kLoop, calls=%outer
+  %kept = (f32[9,8,64]{2,1,0}, f32[8,64]{1,0}) fusion(%s, %row, %k), kind=kLoop, calls=%keep
+  %more = f32[8,64]{1,0} get-tuple-element(%kept), index=1
+  %slice = f32[8,64]{1,0} dynamic-slice(%w, %k, %k), dynamic_slice_sizes={8,64}
+  ROOT %out = f32[50000,64]{1,0} fusion(%w, %n, %more), kind=kCustom, calls=%add
+}
+"""
+
+
+def test_hbm_traffic_of_tables_is_that_of_the_rows():
+    rows, numbers = 8 * 64 * 4, 8 * 4
+    gathered = rows + numbers + rows  # read, numbers, written
+    kept = rows + rows + rows  # the row read, put in its place, and its sine written
+    sliced, added = 2 * rows, rows + numbers + rows + rows
+    assert hbm_traffic(SLICED) == gathered + kept + sliced + added
+
+
+WORK = """HloModule jit_step, is_scheduled=true
+
+%body (p: (s32[], bf16[4,128,256])) -> (s32[], bf16[4,128,256]) {
+  %p = (s32[], bf16[4,128,256]{2,1,0}) parameter(0)
+  %h = bf16[4,128,256]{2,1,0} get-tuple-element(%p), index=1
+  %w = bf16[256,256,1]{2,1,0} constant({...})
+  %c = bf16[4,128,256]{2,1,0} convolution(%h, %w), window={size=1}, dim_labels=0bf_io0->0bf
+  ROOT %t = (s32[], bf16[4,128,256]{2,1,0}) tuple(%p, %c)
+}
+
+ENTRY %main (x: f32[4,128,256], y: f32[256,64]) -> f32[4,128,64] {
+  %x = f32[4,128,256]{2,1,0} parameter(0)
+  %y = f32[256,64]{1,0} parameter(1)
+  %l = (s32[], bf16[4,128,256]{2,1,0}) while(%s), condition=%c, body=%body, \
+backend_config={"known_trip_count":{"n":"5"}}
+  %splash_mha_fwd_residuals.1 = (f32[4,512,64]{2,1,0}, bf16[4,2,1024,64]{3,2,1,0}) \
+custom-call(%q), custom_call_target="tpu_custom_call", operand_layout_constraints={s8[1,2,2]{2,1,0}\
+, bf16[4,2,1024,64]{3,2,1,0}, bf16[4,2,2048,64]{3,2,1,0}}, metadata={}
+  %d = f32[4,128,64]{2,1,0} dot(%x, %y), lhs_contracting_dims={2}, rhs_contracting_dims={0}, \
+operand_precision={highest,highest}
+}
+"""
+
+
+def test_work_that_xla_does_not_count():
+    found = uncounted(WORK)
+    assert found.turns == 4 * 2 * 4 * 128 * 256 * 256  # of five
+    assert found.passes == 5 * 2 * 4 * 128 * 256 * 64  # of six
+    assert found.kernels == 2 * 2 * (4 * 2 * 1024 * 64) * 2048
+    # The loop is that of the steps in a call: what it does once is a step.
+    assert uncounted(WORK, calls=5).turns == 0
+
+
+@pytest.mark.parametrize(
+    ("image", "kernel", "options"),
+    [
+        ((2, 9, 8, 4), (3, 3, 4, 5), {"window_strides": (2, 1), "padding": "SAME"}),
+        ((2, 6, 6, 8), (1, 1, 2, 8), {"padding": "VALID", "feature_group_count": 4}),
+        ((2, 5, 5, 3), (3, 3, 3, 4), {"padding": [(2, 1), (1, 1)], "lhs_dilation": (2, 1)}),
+        ((2, 9, 9, 3), (3, 3, 3, 4), {"padding": "VALID", "rhs_dilation": (2, 2)}),
+    ],
+)
+def test_convolutions_count_as_xla_counts_them(image, kernel, options):
+    def run(x, w):
+        options_ = {"window_strides": (1, 1)} | options
+        return jax.lax.conv_general_dilated(
+            x, w, dimension_numbers=("NHWC", "HWIO", "NHWC"), **options_
+        )
+
+    x, w = jnp.zeros(image), jnp.zeros(kernel)
+    lowered = jax.jit(run).lower(x, w)
+    text = lowered.compiler_ir("hlo").as_hlo_text()
+    ops = [op for op in map(parse, text.splitlines()) if op]
+    (op,) = [op for op in ops if op.kind == "convolution"]
+    shapes = [f"f32[{','.join(map(str, shape))}]" for shape in (image, kernel)]
+    assert matmul_flops(op, *shapes) == lowered.cost_analysis()["flops"]
+
+
 @pytest.fixture
 def mesh():
     return jax.make_mesh((8,), ("data",), axis_types=(AxisType.Auto,))
@@ -144,6 +258,8 @@ def test_collectives_in_a_real_loop_count_every_turn(mesh):
 def test_roofline():
     seconds = roofline(CHIPS["v5e"], 197e12, 819e9 / 2, 50e9)
     assert seconds == {"compute": 1.0, "memory": 0.5, "network": 0.25}
+    assert roofline(CHIPS["v5e"], 1, 1, 50e9, hops=1000)["network"] == 0.25 + 1e-3
+    assert (across("v5e:16x16"), across("v4:4x4x4"), across("v5e:1x2")) == (16, 6, 1)
 
 
 @pytest.mark.parametrize(
