@@ -6,6 +6,7 @@ whose positions start at 2, with one token type; ELECTRA (Clark et al. 2020, arX
 embeddings narrower than the network. Parameters have the names of Hugging Face transformers.
 """
 
+from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
@@ -329,10 +330,30 @@ class RealHead(nn.Module):
         return _dense(1, self.dtype, "dense_prediction")(y)[..., 0].astype(jnp.float32)
 
 
+@partial(jax.custom_vjp, nondiff_argnums=(2,))
 def tied_logits(x: jax.Array, table: jax.Array, dtype: str) -> jax.Array:
-    """Products of states [..., D] with the embeddings of all words [V, D]: [..., V] float32."""
+    """Products of states [..., D] with the embeddings of all words [V, D]: [..., V] float32.
+
+    The gradient of the logits is rounded to `dtype` too, and what is made of it is summed in
+    float32: as float32 it is the largest array of a language model.
+    """
     x, table = x.astype(dtype), table.astype(dtype)
     return jnp.einsum("...d,vd->...v", x, table, preferred_element_type=jnp.float32)
+
+
+def _logits_forward(x: jax.Array, table: jax.Array, dtype: str) -> tuple[jax.Array, tuple]:
+    return tied_logits(x, table, dtype), (x, table)
+
+
+def _logits_backward(dtype: str, kept: tuple, grad: jax.Array) -> tuple[jax.Array, jax.Array]:
+    x, table = kept
+    grad, flat = grad.astype(dtype), x.astype(dtype)
+    dx = jnp.einsum("...v,vd->...d", grad, table.astype(dtype), preferred_element_type=jnp.float32)
+    dtable = jnp.einsum("...v,...d->vd", grad, flat, preferred_element_type=jnp.float32)
+    return dx.astype(x.dtype), dtable.astype(table.dtype)
+
+
+tied_logits.defvjp(_logits_forward, _logits_backward)
 
 
 def word_table(params: Any) -> jax.Array:

@@ -148,6 +148,9 @@ class GPT2(nn.Module):
     """Rate on attention weights; above 0 attention cannot use a fused kernel."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute dtype; parameters are float32."""
+    remat: bool = False
+    """Keep only what enters each block and compute the rest again in the backward pass: less
+    memory, a third more time."""
 
     def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
         return mean_tokens(self._run(x, train)[0], segments_of(x))
@@ -206,9 +209,10 @@ class GPT2(nn.Module):
         )
         h = nn.Dropout(self.dropout, deterministic=not train)(h)
         outputs, kept = [h], []
+        block = nn.remat(_Block, static_argnums=(3,)) if self.remat else _Block
         for i in range(self.depth):
             one = None if cache is None else {k: cache[k][i] for k in "kv"} | {"at": cache["at"]}
-            h, one = _Block(
+            h, one = block(
                 heads=self.heads,
                 hidden=self.hidden or 4 * self.width,
                 activation=self.activation,

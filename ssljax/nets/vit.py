@@ -35,6 +35,7 @@ SIZES = {
     "small": (384, 12, 6),
     "base": (768, 12, 12),
     "large": (1024, 24, 16),
+    "huge": (1280, 32, 16),
 }
 
 
@@ -212,6 +213,9 @@ class ViT(nn.Module):
     """Added to the variance in the norms; some published weights were trained with another."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute dtype; parameters are float32."""
+    remat: bool = False
+    """Keep only what enters each block and compute the rest again in the backward pass: less
+    memory, a third more time."""
 
     def __call__(self, x: jax.Array, train: bool = False, **masks: jax.Array | None) -> jax.Array:
         """`masks` are those of `tokens`, but not `valid` with pool="mean"."""
@@ -290,13 +294,15 @@ class ViT(nn.Module):
         outputs = []
         for i in range(self.depth):
             maps = want == "attention" and i == self.depth - 1
-            x = TransformerBlock(
+            block = nn.remat(TransformerBlock) if self.remat and not maps else TransformerBlock
+            block = block(
                 heads=self.heads,
                 hidden=self.mlp_ratio * self.width,
                 dtype=self.dtype,
                 eps=self.eps,
                 name=f"blocks_{i}",
-            )(x, valid, maps=maps)
+            )
+            x = block(x, valid, maps=True) if maps else block(x, valid)
             outputs.append(x)
         if want == "attention":
             return x
@@ -339,7 +345,9 @@ class ViT(nn.Module):
             raise ValueError(f"no positions {self.positions!r}: choose 'learned' or 'sincos'")
 
 
-def vit(size: Literal["tiny", "small", "base", "large"], patch: int = 16, **fields: Any) -> ViT:
+def vit(
+    size: Literal["tiny", "small", "base", "large", "huge"], patch: int = 16, **fields: Any
+) -> ViT:
     """A ViT of a usual size; `fields` are further fields of it. Raises ValueError for others."""
     if size not in SIZES:
         raise ValueError(f"there is no ViT size {size!r}: choose one of {', '.join(SIZES)}")

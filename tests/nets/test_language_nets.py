@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from ssljax import nets
-from ssljax.nets import GPT2, Bert, TokenHead, word_table
+from ssljax.nets import GPT2, Bert, TokenHead, tied_logits, word_table
 
 KEY = jax.random.key(0)
 BERT = Bert(vocab=50, width=24, depth=2, heads=3, hidden=40, length=16)
@@ -211,3 +211,49 @@ def test_bad_input(net):
             nets.apply(net, params, {}, x, train=False)
     with pytest.raises(ValueError, match="not divisible"):
         nets.init(net.clone(heads=5), KEY, inputs())
+
+
+def test_logits_and_their_gradient():
+    """In float32 as autodiff has it; in bfloat16 the values are those of before, bit for bit, and
+    gradients are off by its rounding."""
+    keys = jax.random.split(jax.random.key(3), 3)
+    x, table, w = (
+        jax.random.normal(k, s) for k, s in zip(keys, [(2, 9, 16), (40, 16), (2, 9, 40)])
+    )
+
+    def plain(x, table, dtype):
+        x, table = x.astype(dtype), table.astype(dtype)
+        return jnp.einsum("btd,vd->btv", x, table, preferred_element_type=jnp.float32)
+
+    def gradients(fn, dtype):
+        return jax.grad(lambda *a: jnp.sum(jnp.sin(fn(*a, dtype)) * w), argnums=(0, 1))(x, table)
+
+    for dtype in ("float32", "bfloat16"):
+        np.testing.assert_array_equal(tied_logits(x, table, dtype), plain(x, table, dtype))
+    for ours, exact in zip(gradients(tied_logits, "float32"), gradients(plain, "float32")):
+        np.testing.assert_allclose(ours, exact, atol=1e-5)
+    for ours, exact in zip(gradients(tied_logits, "bfloat16"), gradients(plain, "bfloat16")):
+        error = jnp.linalg.norm(ours - exact) / jnp.linalg.norm(exact)
+        assert error < 2**-8
+
+
+@pytest.mark.parametrize("net", ["gpt", "vit"])
+def test_remat_changes_memory_and_nothing_else(net):
+    if net == "gpt":
+        make = lambda **kw: GPT2(vocab=30, width=16, depth=2, heads=2, length=8, **kw)  # noqa: E731
+        x = {"tokens": jnp.arange(16).reshape(2, 8), "segments": jnp.ones((2, 8), jnp.int32)}
+    else:
+        make = lambda **kw: nets.ViT(patch=4, width=16, depth=2, heads=2, **kw)  # noqa: E731
+        x = jax.random.uniform(jax.random.key(0), (2, 8, 8, 3))
+    params, stats = nets.init(make(), jax.random.key(1), x)
+    key = {"dropout": jax.random.key(2)}
+
+    def loss(params, remat):
+        y, _ = nets.apply(make(remat=remat), params, stats, x, train=True, rngs=key)
+        return jnp.sum(jnp.sin(y))
+
+    assert "remat" in str(jax.make_jaxpr(lambda p: loss(p, True))(params))
+    assert "remat" not in str(jax.make_jaxpr(lambda p: loss(p, False))(params))
+    kept, again = (jax.grad(loss)(params, remat) for remat in (False, True))
+    for a, b in zip(jax.tree.leaves(kept), jax.tree.leaves(again), strict=True):
+        np.testing.assert_allclose(a, b, atol=1e-5)
