@@ -18,7 +18,7 @@ import jax
 import numpy as np
 
 from ssljax import nets
-from ssljax.nets import ResNet, ViT
+from ssljax.nets import ResNet, UNetDecoder, ViT
 
 PyTree = Any
 Tensors = dict[str, np.ndarray]
@@ -86,6 +86,38 @@ def resnet_from_torch(module: ResNet, tensors: Mapping[str, np.ndarray]) -> tupl
     return _from_torch(module, kept, image, _torch_name)
 
 
+def unet_to_torch(params: PyTree, stats: PyTree) -> Tensors:
+    """The state dict of segmentation-models-pytorch's `Unet` on a ResNet, which it loads strictly.
+
+    params, stats: {"encoder": of a `ResNet`, "head": of a `UNetDecoder` with batch norm and nearest
+    enlargement}.
+    """
+    tensors = _to_torch(params, _unet_name) | _to_torch(stats, _unet_name)
+    for name in [n for n in tensors if n.endswith(".running_var")]:
+        tensors[name.replace("running_var", _COUNTER)] = np.zeros((), np.int64)
+    return tensors
+
+
+def unet_from_torch(
+    encoder: ResNet, decoder: UNetDecoder, tensors: Mapping[str, np.ndarray]
+) -> tuple[PyTree, PyTree]:
+    """(params, stats), each {"encoder": ..., "head": ...}, from a state dict of
+    segmentation-models-pytorch's `Unet`.
+
+    Raises: ValueError that lists missing and unexpected names and wrong shapes.
+    """
+    start = "encoder."
+    own = {k.removeprefix(start): v for k, v in tensors.items() if k.startswith(start)}
+    params, stats = resnet_from_torch(encoder, own)
+    image = jax.ShapeDtypeStruct((1, 32, 32, params["conv1"]["kernel"].shape[2]), np.float32)
+    levels = jax.eval_shape(
+        lambda x: nets.apply(encoder, params, stats, x, train=False, method="levels")[0], image
+    )
+    rest = {k: v for k, v in tensors.items() if not k.startswith(start) and _COUNTER not in k}
+    head, head_stats = _from_torch(decoder, rest, levels, lambda path: _unet_name(f"head/{path}"))
+    return {"encoder": params, "head": head}, {"encoder": stats, "head": head_stats}
+
+
 def vit_to_timm(module: ViT, params: PyTree, *, grid: tuple[int, int] | None = None) -> Tensors:
     """The state dict of timm's VisionTransformer with num_classes=0.
 
@@ -132,6 +164,12 @@ def _torch_name(path: str) -> str:
     return ".".join([*(re.sub(r"_(\d+)$", r".\1", f) for f in folders), _LEAVES.get(leaf, leaf)])
 
 
+def _unet_name(path: str) -> str:
+    name = _torch_name(path)
+    name = re.sub(r"^head\.out\.", "segmentation_head.0.", name)
+    return re.sub(r"^head\.", "decoder.", name)
+
+
 def _timm_name(path: str) -> str:
     return _torch_name(path).replace("patch_embed.", "patch_embed.proj.")
 
@@ -159,7 +197,7 @@ def _to_torch(tree: PyTree, rename: Rename) -> Tensors:
 
 
 def _from_torch(
-    module: Any, tensors: Mapping[str, np.ndarray], image: jax.ShapeDtypeStruct, rename: Rename
+    module: Any, tensors: Mapping[str, np.ndarray], image: PyTree, rename: Rename
 ) -> tuple[PyTree, PyTree]:
     trees = jax.eval_shape(lambda key: nets.init(module, key, image), jax.random.key(0))
     expected = [flatten(tree) for tree in trees]

@@ -38,6 +38,7 @@ from ssljax.nets.start import by_depth, xavier
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.towers import Tower, encode, init_towers, run_towers, two_towers
+from ssljax.nets.unet import UNetDecoder, UNetEncoder
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit
 from ssljax.nets.wav2vec2 import (
     SpeechOutputs,
@@ -79,6 +80,8 @@ __all__ = [
     "TextTower",
     "TokenHead",
     "Tower",
+    "UNetDecoder",
+    "UNetEncoder",
     "VariationalEncoder",
     "ViT",
     "Wav2Vec2Encoder",

@@ -102,18 +102,25 @@ class ResNet(nn.Module):
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         return self.maps(x, train).mean((1, 2))
 
-    @nn.compact
     def maps(self, x: jax.Array, train: bool = False) -> jax.Array:
         """What is pooled into the features: `[B, h, w, D]` float32."""
+        return self.levels(x, train)[-1]
+
+    @nn.compact
+    def levels(self, x: jax.Array, train: bool = False) -> tuple[jax.Array, ...]:
+        """The images, and the maps of the stem and of the four stages, float32, for heads that need
+        places as fine as the pixels: at strides 1, 2, 4, 8, 16, 32, or 1, 1, 1, 2, 4, 8 with the
+        cifar stem."""
         check_images(x, "ResNet")
         if self.depth not in BLOCKS:
             raise ValueError(f"ResNet has no depth {self.depth}: choose one of {list(BLOCKS)}")
         if self.stem not in ("imagenet", "cifar"):
             raise ValueError(f"ResNet has no stem {self.stem!r}: choose 'imagenet' or 'cifar'")
         large = self.stem == "imagenet"
-        stem = (7, 2) if large else (3, 1)
+        stem, found = (7, 2) if large else (3, 1), [x]
         x = _conv(self.width, stem[0], stride=stem[1], dtype=self.dtype, name="conv1")(x)
         x = nn.relu(_norm(train=train, dtype=self.dtype, name="bn1")(x))
+        found.append(x)
         if large:
             x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage, count in enumerate(BLOCKS[self.depth]):
@@ -126,7 +133,8 @@ class ResNet(nn.Module):
                     dtype=self.dtype,
                     name=f"layer{stage + 1}_{i}",
                 )(x, train)
-        return x.astype(jnp.float32)
+            found.append(x)
+        return tuple(level.astype(jnp.float32) for level in found)
 
 
 class SmallConv(nn.Module):

@@ -53,7 +53,8 @@ class Target(Protocol):
     may be "mask" or "index", which batches have already."""
     reads: str = "__call__"
     """The method of the encoder whose output the head reads: "__call__" for features [B, D],
-    "tokens" for states [B, L, D], "maps" for feature maps [B, h, w, D], or another one."""
+    "tokens" for states [B, L, D], "maps" for feature maps [B, h, w, D], "levels" for a tuple of the
+    images and maps of falling size, or another one that gives arrays [B, ...]."""
     measure: Measure
     """The number of the task, one of `score`: its name, unit and which way is better."""
     shown: tuple[Measure, ...]
