@@ -20,7 +20,7 @@ ALLOWED = {
     "method": {"jax", "optax", "parts"},
     "parts": {"jax", "optax"},
     "tasks": {
-        *{"jax", "chex", "optax", "flax", "numpy", "pyarrow"},
+        *{"jax", "chex", "optax", "flax", "numpy", "pyarrow", "PIL"},
         *{"nets", "losses", "views", "tasks", "files", "measure"},
     },
     "pseudolabels": {

@@ -6,6 +6,7 @@ text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=On
 multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
+segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
 speech recognition        Task(..., encoder=Wav2Vec2Encoder(...), target=Transcript(letters=...))
 
 What a new kind of target brings says `Target`.
@@ -13,6 +14,7 @@ What a new kind of target brings says `Target`.
 
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.inputs import FeatureInput, ImageInput, Inputs, SeriesInput, TokenInput
+from ssljax.tasks.mask import Mask
 from ssljax.tasks.one_of import OneOf
 from ssljax.tasks.suggested import suggested
 from ssljax.tasks.tags import Tags
@@ -27,6 +29,7 @@ __all__ = [
     "FeatureInput",
     "ImageInput",
     "Inputs",
+    "Mask",
     "OneOf",
     "SeriesInput",
     "Tags",

@@ -40,6 +40,17 @@ class ImageInput(Inputs):
             return self.view.plain(batch["image"])
         return view_batch(self.view, key, batch["image"])
 
+    def transform(self, batch: Batch, key: jax.Array) -> jax.Array:
+        """As `Inputs.transform`. Raises: ValueError for a view that does not say how it moves."""
+        if not hasattr(self.view, "transform"):
+            raise ValueError(
+                f"{type(self.view).__name__} does not say how it moves a picture, and these "
+                "targets move with it: use ImageView"
+            )
+        b, shape = len(batch["image"]), batch["image"].shape[1:]
+        keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(b))
+        return jax.vmap(lambda k: self.view.transform(k, shape))(keys)
+
 
 @dataclass(frozen=True, kw_only=True)
 class SeriesInput(Inputs):

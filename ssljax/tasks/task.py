@@ -82,6 +82,8 @@ class Task:
         self, batch: Batch, target: Targets, weight: jax.Array, *, key: jax.Array
     ) -> tuple[Targets, jax.Array]:
         """(targets, weights) of the view that `outputs` draws with the same key."""
+        if type(self.target).moved is Target.moved:
+            return target, weight
         transform = self.inputs.transform(batch, jax.random.split(key)[0])
         return (
             (target, weight) if transform is None else self.target.moved(target, weight, transform)

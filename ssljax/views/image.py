@@ -119,6 +119,33 @@ class ImageView:
         image = color.solarize(keys[6], image, p=self.solarize)
         return color.normalize(image, mean=self.mean, std=self.std)
 
+    def transform(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
+        """How the view that the same key draws moves an image of `shape` [H, W, C].
+
+        Returns: float32 [2, 3]: the place (x, y, 1) of a pixel of the view times this is its place
+          in the image, in pixels, whose centres are at .5.
+        """
+        keys = jax.random.split(key, 7)
+        mirrored = jax.random.bernoulli(keys[2], self.flip)
+        if self.scale == (1.0, 1.0):
+            box = geometry.centre_box(shape, ratio=self.ratio)
+        else:
+            box = geometry.sample_crop(keys[1], shape, scale=self.scale, ratio=self.ratio)
+        top, left, height, width = (jnp.asarray(side, jnp.float32) for side in box)
+        step, x0 = width / self.size, jnp.where(mirrored, left + width, left)
+        zero = jnp.zeros(())
+        cut = jnp.array([[jnp.where(mirrored, -step, step), zero, x0],
+                         [zero, height / self.size, top]])  # fmt: skip
+        if not (self.degrees or self.translate or self.zoom != (1.0, 1.0)):
+            return cut
+        turn = geometry.sample_affine(
+            keys[0], shape, degrees=self.degrees, translate=self.translate, scale=self.zoom
+        )
+        centre = jnp.array([shape[1] / 2, shape[0] / 2])
+        # turn @ (cut(p) - centre, 1) + centre
+        moved = turn[:, :2] @ cut
+        return moved.at[:, 2].add(turn[:, 2] - turn[:, :2] @ centre + centre)
+
     def plain(self, image: jax.Array) -> jax.Array:
         """The view for evaluation, nothing random: [..., H, W, C] -> float32 [..., size, size, C].
 
