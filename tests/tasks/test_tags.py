@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from ssljax.data import Conll, Text
-from ssljax.tasks import Examples, Tags
+from ssljax.methods import Student
+from ssljax.nets import MLP, Bert
+from ssljax.tasks import Examples, Tags, Task, TokenInput
 from ssljax.tasks.tags import entities_of
 
 NAMES = ("O", "B-a", "I-a", "B-b", "I-b")
@@ -135,3 +137,38 @@ def test_bad_conll(tmp_path):
         Conll().prepared(f"conll:{tmp_path}").load(f"conll:{tmp_path}", split="test")
     with pytest.raises(FileNotFoundError, match="there is no"):
         Conll().splits(f"conll:{tmp_path}/x")
+
+
+def test_a_task_tags_what_the_batch_asks_for():
+    """Through the network of a pretraining, and learnt: the loss of a few steps falls."""
+    net = Bert(vocab=12, width=8, depth=1, heads=2, hidden=16, length=6, dropout=0.0)
+    task = Task(
+        inputs=TokenInput(), encoder=net.clone(attention_dropout=0.0), target=TARGET, dropout=0.1
+    )
+    batch = {
+        "tokens": np.random.default_rng(0).integers(2, 12, (2, 6)).astype(np.int32),
+        "segments": np.ones((2, 6), np.int32),
+        "starts": TRUTH >= 0,
+        "target": TRUTH,
+        "weight": np.ones((2, 6), np.float32),
+    }
+    student = Student(task=task)
+    params, extra = student.init(jax.random.key(0), batch)
+    assert {"encoder", "head"} == set(params)
+
+    @jax.jit
+    def step(params):
+        loss = lambda p: student.loss(p, extra, batch, jax.random.key(1))[0]  # noqa: E731
+        value, grads = jax.value_and_grad(loss)(params)
+        return jax.tree.map(lambda p, g: p - 0.5 * g, params, grads), value
+
+    losses = []
+    for _ in range(20):
+        params, value = step(params)
+        losses.append(float(value))
+    assert losses[-1] < 0.5 * losses[0]
+    outputs, _ = task.outputs(params, extra["stats"], batch, key=None, train=False)
+    tags, _ = task.pseudo(outputs)
+    assert np.all((np.asarray(tags) >= 0) == (TRUTH >= 0))
+    with pytest.raises(ValueError, match="Tags reads 'tokens' of the encoder, and MLP has no such"):
+        Task(inputs=TokenInput(), encoder=MLP(widths=(4,)), target=TARGET)

@@ -5,6 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
+from ssljax.nets.wav2vec2 import Heard
 from ssljax.tasks import Transcript
 
 TARGET = Transcript(letters="abc")
@@ -45,3 +46,14 @@ def test_what_is_read_off():
     np.testing.assert_allclose(
         jax.nn.softmax(TARGET.average(several)), jax.nn.softmax(outputs), rtol=1e-5
     )
+
+
+def test_the_head_says_blank_beyond_the_end():
+    """Of what a network of sound hears, [B, T, D], the frames that are real."""
+    heard = Heard(None, None, [jnp.ones((2, 5, 3))], jnp.arange(5) < jnp.array([[2], [5]]))
+    head = TARGET.head((4,))
+    outputs = head.apply(head.init(jax.random.key(0), heard), heard)
+    assert outputs.shape == (2, 5, 4)
+    p = jax.nn.softmax(outputs)
+    np.testing.assert_allclose(p[0, 2:, 0], 1, rtol=1e-6)
+    assert np.all(p[0, :2, 0] < 0.99) and np.all(p[1, :, 0] < 0.99)
