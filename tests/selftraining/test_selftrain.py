@@ -179,6 +179,11 @@ def test_label_command(finished, tmp_path, capsys):
     assert pq.read_table(out).column_names == [
         "index", "file", "target", "class", "confidence", "weight", "provenance", "round"
     ]  # fmt: skip
+    out = tmp_path / "labels.csv"  # in the format of the field
+    cli.main(["label", str(finished[1]), "--data", "digits", "--out", str(out)])
+    head, first, *rest = out.read_text().splitlines()
+    assert head == "name,label,confidence" and len(rest) == 1796
+    assert first.split(",")[:2] == ["0", str(labels.target[0])]
 
 
 def seen(folder):
