@@ -192,10 +192,9 @@ def read(
       class that does not exist, two labels of one example and numbers outside [0, 1];
       FileNotFoundError.
     """
-    if target is None:
-        if classes is None:
-            raise ValueError("say what the labels are: target, or classes")
-        target = OneOf(classes=classes)
+    if not (target or classes):
+        raise ValueError("say what the labels are: target, or classes")
+    target = target or OneOf(classes=classes)
     table, pool = table_of(path), examples
     if not isinstance(pool, Numbering):
         pool = Numbering.plain(pool)

@@ -16,7 +16,7 @@ from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import without_labels
 from ssljax.selftraining.teachers import Embedded, config_of, open_run
-from ssljax.tasks import OneOf
+from ssljax.tasks import Examples, OneOf
 
 BY = {
     "vote": Neighbors(rule="vote"),
@@ -43,7 +43,9 @@ def label(
     Args:
       folder: a run of self-training, whose last teacher labels; or of pretraining, whose features
         say which of the `given` labels an example is near to.
-      out: Parquet file to write. file: the experiment file, where the run needs it.
+      out: Parquet file to write; with another ending, in the format of the field (`Target.write`):
+        CSV of classes, sets and values, CoNLL of tags, a manifest of transcripts.
+      file: the experiment file, where the run needs it.
       given: Parquet or CSV file of a few labels of that data (index or file, target or class), for
         a pretraining run; a weight of 0 is no label.
       by: a key of `BY`, for a pretraining run.
@@ -83,7 +85,8 @@ def label(
             few = tables.read(given, examples=called, target=target)
             tables.every_class(few, target, names)
             guess = BY[by](LabelContext(teacher, hidden, few.index, few.target, target, seed=0))
-    guess = guess.check(str(folder)).whole(target)
+    guess = guess.check(str(folder))
+    guess, parts = guess.whole(target), np.array(guess.confidence)
     found = Labels.made(
         np.arange(len(pool)),
         guess.target,
@@ -94,7 +97,14 @@ def label(
     if few is not None:  # what a person gave stays as it was given
         few = dataclasses.replace(few, provenance=np.full(len(few), GIVEN, object))
         found = found.take(~np.isin(found.index, few.index)).joined(few, target)
-    found.write(out, target, called)
+        parts[few.index] = 1
+    if Path(out).suffix == ".parquet":
+        found.write(out, target, called)
+        return found
+    rows = without_labels(pool, target).take(found.index)
+    names = [str(i) for i in called.origin] if called.names is None else called.names
+    texts = None if pool.readable is None else pool.readable(rows)
+    target.write(Path(out), Examples(names, rows, called.classes, texts), found.target, parts)
     return found
 
 
@@ -105,6 +115,6 @@ def _other(config: SelfTraining | Experiment, folder: Path, data: str) -> Any:
 
 def _same_names(classes: tuple[str, ...] | None, pool: Any) -> tuple[str, ...] | None:
     """The classes that the teacher knows. Raises: ValueError where the data has others."""
-    if classes is not None and pool.labelled:
+    if classes and pool.labelled:
         same_classes(classes, pool.classes)
     return classes

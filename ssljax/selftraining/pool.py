@@ -12,7 +12,7 @@ from ssljax.probes import same_classes
 from ssljax.pseudolabels.cells import classes_of, table_of
 from ssljax.pseudolabels.labels import Labels
 from ssljax.pseudolabels.numbering import Numbering
-from ssljax.tasks import AnyOf, Target, Targets, Value
+from ssljax.tasks import Target, Targets
 
 log = logging.getLogger("ssljax")
 _MARK = "numbering.json"
@@ -82,17 +82,6 @@ def check_targets(targets: list[Target], pool: Arrays, test: Arrays) -> None:
         same_classes(pool.classes, test.classes)
     for target in targets:
         target.check(pool)
-        if target.has_classes() and "value" in pool.spec and not pool.labelled:
-            raise ValueError(
-                "the data has values and the target is one of several classes: take Value (of sets "
-                "AnyOf) as target, or read the data as classes"
-            )
-        if isinstance(target, AnyOf | Value) and pool.labelled:
-            count, kind = len(pool.classes), type(target).__name__
-            raise ValueError(
-                f"the data has {count} classes and the target is {kind}: take "
-                f"OneOf(classes={count}), or read the data as values"
-            )
 
 
 def numbering_of(folder: Path, pool: Arrays, held_out: Arrays | None, target: Target) -> Numbering:

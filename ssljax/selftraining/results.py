@@ -106,7 +106,7 @@ def what_is_scored(
     return {
         "examples": len(known),
         "classes": int((count > 0).sum()),
-        "largest": str(largest) if classes is None else classes[largest],
+        "largest": classes[largest] if classes else str(largest),
         "majority": float(count[largest] / len(known)),
     }
 

@@ -16,7 +16,7 @@ from ssljax.measure import Measure
 from ssljax.nets import MLP
 from ssljax.tasks import cells
 from ssljax.tasks.quality import sets_quality
-from ssljax.tasks.target import Examples, Target, Targets
+from ssljax.tasks.target import Examples, Target, Targets, no_classes
 
 _SMALL = 1e-7
 
@@ -66,6 +66,7 @@ class AnyOf(Target):
         }
 
     def check(self, data: Any) -> None:
+        no_classes(self, data)
         shape = data.spec["value"][0] if "value" in data.spec else (self.classes,)
         if shape != (self.classes,):
             raise ValueError(

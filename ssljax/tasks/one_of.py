@@ -62,6 +62,11 @@ class OneOf(Target):
         return {"accuracy": right, "cross_entropy": cross_entropy(outputs, target)}
 
     def check(self, data: Any) -> None:
+        if "value" in data.spec and "label" not in data.spec:
+            raise ValueError(
+                "the data has values and the target is one of several classes: take Value (of sets "
+                "AnyOf) as target, or read the data as classes"
+            )
         if data.classes is not None and len(data.classes) != self.classes:
             raise ValueError(
                 f"the data has {len(data.classes)} classes and the target {self.classes}: set its "

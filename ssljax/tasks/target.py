@@ -232,6 +232,16 @@ class Target(Protocol):
         raise NotImplementedError(f"{type(self).__name__} has classes and no `hard`")
 
 
+def no_classes(target: Target, data: Any) -> None:
+    """Raises ValueError where the data has one class an example, which this target is not."""
+    if "label" in data.spec:
+        count = len(data.classes)
+        raise ValueError(
+            f"the data has {count} classes and the target is {type(target).__name__}: take "
+            f"OneOf(classes={count}), or read the data as values"
+        )
+
+
 def joined(parts: Sequence[Targets], *, fill: float = 0) -> Targets:
     """Arrays, or dicts of arrays with the same names, one after the other: [n, ...] and [m, ...]
     give [n + m, ...]. Axes after the first are filled up at the end with `fill`.

@@ -16,7 +16,7 @@ from ssljax.measure import Measure
 from ssljax.nets import MLP
 from ssljax.tasks import cells
 from ssljax.tasks.quality import values_quality
-from ssljax.tasks.target import Examples, Target, Targets
+from ssljax.tasks.target import Examples, Target, Targets, no_classes
 
 _MEASURES = {
     "r2": Measure(key="r2", unit="%"),
@@ -83,6 +83,7 @@ class Value(Target):
         return {"absolute_error": jnp.abs(error), "squared_error": error**2}
 
     def check(self, data: Any) -> None:
+        no_classes(self, data)
         if "value" in data.spec and data.spec["value"][0]:
             raise ValueError(
                 f"the data has values of shape {data.spec['value'][0]}, and the target is one "
