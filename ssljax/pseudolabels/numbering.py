@@ -185,7 +185,8 @@ class Numbering:
         else:
             target, full = self._classes(table["target"], where, count)
         unclear = full & np.array([name is None for name in named], bool)
-        unclear &= target.ndim == 1 and self._mixed and not is_text(table["target"])
+        numbered = "target" in table.column_names and not is_list(table["target"])
+        unclear &= numbered and self._mixed and not is_text(table["target"])
         if unclear.any():
             i = int(unclear.argmax())
             raise ValueError(
