@@ -183,7 +183,7 @@ def test_label_command(finished, tmp_path, capsys):
     cli.main(["label", str(finished[1]), "--data", "digits", "--out", str(out)])
     head, first, *rest = out.read_text().splitlines()
     assert head == "name,label,confidence" and len(rest) == 1796
-    assert first.split(",")[:2] == ["0", str(labels.target[0])]
+    assert first.split(",")[:2] == ["digits[0]", str(labels.target[0])]
 
 
 def seen(folder):
