@@ -1,0 +1,82 @@
+"""State dicts of torchvision's `fcos_resnet50_fpn`: names of the same numbers there, both ways.
+
+Its counters `num_batches_tracked` are 0 and are ignored when read, as those of ResNets are. Class k
+of ours is class k of theirs, which keeps 0 for a background that FCOS does not have.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import jax
+import numpy as np
+
+from ssljax import nets
+from ssljax.export.names import from_theirs, to_theirs
+from ssljax.export.torch_names import flatten, unflatten
+from ssljax.nets import ResNet
+from ssljax.nets.fcos import FCOS
+
+_ROWS = (
+    ("encoder/layer#_#/downsample_#/*", "backbone.body.layer#.#.downsample.#.*"),
+    ("encoder/layer#_#/*", "backbone.body.layer#.#.*"),
+    ("encoder/*", "backbone.body.*"),
+    ("head/fpn/inner_blocks_#_0/*", "backbone.fpn.inner_blocks.#.0.*"),
+    ("head/fpn/layer_blocks_#_0/*", "backbone.fpn.layer_blocks.#.0.*"),
+    ("head/fpn/extra_blocks_p#/*", "backbone.fpn.extra_blocks.p#.*"),
+    ("head/classification_head/conv_#/*", "head.classification_head.conv.#.*"),
+    ("head/regression_head/conv_#/*", "head.regression_head.conv.#.*"),
+    ("head/classification_head/*", "head.classification_head.*"),
+    ("head/regression_head/*", "head.regression_head.*"),
+)
+_COUNTER = ".num_batches_tracked"
+
+
+def fcos_to_torch(params: Any, stats: Any) -> dict[str, np.ndarray]:
+    """The state dict of an `FCOS` on a `ResNet`.
+
+    params, stats: {"encoder": of the ResNet, "head": of the FCOS}.
+    """
+    found = to_theirs(_ROWS, flatten(params) | _running(flatten(stats)))
+    means = [name for name in found if name.endswith(".running_mean")]
+    counters = {n.removesuffix(".running_mean") + _COUNTER: np.zeros((), np.int64) for n in means}
+    return {k: np.ascontiguousarray(v) for k, v in found.items()} | counters
+
+
+def fcos_from_torch(
+    encoder: ResNet, head: FCOS, tensors: Mapping[str, np.ndarray]
+) -> tuple[Any, Any]:
+    """(params, stats), each {"encoder": ..., "head": ...}: the inverse of `fcos_to_torch`.
+
+    Raises: ValueError that lists missing and unexpected names and wrong shapes.
+    """
+    params, stats = shapes(encoder, head)
+    flat, moving = flatten(params), flatten(stats)
+    found = from_theirs(
+        _ROWS,
+        {path: leaf.shape for path, leaf in (flat | _running(moving)).items()},
+        {name: x for name, x in tensors.items() if not name.endswith(_COUNTER)},
+        what="these tensors are not those of this ResNet and FCOS",
+    )
+    own = {path: found[path] for path in flat}
+    running = {path: found[other] for path, other in zip(moving, _running(moving), strict=True)}
+    return unflatten(own), {"encoder": {}, "head": {}} | unflatten(running)
+
+
+def shapes(encoder: ResNet, head: FCOS) -> tuple[Any, Any]:
+    """Shapes of (params, stats) of both networks, for pictures in colour."""
+    image = jax.ShapeDtypeStruct((1, 64, 64, 3), np.float32)
+
+    def init(key: jax.Array) -> tuple[Any, Any]:
+        params, stats = nets.init(encoder, key, image)
+        x = jax.numpy.zeros(image.shape)
+        maps, _ = nets.apply(encoder, params, stats, x, train=False, method="levels")
+        own, own_stats = nets.init(head, key, maps)
+        return {"encoder": params, "head": own}, {"encoder": stats, "head": own_stats}
+
+    return jax.eval_shape(init, jax.random.key(0))
+
+
+def _running(flat: Mapping[str, Any]) -> dict[str, Any]:
+    """Statistics under torch's names of the leaves: running_mean, running_var."""
+    ends = (path.rpartition("/") for path in flat)
+    return {f"{start}/running_{leaf}": x for (start, _, leaf), x in zip(ends, flat.values())}
