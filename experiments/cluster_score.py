@@ -19,7 +19,7 @@ from ssljax.runs.load import load_run
 
 def found(method, state, dataset, *, batch):
     """(clusters [N], labels [N]) of a data set."""
-    predict = jax.jit(method.predict)
+    predict = jax.jit(method.answer)
     clusters, labels = [], []
     for rows in dataset.once(batch):
         best = np.asarray(predict(state, {"image": rows["image"]})).argmax(1)

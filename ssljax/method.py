@@ -4,16 +4,19 @@
 that changes while training. The runner (`ssljax.training.train`) knows nothing else about a method.
 """
 
+import dataclasses
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from functools import partial
+from typing import Any, ClassVar, NamedTuple, Protocol, Self
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from ssljax.parts import accumulation
+from ssljax.schedules import length
 
 log = logging.getLogger("ssljax")
 PyTree = Any
@@ -175,6 +178,117 @@ def from_loss(
         return State(state.step + 1, params, opt, extra), metrics
 
     return Method(init_state, step, embed, refresh, backbone, score, predict, pair)
+
+
+class Recipe(Protocol):
+    """What the dataclass of a method offers: its hyperparameters, and what others ask of it.
+
+    A method inherits from this (or from a family in `ssljax.recipes`, which knows its inputs) and
+    writes `init` and `loss`; whatever else it leaves alone means what the default here says. Only
+    `build` makes something that runs: the rest of the runner knows `Method`, not this.
+    """
+
+    encoder: Any
+    """The network that is kept. Exports, fine-tuning and LiDAR run it outside the method."""
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[PyTree, PyTree]:
+        """(params, extra), as in `from_loss`. Called by `build`."""
+        ...
+
+    def loss(
+        self, params: PyTree, extra: PyTree, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[PyTree, Metrics]]:
+        """As in `from_loss`. Called by `build`; a method with a `build` of its own needs none."""
+        ...
+
+    def embed(self, state: State, batch: Batch) -> jax.Array:
+        """Frozen features [B, D]. Called by `build`."""
+        ...
+
+    lengths: ClassVar[tuple[str, ...]] = ()
+    """Fields that count updates, and may be given as a share of the run: a float below 1."""
+    after: ClassVar[Callable[..., PyTree] | None] = None
+    """(new params, extra, k, updates=length of the run) -> extra, once an update: see `from_loss`.
+    None: nothing moves but what the loss gives back."""
+    refresh: ClassVar[Callable[..., State] | None] = None
+    score: ClassVar[Callable[..., Any] | None] = None
+    predict: ClassVar[Callable[..., Any] | None] = None
+    pair: ClassVar[Callable[..., Any] | None] = None
+    """As in `Method`; None: the method has none, and the evaluation leaves its numbers out. What a
+    method answers to a task of its own, such as the turn of an image, is no `predict`."""
+    project: ClassVar[Callable[[PyTree], PyTree] | None] = None
+    """As in `from_loss`; None: parameters may be anywhere."""
+    backbone: ClassVar[Callable[[State], tuple[PyTree, PyTree]]] = staticmethod(backbone)
+    """As in `Method`: the online encoder, where a method does not say that it evaluates another."""
+
+    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
+        """The pure functions, with this optimizer. Called once by the runner.
+
+        updates: length of the run, for `after` and `lengths`.
+        """
+        whole = {name: length(getattr(self, name), updates) for name in self.lengths}
+        recipe: Any = dataclasses.replace(self, **whole) if whole else self  # a dataclass
+        return from_loss(
+            tx,
+            init=recipe.init,
+            loss=recipe.loss,
+            embed=recipe.embed,
+            after=None if recipe.after is None else partial(recipe.after, updates=updates),
+            refresh=recipe.refresh,
+            backbone=recipe.backbone,
+            score=recipe.score,
+            predict=recipe.predict,
+            pair=recipe.pair,
+            project=recipe.project,
+        )
+
+    def inputs(self, batch: Batch) -> PyTree:
+        """What the encoder reads of a batch outside training. Called by fine-tuning.
+
+        A method that does not say it cannot be fine-tuned.
+        """
+        raise ValueError(
+            f"{type(self).__name__} does not say what its encoder reads: give it `inputs`"
+        )
+
+    @property
+    def plain_view(self) -> Any:
+        """How an image is prepared outside training: `plain(image)`, `denormalize`, size, mean and
+        std, and called with (key, image) a random view. Called by exports, fine-tuning, LiDAR and
+        the report. None: the encoder reads no images.
+        """
+        return None
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """The networks that other libraries know too, by the name of their parameters. Called by
+        `begin` and by exports and imports. By default the encoder alone.
+        """
+        return {"encoder": self.encoder}
+
+    @property
+    def partner(self) -> Any:
+        """The encoder of a second kind of input; None: there is but one. Called by the check of
+        vocabularies.
+        """
+        return None
+
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
+        """Pictures for the report, [n, views, H, W, C] in [0, 1] by name. {}: there are none."""
+        del batch, key, state
+        return {}
+
+    def check(self, data: Any) -> None:
+        """Raises ValueError where this cannot learn from `data`. Called before training; by default
+        any data will do.
+        """
+
+    def filled(self, data: Any) -> Self:
+        """This with every open field (None) that follows from the data, such as its classes. Called
+        by the runner before `check`, and by all that load a run; by default nothing is open.
+        """
+        del data
+        return self
 
 
 def from_pretrained(method: Method, params: PyTree, stats: PyTree) -> Method:

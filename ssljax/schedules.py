@@ -21,3 +21,15 @@ def linear(k: jax.Array, updates: int, *, start: float, stop: float) -> jax.Arra
 
 def _done(k: jax.Array, updates: int) -> jax.Array:
     return jnp.clip(k, 0, updates) / updates if updates > 0 else jnp.ones(())
+
+
+def length(value: int | float, steps: int) -> int:
+    """A length that may be given as a share of the run: a float below 1 of `steps`, else itself.
+
+    A share is at least one step, 0 stays 0. Raises: ValueError for 1.5 and the like.
+    """
+    if isinstance(value, float) and 0 < value < 1:
+        return max(1, round(value * steps))
+    if value != int(value):
+        raise ValueError(f"{value} is no number of steps: whole, or below 1 for a share of the run")
+    return int(value)

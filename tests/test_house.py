@@ -17,8 +17,9 @@ ALLOWED = {
         *{"numpy", "grain", "tensorflow_datasets", "pyarrow", "PIL", "sklearn", "absl"},
         *{"tokenizers", "data"},
     },
-    "method": {"jax", "optax", "parts"},
+    "method": {"jax", "optax", "parts", "schedules"},
     "parts": {"jax", "optax"},
+    "recipes": {"jax", "method", "nets", "views"},
     "tasks": {
         *{"jax", "chex", "optax", "flax", "numpy", "pyarrow", "PIL"},
         *{"nets", "losses", "views", "tasks", "files", "measure"},
@@ -28,7 +29,7 @@ ALLOWED = {
         *{"method", "clustering", "pseudolabels", "files", "tasks", "measure"},
     },
     "methods": {
-        *{"jax", "numpy", "optax", "chex", "method", "parts", "schedules"},
+        *{"jax", "numpy", "optax", "chex", "method", "parts", "recipes", "schedules"},
         *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},
@@ -37,7 +38,7 @@ ALLOWED = {
     "schedules": {"jax"},
     "training": {
         *{"jax", "numpy", "optax", "orbax", "etils", "rich", "tensorboardX"},
-        *{"mesh", "method", "training", "files"},
+        *{"mesh", "method", "schedules", "training", "files"},
     },
     "pods": {"jax", "numpy", "data", "training", "pods"},
     "probes": {
@@ -125,3 +126,14 @@ def test_methods_stay_short(path):
     assert len(path.read_text().splitlines()) <= 160
     for word in ("jax.lax.p", "shard_map", "Mesh", "PartitionSpec", "axis_name"):
         assert word not in path.read_text(), f"{path.name} mentions a device or a collective"
+
+
+def test_every_method_has_a_reference():
+    """An independent transcription of its equations on given arrays, `test_NAME_reference`: the
+    laws do not notice an inverted average, swapped temperatures or swapped views."""
+    from ssljax import methods
+
+    tests = [p.read_text() for p in (ROOT.parent / "tests").rglob("test_*.py")]
+    found = set(re.findall(r"^def test_(\w+)_reference\(", "\n".join(tests), flags=re.M))
+    missing = [name for name in methods.__all__ if name.lower() not in found]
+    assert not missing, f"no test_{'_reference, test_'.join(missing).lower()}_reference"

@@ -41,6 +41,20 @@ def _networks(info: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(instantiate=info.type, fields=tuple(found))
 
 
+@_REGISTRY.struct_rule
+def _protocols(info: StructTypeInfo) -> StructConstructorSpec | None:
+    """A field that holds a dataclass and is typed by a protocol has the flags of the dataclass."""
+    held = info.default
+    if not getattr(info.type, "_is_protocol", False) or not dataclasses.is_dataclass(held):
+        return None
+    found = [
+        StructFieldSpec(name=f.name, type=f.type, default=getattr(held, f.name))
+        for f in dataclasses.fields(held)
+        if f.init
+    ]
+    return StructConstructorSpec(instantiate=type(held), fields=tuple(found))
+
+
 def override(
     experiment: T,
     flags: Sequence[str],

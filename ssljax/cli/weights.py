@@ -7,7 +7,7 @@ from ssljax import nets
 from ssljax.cli.console import Parser, say
 from ssljax.cli.flags import flags_of
 from ssljax.method import Method, State
-from ssljax.runs.experiment import Experiment, networks_of
+from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.teachers import load_any
 
 
@@ -27,7 +27,7 @@ def export(arguments: list[str]) -> None:
     if args.format == "transformers":
         say(f"wrote {_for_transformers(Path(args.run), experiment, method, state, Path(args.out))}")
         return
-    if not hasattr(experiment.method, "plain_view"):
+    if experiment.method.plain_view is None:
         raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
     view = experiment.method.plain_view
     params, stats = method.backbone(state)
@@ -49,12 +49,12 @@ def _for_transformers(
     run: Path, experiment: Experiment, method: Method, state: State, out: Path
 ) -> Path:
     """Writes the networks of a run for transformers; see `export.export_transformers`."""
-    networks = networks_of(experiment)
+    networks = experiment.method.networks
     reader = getattr(experiment.reader, "text", experiment.reader)  # of captions: that of the texts
     # Numbers beside the networks, such as the scale of logits, belong to the model.
     params = {k: v for k, v in state.params.items() if k in networks or not isinstance(v, dict)}
     params |= {"encoder": method.backbone(state)[0]}
-    tokenizer, view = run / "tokenizer.json", getattr(experiment.method, "plain_view", None)
+    tokenizer, view = run / "tokenizer.json", experiment.method.plain_view
     return exporting.export_transformers(
         out,
         networks=networks,

@@ -20,17 +20,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.style import adain, moment_distance, moments
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import StyleDecoder, StyleEncoder
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, plain_only, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class AdaIN:
+class AdaIN(OfImages):
     """Style transfer; the defaults are for 32x32 colour images."""
 
     encoder: Any = StyleEncoder()
@@ -72,10 +72,6 @@ class AdaIN:
         metrics = {"reconstruction": reconstruction, "content": content, "style": style}
         return reconstruction + content + self.style_weight * style, (extra, metrics)
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.content.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def transfer(self, state: State, content: jax.Array, style: jax.Array) -> jax.Array:
         """Views `content` in the style of views `style`: both [B, H, W, C] -> [B, H, W, C] in
         [0, 1].
@@ -101,7 +97,3 @@ class AdaIN:
 
     def _draw(self, params: Any, maps: jax.Array) -> jax.Array:
         return nets.apply(self.decoder, params, {}, maps, train=True)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -16,17 +16,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.reconstruction import bernoulli_nll
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State, backbone
 from ssljax.nets import ConvDecoder, ConvEncoder
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, plain_only, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Autoencoder:
+class Autoencoder(OfImages):
     """An autoencoder; the defaults are for 28x28 grey images."""
 
     encoder: Any = ConvEncoder()
@@ -37,26 +37,18 @@ class Autoencoder:
     noise: float = 0.0
     """Standard deviation of the noise on the input, in units of the view; 0: no denoising."""
 
-    def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
-        return params, {"stats": stats}
-
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         to_view, to_noise = jax.random.split(key)
         x = view_batch(self.view, to_view, batch["image"])
         logits, stats = nets.apply_chain(
-            self._chain, params, extra["stats"], self._noisy(to_noise, x), train=True
+            self.chain, params, extra["stats"], self._noisy(to_noise, x), train=True
         )
         target = self.view.denormalize(x)
         value = jnp.mean(bernoulli_nll(logits, target)) / target[0].size
         error = jnp.mean((jax.nn.sigmoid(logits) - target) ** 2)
         return value, ({"stats": stats}, {"pixel_error": error})
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
 
     def augment(self, state: State, codes: jax.Array, key: jax.Array, *, scale: float) -> jax.Array:
         """New images near the given ones: codes [B, D] -> [B, H, W, C] in [0, 1].
@@ -86,17 +78,8 @@ class Autoencoder:
         }
 
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "decoder": self.decoder}
 
     def _noisy(self, key: jax.Array, x: jax.Array) -> jax.Array:
         return x + self.noise * jax.random.normal(key, x.shape) if self.noise else x
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -19,18 +19,18 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.classify import classification
 from ssljax.losses.language import count_tokens, row_sums, token_nll, unigram, weighted_mean
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, Bert, Pooler, TokenHead, bert, text_inputs, word_table
+from ssljax.recipes import OfTexts
 from ssljax.views import mask_tokens, sentence_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class BERT:
+class BERT(OfTexts):
     """BERT with the paper's masks; special tokens are numbered as `ssljax.data.Text` does."""
 
     encoder: Bert = bert("base")
@@ -150,10 +150,3 @@ class BERT:
         return {name: self.networks[name] for name in ("pooler", "pair")}
 
     inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in BERT depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, score=self.score)

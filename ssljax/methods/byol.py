@@ -13,7 +13,6 @@ Differs from the authors' code: the heads start as torch's (`nets.MLP`), theirs 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -21,13 +20,14 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.siamese import byol_regression
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, byol_views, show_pair, view_pair
+from ssljax.recipes import OfTwoViews
+from ssljax.views import ImageView, byol_views, view_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class BYOL:
+class BYOL(OfTwoViews):
     """BYOL with the paper's defaults for ImageNet."""
 
     encoder: Any = ResNet(depth=50)
@@ -71,24 +71,7 @@ class BYOL:
         moved = optax.incremental_update(online, target["params"], 1 - tau)
         return extra | {"target": {"params": moved, "stats": target["stats"]}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair(self.views, key, batch["image"])
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.views[0]
-
     @property
     def _target(self) -> dict[str, Any]:
         """The networks that have a target; the predictor has none."""
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        after = partial(self.after, updates=updates)
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=after)

@@ -21,14 +21,15 @@ import optax
 
 from ssljax import nets
 from ssljax.losses import pairs
-from ssljax.method import Batch, Method, Metrics, State, from_loss
+from ssljax.method import Batch, Method, Metrics, State
 from ssljax.nets import MLP, ImageTower, TextTower, Tower, two_towers
 from ssljax.parts import locked
+from ssljax.recipes import Encoding
 from ssljax.views import ImageView, clip_crop, show_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class CLIP:
+class CLIP(Encoding):
     """CLIP, by default ViT-B/32 and its text tower."""
 
     encoder: Any = ImageTower()
@@ -82,10 +83,10 @@ class CLIP:
         """Places in the common space, of those sides that the batch holds."""
         return nets.run_towers(self._towers, state.params, state.extra["stats"], batch)[0]
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.encode(self._towers[0], state.params, state.extra["stats"], batch)
+    def inputs(self, batch: Batch) -> Any:
+        return nets.tower_inputs(self._towers[0], batch)
 
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report."""
         if not isinstance(self.view, ImageView):
             return {}
@@ -107,12 +108,5 @@ class CLIP:
         return two_towers(self)
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in CLIP depends on the length of the run
-        return from_loss(
-            locked(tx, *([self.locked] if self.locked else [])),
-            init=self.init,
-            loss=self.loss,
-            embed=self.embed,
-            pair=self.pair,
-            project=self.project,
-        )
+        tx = locked(tx, self.locked) if self.locked else tx
+        return super().build(tx, updates=updates)

@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses import colour
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import PixelHead, ResNet
+from ssljax.recipes import OfImages
 from ssljax.views import (
     IMAGENET_MEAN,
     IMAGENET_STD,
@@ -39,7 +39,7 @@ _GREY, _SCALE = 5.0, 110.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Colorization:
+class Colorization(OfImages):
     """Colourisation with the paper's constants, for a convolutional encoder."""
 
     encoder: Any = ResNet(depth=50)
@@ -95,11 +95,7 @@ class Colorization:
         error = jnp.mean(jnp.sqrt(jnp.sum((self._colours(out) - ab) ** 2, axis=-1)))
         return value, ({"stats": stats, "prior": prior}, {"ab_error": error})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, h, w, Q]` of the bins for each coarse pixel, or its (a, b) `[B, h, w, 2]` in
         units of 110."""
         x = self.plain_view.plain(batch["image"])
@@ -110,7 +106,7 @@ class Colorization:
         del key
         x = self.view.plain(batch["image"])
         lab = self.plain_view.colour(x)
-        ab = self._colours(self.predict(state, batch))
+        ab = self._colours(self.answer(state, batch))
         ab = jax.image.resize(ab, (*lab.shape[:3], 2), "linear")
         grey = jnp.concatenate([lab[..., :1], jnp.zeros_like(ab)], axis=-1)
         painted = jnp.concatenate([lab[..., :1], ab], axis=-1)
@@ -145,7 +141,3 @@ class Colorization:
         if self.form == "regression":
             return _SCALE * out
         return colour.annealed_mean(out, self._bins, temperature=self.temperature)
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -16,19 +16,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.gan import nonsaturating_discriminator, nonsaturating_generator
 from ssljax.losses.reconstruction import masked_l1
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import ConvDecoder, ConvEncoder, DiscriminatorHead, DiscriminatorTrunk
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, plain_only, view_batch
 from ssljax.views.image import CIFAR_MEAN, CIFAR_STD
 
 
 @dataclass(frozen=True, kw_only=True)
-class ContextEncoder:
+class ContextEncoder(OfImages):
     """Inpainting; the defaults are for 32x32 colour images."""
 
     encoder: Any = ConvEncoder(widths=(64, 128, 256), code=512, norm=True)
@@ -47,7 +47,7 @@ class ContextEncoder:
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         k1, k2 = jax.random.split(key)
         x = self.view.plain(batch["image"])
-        params, stats = nets.init_chain(self._chain, k1, x)
+        params, stats = nets.init_chain(self.chain, k1, x)
         if self.adversarial:
             d, d_stats = nets.init_discriminator(self._critic, k2, x)
             params, stats = params | {"discriminator": d}, stats | {"discriminator": d_stats}
@@ -59,7 +59,7 @@ class ContextEncoder:
         x = view_batch(self.view, key, batch["image"])
         mask = self.mask(x.shape[1])
         drawn, stats = nets.apply_chain(
-            self._chain, params, extra["stats"], jnp.where(mask, 0.0, x), train=True
+            self.chain, params, extra["stats"], jnp.where(mask, 0.0, x), train=True
         )
         error = masked_l1(drawn, x, mask)
         if not self.adversarial:
@@ -75,16 +75,12 @@ class ContextEncoder:
         value = error + self.adversarial * fooled + told
         return value, ({"stats": stats | {"discriminator": d_stats}}, metrics)
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def complete(self, state: State, batch: Batch) -> jax.Array:
         """Images with the centre drawn anew, [B, H, W, C] in [0, 1]."""
         x = self.view.plain(batch["image"])
         mask, stats = self.mask(x.shape[1]), state.extra["stats"]
         holed = jnp.where(mask, 0.0, x)
-        drawn, _ = nets.apply_chain(self._chain, state.params, stats, holed, train=False)
+        drawn, _ = nets.apply_chain(self.chain, state.params, stats, holed, train=False)
         return self.view.denormalize(jnp.where(mask, drawn, x))
 
     def mask(self, size: int) -> jax.Array:
@@ -102,18 +98,9 @@ class ContextEncoder:
         return {"views": jnp.stack([holed, self.complete(state, batch)], axis=1)}
 
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "decoder": self.decoder}
 
     @property
     def _critic(self) -> dict[str, Any]:
         return {"encoder": self.discriminator, "head": self.head}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -22,16 +22,19 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.masked import layer_targets, masked_smooth_l1
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ViT, vit
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, block_masks, crop_and_flip, hide, view_batch
 
 _JITTER = {"jitter": 1.0, "brightness": 0.4, "contrast": 0.4, "saturation": 0.4, "hue": 0.0}
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data2Vec:
+class Data2Vec(OfImages):
     """data2vec with the authors' settings for ViT-B on ImageNet."""
+
+    lengths = ("ramp",)
 
     encoder: ViT = vit("base", pool="mean", mask_token=True)
     view: ImageView = replace(crop_and_flip(scale=(0.08, 1.0)), **_JITTER)
@@ -46,7 +49,7 @@ class Data2Vec:
     tau: float = 0.9998
     """Decay of the target."""
     tau_start: float = 0.999
-    ramp: int = 0
+    ramp: int | float = 0
     """Updates in which the decay rises from `tau_start` to `tau` along a straight line."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
@@ -83,27 +86,14 @@ class Data2Vec:
     def _head(self) -> MLP:
         return MLP(widths=(self.encoder.width,), norm=False, dtype=self.encoder.dtype)
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
+    def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         tau = schedules.linear(k, self.ramp, start=self.tau_start, stop=self.tau)
         target, online = extra["target"], {"encoder": params["encoder"]}
         moved = optax.incremental_update(online, target["params"], 1 - tau)
         return extra | {"target": target | {"params": moved}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: the image with its hidden patches; no pixels are predicted."""
         x = self.view.plain(batch["image"])
         shown = hide(x, self._mask(key, x), patch=self.encoder.patch)
         return {"views": self.view.denormalize(shown)[:, None]}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # the ramp of the decay has a length of its own
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=self.after)

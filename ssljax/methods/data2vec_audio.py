@@ -22,14 +22,17 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.speech import regress_frames, time_targets
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, Wav2Vec2Encoder, audio_inputs, wav2vec2
+from ssljax.recipes import OfSound
 from ssljax.views import WaveView, hide_frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class Data2VecAudio:
+class Data2VecAudio(OfSound):
     """data2vec with the authors' settings for base on speech."""
+
+    lengths = ("ramp",)
 
     encoder: Wav2Vec2Encoder = wav2vec2("base", feature_gradient=1.0)
     view: WaveView = WaveView()
@@ -43,7 +46,7 @@ class Data2VecAudio:
     tau: float = 0.9999
     """Decay of the target."""
     tau_start: float = 0.999
-    ramp: int = 30_000
+    ramp: int | float = 30_000
     """Updates in which the decay rises from `tau_start` to `tau` along a straight line."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
@@ -81,15 +84,8 @@ class Data2VecAudio:
     def _head(self) -> MLP:
         return MLP(widths=(self.encoder.width,), norm=False, dtype=self.encoder.dtype)
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
+    def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         tau = schedules.linear(k, self.ramp, start=self.tau_start, stop=self.tau)
         target, online = extra["target"], {"encoder": params["encoder"]}
         moved = optax.incremental_update(online, target["params"], 1 - tau)
         return extra | {"target": target | {"params": moved}}
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), audio_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # the ramp of the decay has a length of its own
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=self.after)

@@ -20,21 +20,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ssljax import nets
 from ssljax.clustering import kmeans
 from ssljax.losses.clusters import assigned
 from ssljax.losses.normalize import l2_normalize
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, MultiCrop, multi_crop, show_crops, simclr_imagenet, view_batch
+from ssljax.recipes import OfCrops
+from ssljax.views import MultiCrop, multi_crop, simclr_imagenet, view_batch
 
 _BATCH = 512  # of the pass that fills the memory
 
 
 @dataclass(frozen=True, kw_only=True)
-class DeepCluster:
+class DeepCluster(OfCrops):
     """DeepCluster v2 with the authors' defaults for ImageNet."""
 
     examples: int = 1_281_167
@@ -51,9 +51,7 @@ class DeepCluster:
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         nets_key, *keys = jax.random.split(key, 1 + len(self.prototypes))
-        params, stats = nets.init_chain(
-            self._chain, nets_key, self.plain_view.plain(batch["image"])
-        )
+        params, stats = nets.init_chain(self.chain, nets_key, self.plain_view.plain(batch["image"]))
         dim = self.projector.widths[-1]
         extra = {
             "stats": stats,
@@ -115,33 +113,20 @@ class DeepCluster:
         }
         return State(state.step, state.params, state.opt, state.extra | found)
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, K]` of the clusters of the first head."""
         x, stats = self.plain_view.plain(batch["image"]), state.extra["stats"]
-        z = nets.apply_chain(self._chain, state.params, stats, x, train=False)[0]
+        z = nets.apply_chain(self.chain, state.params, stats, x, train=False)[0]
         return l2_normalize(z) @ state.extra["centroids"]["0"].T / self.temperature
 
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_crops(self.crops, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.crops.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
 
     def _embeddings(self, params: Any, stats: Any, images: jax.Array, key: jax.Array) -> tuple:
         """Unit embeddings [B, V, D] of all crops in training mode, and the new stats."""
         crops = view_batch(self.crops, key, images)
-        z, stats = nets.apply_crops(self._chain, params, stats, crops, train=True)
+        z, stats = nets.apply_crops(self.chain, params, stats, crops, train=True)
         return l2_normalize(z), stats
 
     def _fill(self, state: State, data: Any) -> np.ndarray:
@@ -154,7 +139,3 @@ class DeepCluster:
             index, real = rows["index"], rows["mask"]
             memory[:, index[real]] = np.swapaxes(z[real], 0, 1)
         return memory
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in the loss depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, refresh=self.refresh)

@@ -15,7 +15,6 @@ are bilinear. `targets="sinkhorn"` replaces the centring as DINOv2 does.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any, Literal
 
 import jax
@@ -25,15 +24,18 @@ import optax
 from ssljax import nets, schedules
 from ssljax.losses.distillation import centred_softmax, cross_view, move_centre
 from ssljax.losses.sinkhorn import sinkhorn
-from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
+from ssljax.method import Batch, Method, Metrics, target_backbone
 from ssljax.nets import DINOHead, vit
 from ssljax.parts import late
-from ssljax.views import ImageView, MultiCrop, dino_crops, show_crops, view_batch
+from ssljax.recipes import OfCrops
+from ssljax.views import MultiCrop, dino_crops, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class DINO:
+class DINO(OfCrops):
     """DINO with the authors' defaults for ImageNet."""
+
+    lengths = ("warmup", "freeze")
 
     encoder: Any = vit("small", any_size=True)
     head: DINOHead = DINOHead()
@@ -46,19 +48,21 @@ class DINO:
     """After its warm-up; above 0.07 training is unstable."""
     warmup_temperature: float = 0.04
     """Where the teacher's temperature starts."""
-    warmup: int = 0
+    warmup: int | float = 0
     """Updates until the teacher's temperature has risen."""
     centre_momentum: float = 0.9
     """Share of the old centre that the running mean of the teacher's logits keeps."""
     tau: float = 0.996
     """Decay of the teacher at update 0; it rises to 1 along half a cosine."""
-    freeze: int = 1251
+    freeze: int | float = 1251
     """Updates before the prototypes begin to move: an epoch of ImageNet with a batch of 1024."""
+
+    backbone = staticmethod(target_backbone)
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         if self.targets not in ("centre", "sinkhorn"):
             raise ValueError(f"no targets {self.targets!r}: choose 'centre' or 'sinkhorn'")
-        params, stats = nets.init_chain(self._chain, key, self.crops.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.crops.plain(batch["image"]))
         target = {"params": params, "stats": stats}
         extra = {"stats": stats, "target": jax.tree.map(jnp.copy, target)}
         centre = jnp.zeros(self.head.prototypes)
@@ -73,10 +77,10 @@ class DINO:
         frozen = nets.freeze(head["prototypes"], update < self.freeze)
         params = params | {"head": head | {"prototypes": frozen}}
         student, stats = nets.apply_crops(
-            self._chain, params, extra["stats"], (wide, small), train=True
+            self.chain, params, extra["stats"], (wide, small), train=True
         )
         teacher, target_stats = nets.apply_crops(
-            self._chain, target["params"], target["stats"], (wide,), train=True
+            self.chain, target["params"], target["stats"], (wide,), train=True
         )
         temperature = schedules.linear(
             update, self.warmup, start=self.warmup_temperature, stop=self.teacher_temperature
@@ -100,29 +104,10 @@ class DINO:
         moved = optax.incremental_update(params, extra["target"]["params"], 1 - tau)
         return extra | {"target": extra["target"] | {"params": moved}, "update": k + 1}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_crops(self.crops, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.crops.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "head": self.head}
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        return from_loss(
-            late(tx, "head/prototypes") if self.freeze else tx,
-            init=self.init,
-            loss=self.loss,
-            embed=self.embed,
-            after=partial(self.after, updates=updates),
-            backbone=target_backbone,
-        )
+        tx = late(tx, "head/prototypes") if self.freeze else tx
+        return super().build(tx, updates=updates)

@@ -14,7 +14,6 @@ the prototypes rest, theirs have a learning rate of zero, here they are left out
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -25,24 +24,25 @@ from ssljax import nets, schedules
 from ssljax.losses.distillation import cross_view, masked_patches
 from ssljax.losses.koleo import koleo
 from ssljax.losses.sinkhorn import sinkhorn
-from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
+from ssljax.method import Batch, Method, Metrics, target_backbone
 from ssljax.nets import DINOHead, ViT, vit
 from ssljax.parts import late
+from ssljax.recipes import OfCrops
 from ssljax.views import (
-    ImageView,
     MultiCrop,
     block_masks,
     dino_crops,
     hidden_first,
-    show_crops,
     spread_counts,
     view_batch,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
-class DINOv2:
+class DINOv2(OfCrops):
     """DINOv2 with the authors' defaults for ImageNet."""
+
+    lengths = ("warmup", "freeze")
 
     encoder: ViT = vit("large", any_size=True, mask_token=True)
     head: DINOHead = DINOHead()
@@ -59,17 +59,19 @@ class DINOv2:
     teacher_temperature: float = 0.07
     warmup_temperature: float = 0.04
     """Where the teacher's temperature starts."""
-    warmup: int = 37_500
+    warmup: int | float = 37_500
     """Updates until the teacher's temperature has risen: 30 of the authors' epochs."""
     tau: float = 0.992
     """Decay of the teacher at update 0; it rises to 1 along half a cosine."""
-    freeze: int = 1250
+    freeze: int | float = 1250
     """Updates before the prototypes begin to move."""
+
+    backbone = staticmethod(target_backbone)
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         if self.encoder.pool != "cls":
             raise ValueError("DINOv2 distils the class token: the encoder needs pool='cls'")
-        params, stats = nets.init_chain(self._chain, key, self.crops.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.crops.plain(batch["image"]))
         target = {"params": params, "stats": stats}
         extra = {"stats": stats, "target": jax.tree.map(jnp.copy, target)}
         return params, extra | {"update": jnp.zeros((), jnp.int32)}
@@ -94,7 +96,7 @@ class DINOv2:
         student, features, stats = self._logits(params, extra["stats"], x, index, mask)
         student_cls = student[:, 0].reshape(b, 2, -1)
         if small.shape[1]:
-            local, stats = nets.apply_crops(self._chain, params, stats, (small,), train=True)
+            local, stats = nets.apply_crops(self.chain, params, stats, (small,), train=True)
             student_cls = jnp.concatenate([student_cls, local], axis=1)
         teacher, _, target_stats = self._logits(target["params"], target["stats"], x, index, None)
 
@@ -135,25 +137,10 @@ class DINOv2:
         moved = optax.incremental_update(params, extra["target"]["params"], 1 - tau)
         return extra | {"target": extra["target"] | {"params": moved}, "update": k + 1}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_crops(self.crops, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.crops.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "head": self.head}
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        after = partial(self.after, updates=updates)
-        parts = {"init": self.init, "loss": self.loss, "embed": self.embed, "after": after}
         tx = late(tx, "head/prototypes") if self.freeze else tx
-        return from_loss(tx, **parts, backbone=target_backbone)
+        return super().build(tx, updates=updates)

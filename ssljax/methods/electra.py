@@ -18,17 +18,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.language import replaced_bce, row_sums, token_nll, weighted_mean
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import Bert, RealHead, TokenHead, bert, text_inputs, word_table
+from ssljax.recipes import OfTexts
 from ssljax.views import Masked, mask_tokens
 
 
 @dataclass(frozen=True, kw_only=True)
-class ELECTRA:
+class ELECTRA(OfTexts):
     """ELECTRA with the paper's settings for the base size."""
 
     encoder: Bert = bert("base")
@@ -148,10 +148,3 @@ class ELECTRA:
         return TokenHead(vocab=self.encoder.vocab, eps=self.encoder.eps, dtype=self.encoder.dtype)
 
     inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in ELECTRA depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, score=self.score)

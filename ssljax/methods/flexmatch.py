@@ -12,71 +12,43 @@ that prediction for each example of the pool, by "pool_index"; a step is judged 
 before it. All else is as in FixMatch (fixmatch.py).
 """
 
-from dataclasses import dataclass
-from typing import Any, Literal
+from dataclasses import dataclass, replace
+from typing import Any, Self
 
 import jax
-import optax
 
-from ssljax import nets
 from ssljax.losses.classify import classification
 from ssljax.losses.consistency import pseudo
 from ssljax.method import (
     Batch,
-    Method,
     Metrics,
-    State,
-    averaged,
-    check_few,
-    from_loss,
-    target_backbone,
 )
-from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.adaptive import confident, flexmatch, flexmatch_start
 from ssljax.pseudolabels.label_metrics import label_metrics
-from ssljax.views import RandAugment, ShiftFlip, labelled_weak_strong, show_pair
+from ssljax.recipes import OfWeakAndStrong
 
 
 @dataclass(frozen=True, kw_only=True)
-class FlexMatch:
+class FlexMatch(OfWeakAndStrong):
     """FlexMatch with the paper's defaults for CIFAR-10."""
 
-    examples: int = 50_000
-    """Examples of the pool."""
-    encoder: Any = WideResNet()
-    classes: int = 10
-    weak: ShiftFlip = ShiftFlip()
-    """View of labelled images, and of the pool for its labels."""
-    strong: RandAugment = RandAugment()
-    """View of the pool that learns them."""
+    examples: int | None = None
+    """Examples of the pool; None: those of the data."""
     threshold: float = 0.95
     """Of the class that is learned best; also what makes a prediction sure."""
     warmup: bool = True
     """Count examples without a sure prediction, so that all thresholds start at 0."""
     weight: float = 1.0
     """Of the unlabelled loss."""
-    labels_from: Literal["online", "average"] = "online"
-    """The network that gives the labels; the paper's is the one that learns."""
-    decay: float = 0.999
-    """Of the moving average of the weights, which is only evaluated."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init_chain(self._chain, key, self.weak.plain(batch["image"]))
-        selected = flexmatch_start(self.examples)
-        return params, {
-            "stats": stats,
-            "target": {"params": params, "stats": stats},
-            "selected": selected,
-        }
+        params, extra = super().init(key, batch)
+        return params, extra | {"selected": flexmatch_start(self.examples)}
 
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
-        x = labelled_weak_strong((self.weak, self.strong), key, batch)
-        teacher = None if self.labels_from == "online" else extra["target"]
-        (labelled, weak, strong), stats = nets.apply_few(
-            self._chain, params, extra["stats"], x, teacher=teacher
-        )
+        (labelled, weak, strong), stats = self.logits(params, extra, batch, key)
         p = jax.nn.softmax(weak)
         index, selected = batch["pool_index"].reshape(-1), extra["selected"]
         w, selected = flexmatch(p, index, selected, threshold=self.threshold, warmup=self.warmup)
@@ -88,48 +60,14 @@ class FlexMatch:
         extra = extra | {"stats": stats, "selected": selected}
         return supervised + self.weight * unsupervised, (extra, metrics)
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
-        return averaged(params, extra, decay=self.decay)
+    def filled(self, data: Any) -> Self:
+        here = super().filled(data)
+        return here if self.examples is not None else replace(here, examples=len(data))
 
     def check(self, data: Any) -> None:
-        """Raises ValueError where this cannot learn from `data`."""
-        check_few(data, classes=self.classes)
+        super().check(data)
         if len(data) != self.examples:
             raise ValueError(
-                f"the pool has {len(data)} examples and method.examples is {self.examples}: use "
-                f"--method.examples {len(data)}"
+                f"the pool has {len(data)} examples and method.examples is {self.examples}: leave "
+                "it out, or give that number"
             )
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.weak.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
-        """Logits `[B, classes]` by the moving average."""
-        x, average = self.weak.plain(batch["image"]), state.extra["target"]
-        return nets.apply_chain(self._chain, average["params"], average["stats"], x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report: weak and strong views."""
-        return show_pair((self.weak, self.strong), key, batch["image"])
-
-    @property
-    def plain_view(self) -> Any:
-        """How `embed` prepares an image; an export does the same."""
-        return self.weak
-
-    @property
-    def _chain(self) -> dict[str, Any]:
-        return {"encoder": self.encoder, "head": MLP(widths=(self.classes,))}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(
-            tx,
-            init=self.init,
-            loss=self.loss,
-            embed=self.embed,
-            after=self.after,
-            backbone=target_backbone,
-            predict=self.predict,
-        )

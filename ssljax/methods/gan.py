@@ -22,14 +22,15 @@ import optax
 
 from ssljax import nets
 from ssljax.losses.gan import GAMES, penalties
-from ssljax.method import Batch, Method, Metrics, State, backbone
+from ssljax.method import Batch, Method, Metrics, State
 from ssljax.nets import DiscriminatorHead, DiscriminatorTrunk, Generator
 from ssljax.parts import schedules_at, updates_done
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, plain_only, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class GAN:
+class GAN(OfImages):
     """A GAN; the defaults are those of SNGAN on 32x32 colour images."""
 
     encoder: Any = DiscriminatorTrunk()
@@ -103,10 +104,6 @@ class GAN:
         metrics |= {"generator_loss": value}
         return State(state.step + 1, d | {"generator": g}, opt, extra), metrics
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def sample(self, state: State, key: jax.Array, *, count: int) -> jax.Array:
         """Images of the averaged generator, [count, H, W, C] in [0, 1]."""
         return self.decode(state, jax.random.normal(key, (count, self.code)))
@@ -121,11 +118,6 @@ class GAN:
         codes = jax.random.normal(key, (len(batch["image"]), 8, self.code))
         between = nets.blend(codes[:, 0], count=7, spherical=True)
         return {"samples": self.decode(state, codes), "interpolations": self.decode(state, between)}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         del updates

@@ -14,16 +14,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.language import count_tokens, row_sums, token_nll, unigram, weighted_mean
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import GPT2, gpt2
+from ssljax.recipes import Encoding
 
 
 @dataclass(frozen=True, kw_only=True)
-class GPT:
+class GPT(Encoding):
     """A causal language model, by default GPT-2 small."""
 
     encoder: GPT2 = gpt2("small")
@@ -80,10 +80,3 @@ class GPT:
     def inputs(self, batch: Batch) -> dict[str, jax.Array]:
         """What the encoder reads of a batch: all that it has positions for."""
         return {k: batch[k][:, : self.encoder.length] for k in ("tokens", "segments")}
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), self.inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in GPT depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, score=self.score)

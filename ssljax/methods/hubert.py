@@ -21,21 +21,21 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ssljax import nets
 from ssljax.clustering import assign, kmeans
 from ssljax.losses.language import row_sums, weighted_mean
 from ssljax.losses.speech import cluster_prediction, feature_penalty, perplexity
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, SpeechOutputs, Wav2Vec2Encoder, audio_inputs, wav2vec2
+from ssljax.recipes import OfSound
 from ssljax.views import Hidden, LogMel, WaveView, hide_frames, mfcc
 
 _ROUNDS, _BATCH = ("cepstra", "states"), 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class HuBERT:
+class HuBERT(OfSound):
     """HuBERT with the paper's settings for base."""
 
     encoder: Wav2Vec2Encoder = wav2vec2("base")
@@ -126,7 +126,9 @@ class HuBERT:
     def _told(self, teacher: Any, x: Batch, name: str) -> jax.Array:
         """What is clustered: cepstra or states of all frames, [B, T, D]."""
         if name == "states":
-            return jnp.float32(nets.apply_speech(self.encoder, teacher, x).layers[self.layer])
+            return (
+                nets.apply_speech(self.encoder, teacher, x).layers[self.layer].astype(jnp.float32)
+            )
         mel = LogMel(rate=self.rate, window=self.encoder.window, hop=self.encoder.hop, mels=23)
         return jax.vmap(partial(mfcc, mel=mel))(x["audio"], x["length"])
 
@@ -150,11 +152,3 @@ class HuBERT:
         centroids = state.extra["centroids"] | {name: found.centroids}
         new = {"round": jnp.int32(step > 0), "centroids": centroids, "teacher": teacher}
         return State(state.step, state.params, state.opt, state.extra | new)
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), audio_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        fields = {"refresh": self.refresh, "score": self.score}
-        del updates  # rounds are counted by `refresh`
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, **fields)

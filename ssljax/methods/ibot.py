@@ -13,7 +13,6 @@ Differs from the authors' code: T_t warms up per update, not per epoch; no stoch
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,15 +21,18 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.distillation import centred_softmax, cross_view, masked_patches, move_centre
-from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
+from ssljax.method import Batch, Method, Metrics, target_backbone
 from ssljax.nets import DINOHead, ViT, vit
 from ssljax.parts import late
-from ssljax.views import ImageView, MultiCrop, block_masks, dino_crops, show_crops, view_batch
+from ssljax.recipes import OfCrops
+from ssljax.views import MultiCrop, block_masks, dino_crops, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class IBOT:
+class IBOT(OfCrops):
     """iBOT with the authors' settings for ViT-S on ImageNet."""
+
+    lengths = ("warmup", "freeze")
 
     encoder: ViT = vit("small", any_size=True, mask_token=True)
     head: DINOHead = DINOHead(prototypes=8192)
@@ -45,19 +47,21 @@ class IBOT:
     teacher_temperature: float = 0.07
     warmup_temperature: float = 0.04
     """Where the teacher's temperature starts."""
-    warmup: int = 37_530
+    warmup: int | float = 37_530
     """Updates until the teacher's temperature has risen: 30 epochs with a batch of 1024."""
     centre_momentum: float = 0.9
     """Share of the old centre that the running mean of the teacher's logits keeps."""
     tau: float = 0.996
     """Decay of the teacher at update 0; it rises to 1 along half a cosine."""
-    freeze: int = 1251
+    freeze: int | float = 1251
     """Updates before the prototypes begin to move."""
+
+    backbone = staticmethod(target_backbone)
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         if self.encoder.pool != "cls":
             raise ValueError("iBOT distils the class token: the encoder needs pool='cls'")
-        params, stats = nets.init_chain(self._chain, key, self.crops.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.crops.plain(batch["image"]))
         target = {"params": params, "stats": stats}
         zero = jnp.zeros(self.head.prototypes)
         extra = {"stats": stats, "target": jax.tree.map(jnp.copy, target)}
@@ -83,7 +87,7 @@ class IBOT:
         student, stats = self._logits(params, extra["stats"], x, mask)
         student_cls = student[:, 0].reshape(b, 2, -1)
         if small.shape[1]:
-            local, stats = nets.apply_crops(self._chain, params, stats, (small,), train=True)
+            local, stats = nets.apply_crops(self.chain, params, stats, (small,), train=True)
             student_cls = jnp.concatenate([student_cls, local], axis=1)
         teacher, target_stats = self._logits(target["params"], target["stats"], x, None)
 
@@ -127,29 +131,10 @@ class IBOT:
         moved = optax.incremental_update(params, extra["target"]["params"], 1 - tau)
         return extra | {"target": extra["target"] | {"params": moved}, "update": k + 1}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_crops(self.crops, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.crops.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "head": self.head}
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        return from_loss(
-            late(tx, "head/prototypes") if self.freeze else tx,
-            init=self.init,
-            loss=self.loss,
-            embed=self.embed,
-            after=partial(self.after, updates=updates),
-            backbone=target_backbone,
-        )
+        tx = late(tx, "head/prototypes") if self.freeze else tx
+        return super().build(tx, updates=updates)

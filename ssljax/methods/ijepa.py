@@ -24,13 +24,14 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.masked import masked_smooth_l1, standardize
-from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
+from ssljax.method import Batch, Metrics, State, target_backbone
 from ssljax.nets import MLP, Decoder, ViT, vit
+from ssljax.recipes import OfImages
 from ssljax.views import Blocks, ImageView, crop_and_flip, hide, jepa_blocks, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class IJEPA:
+class IJEPA(OfImages):
     """I-JEPA with the paper's defaults for ViT-B on ImageNet."""
 
     encoder: ViT = vit("base", positions="sincos", pool="mean")
@@ -50,6 +51,8 @@ class IJEPA:
     """A context must have more patches than this."""
     tau: float = 0.996
     """Decay of the target at update 0; it rises to 1 along a straight line."""
+
+    backbone = staticmethod(target_backbone)
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         keys = jax.random.split(key, 3)
@@ -123,11 +126,7 @@ class IJEPA:
         moved = optax.incremental_update(online, target["params"], 1 - tau)
         return extra | {"target": target | {"params": moved}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: the context, and the targets."""
         x = self.view.plain(batch["image"])
         blocks, image = self.blocks(key, x), jnp.arange(len(x))[:, None]
@@ -137,13 +136,3 @@ class IJEPA:
         hidden = [hidden.at[image, patches].min(~valid) for patches, valid in pairs]
         shown = jnp.stack([hide(x, mask, patch=self.encoder.patch) for mask in hidden], axis=1)
         return {"views": self.view.denormalize(shown)}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        after = partial(self.after, updates=updates)
-        parts = {"init": self.init, "loss": self.loss, "embed": self.embed, "after": after}
-        return from_loss(tx, **parts, backbone=target_backbone)

@@ -20,17 +20,17 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-import optax
 
 from ssljax import nets
 from ssljax.losses.classify import classification
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ResNet
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, plain_only, standardize, tiles, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class Jigsaw:
+class Jigsaw(OfImages):
     """Jigsaw with the paper's tiles: 64 of 75 pixels, nine of them, out of an image of 225."""
 
     encoder: Any = ResNet(depth=50)
@@ -51,7 +51,7 @@ class Jigsaw:
         first, second = jax.random.split(key)
         x = jax.eval_shape(self._tiles, self.view.plain(batch["image"]), None)
         x = jax.ShapeDtypeStruct(x.shape[1:], x.dtype)
-        params, stats = nets.init_chain(self._chain, first, x)
+        params, stats = nets.init_chain(self.chain, first, x)
         h = jnp.zeros((1, self.grid**2 * self.projector.widths[-1]))
         params["head"], stats["head"] = nets.init(self._head, second, h)
         return params, {"stats": stats}
@@ -68,28 +68,19 @@ class Jigsaw:
         value, accuracy = classification(logits, which)
         return value, ({"stats": stats}, {"accuracy": accuracy})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, count]` of the permutations that the tiles of each image seem to be in."""
         x = self._tiles(self.view.plain(batch["image"]), None)
         return self._solve(state.params, state.extra["stats"], x, train=False)[0]
 
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: the tiles of each image, in their places."""
         x = view_batch(self.view, key, batch["image"])
         cut = functools.partial(tiles, grid=self.grid, size=self.tile)
         return {"views": self.view.denormalize(jax.vmap(cut)(x))}
 
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
 
     @property
@@ -110,13 +101,9 @@ class Jigsaw:
         """Tiles [B, N, t, t, C] -> (logits [B, count], new stats)."""
         b, n = x.shape[:2]
         x = x.reshape(b * n, *x.shape[2:])
-        h, stats = nets.apply_chain(self._chain, params, stats, x, train=train)
+        h, stats = nets.apply_chain(self.chain, params, stats, x, train=train)
         h = h.reshape(b, -1)
         return nets.apply_chain({"head": self._head}, params, stats, h, train=train)
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)
 
 
 @functools.cache

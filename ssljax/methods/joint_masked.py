@@ -17,18 +17,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.language import row_sums, token_nll, weighted_mean
 from ssljax.losses.masked import masked_mse, patchify, unpatchify
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, JointViT, TokenHead
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, crop_and_flip, hide, mask_tokens, square_masks, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class JointMasked:
+class JointMasked(OfImages):
     """The joint masked model; special tokens are numbered as `ssljax.data.Text` does."""
 
     encoder: JointViT = JointViT()
@@ -129,10 +129,6 @@ class JointMasked:
         """Embeddings of the words, [V, D]."""
         return encoder["token_embed"]["embedding"]
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: the image with its hidden patches, and these drawn."""
         x, patch = self.view.plain(batch["image"]), self.encoder.patch
@@ -142,12 +138,3 @@ class JointMasked:
         drawn = unpatchify(mixed, patch, height=x.shape[1], width=x.shape[2])
         shown = jnp.stack([hide(x, hidden, patch=patch), drawn], axis=1)
         return {"views": self.view.denormalize(shown)}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, score=self.score)

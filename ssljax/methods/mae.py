@@ -17,17 +17,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.masked import masked_mse, patch_statistics, patchify, unpatchify
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, Decoder, ViT, vit
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, crop_and_flip, random_keep, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class MAE:
+class MAE(OfImages):
     """MAE with the paper's defaults for ViT-B on ImageNet."""
 
     encoder: ViT = vit("base", positions="sincos")
@@ -97,10 +97,6 @@ class MAE:
         head = MLP(widths=(3 * self.encoder.patch**2,), norm=False, dtype=self.decoder.dtype)
         return {"encoder": self.encoder, "decoder": self.decoder, "head": head}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: what the encoder sees, and the rest drawn to it.
 
@@ -118,12 +114,3 @@ class MAE:
             for fill in fills
         ]
         return {"views": self.view.denormalize(jnp.stack(shown, axis=1))}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in MAE depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

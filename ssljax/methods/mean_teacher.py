@@ -14,7 +14,6 @@ that consistency is asked on the pool, which holds the labelled images, and not 
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -26,24 +25,17 @@ from ssljax.losses.classify import classification
 from ssljax.losses.consistency import mse
 from ssljax.method import (
     Batch,
-    Method,
     Metrics,
-    State,
-    check_few,
-    from_loss,
-    target_backbone,
 )
-from ssljax.nets import MLP, WideResNet
 from ssljax.pseudolabels.label_metrics import label_metrics
-from ssljax.views import ShiftFlip, pool_views, show_pair, view_batch
+from ssljax.recipes import OfFewLabels
+from ssljax.views import ShiftFlip, pool_views, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class MeanTeacher:
+class MeanTeacher(OfFewLabels):
     """Mean Teacher with the weight and ramp of USB for CIFAR-10."""
 
-    encoder: Any = WideResNet()
-    classes: int = 10
     weak: ShiftFlip = ShiftFlip()
     """View of labelled images, and two of the pool."""
     weight: float = 50.0
@@ -54,12 +46,8 @@ class MeanTeacher:
     """Of the teacher."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init_chain(self._chain, key, self.weak.plain(batch["image"]))
-        return params, {
-            "stats": stats,
-            "target": {"params": params, "stats": stats},
-            "ramp": self._ramp(0, 1),
-        }
+        params, extra = super().init(key, batch)
+        return params, extra | {"ramp": self._ramp(0, 1)}
 
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
@@ -68,9 +56,9 @@ class MeanTeacher:
         x = view_batch(self.weak, keys[0], batch["image"])
         pool = [pool_views(self.weak, k, batch) for k in keys[1:]]
         x = jnp.concatenate([x[:, None], pool[0]], axis=1)
-        student, stats = nets.apply_crops(self._chain, params, extra["stats"], [x], train=True)
+        student, stats = nets.apply_crops(self.chain, params, extra["stats"], [x], train=True)
         teacher, target_stats = nets.apply_crops(
-            self._chain, target["params"], target["stats"], pool[1:], train=True
+            self.chain, target["params"], target["stats"], pool[1:], train=True
         )
         teacher = jax.lax.stop_gradient(teacher.reshape(-1, self.classes))
         supervised, accuracy = classification(student[:, 0], batch["label"])
@@ -96,41 +84,3 @@ class MeanTeacher:
             "target": {"params": moved, "stats": target["stats"]},
             "ramp": self._ramp(k + 1, updates),  # of the next step
         }
-
-    def check(self, data: Any) -> None:
-        """Raises ValueError where this cannot learn from `data`."""
-        check_few(data, classes=self.classes)
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.weak.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
-        """Logits `[B, classes]` by the teacher."""
-        x, average = self.weak.plain(batch["image"]), state.extra["target"]
-        return nets.apply_chain(self._chain, average["params"], average["stats"], x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report: two views."""
-        return show_pair((self.weak, self.weak), key, batch["image"])
-
-    @property
-    def plain_view(self) -> Any:
-        """How `embed` prepares an image; an export does the same."""
-        return self.weak
-
-    @property
-    def _chain(self) -> dict[str, Any]:
-        return {"encoder": self.encoder, "head": MLP(widths=(self.classes,))}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        after = partial(self.after, updates=updates)
-        return from_loss(
-            tx,
-            init=self.init,
-            loss=self.loss,
-            embed=self.embed,
-            after=after,
-            backbone=target_backbone,
-            predict=self.predict,
-        )

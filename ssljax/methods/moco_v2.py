@@ -22,13 +22,14 @@ import optax
 
 from ssljax import nets
 from ssljax.losses.infonce import enqueue, fresh_queue, info_nce_queue
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, moco_imagenet, show_pair, view_pair
+from ssljax.recipes import OfImages
+from ssljax.views import ImageView, moco_imagenet, view_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoCoV2:
+class MoCoV2(OfImages):
     """MoCo v2 with the authors' defaults for ImageNet and a batch of 256."""
 
     encoder: Any = ResNet(depth=50)
@@ -48,7 +49,7 @@ class MoCoV2:
         if self.groups < 1 or len(x) % self.groups:
             raise ValueError(f"groups {self.groups} must divide the batch of {len(x)}")
         key_nets, key_queue = jax.random.split(key)
-        params, stats = nets.init_chain(self._chain, key_nets, x)
+        params, stats = nets.init_chain(self.chain, key_nets, x)
         target = jax.tree.map(jnp.copy, {"params": params, "stats": stats})
         queue = fresh_queue(key_queue, self.queue, self.projector.widths[-1], batch=len(x))
         return params, {"stats": stats, "target": target, "queue": queue}
@@ -59,7 +60,7 @@ class MoCoV2:
         key_views, key_shuffle = jax.random.split(key)
         queries, keys = view_pair((self.view, self.view), key_views, batch["image"])
         q, stats = nets.apply_groups(
-            self._chain, params, extra["stats"], queries, groups=self.groups
+            self.chain, params, extra["stats"], queries, groups=self.groups
         )
         order = jnp.arange(len(keys))
         if self.groups > 1:  # elsewhere it would only move images between devices
@@ -67,36 +68,19 @@ class MoCoV2:
             keys = keys[order]
         target = extra["target"]
         k, target_stats = nets.apply_groups(
-            self._chain, target["params"], target["stats"], keys, groups=self.groups
+            self.chain, target["params"], target["stats"], keys, groups=self.groups
         )
         k = k[jnp.argsort(order)] if self.groups > 1 else k
         value = info_nce_queue(q, k, extra["queue"]["rows"], temperature=self.temperature)
         target = {"params": target["params"], "stats": target_stats}
         return value, ({"stats": stats, "target": target, "queue": enqueue(extra["queue"], k)}, {})
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
+    def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         # The authors do this before the next key pass, with the same result.
         target = extra["target"]
         moved = optax.incremental_update(params, target["params"], 1 - self.tau)
         return extra | {"target": {"params": moved, "stats": target["stats"]}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair((self.view, self.view), key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # the decay is constant
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=self.after)

@@ -15,7 +15,6 @@ Differs from the authors' code: the initial weights of a ViT are those of `sslja
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -24,9 +23,10 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.infonce import info_nce
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Method, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, byol_views, show_pair, view_pair
+from ssljax.recipes import OfTwoViews
+from ssljax.views import ImageView, byol_views, view_pair
 
 _PLAIN = MLP(widths=(4096, 256), hidden_bias=False, output_bias=False)
 _NORMED = _PLAIN.clone(output_norm=True, output_affine=False)
@@ -35,7 +35,7 @@ VIT_PREDICTOR = _NORMED
 
 
 @dataclass(frozen=True, kw_only=True)
-class MoCoV3:
+class MoCoV3(OfTwoViews):
     """MoCo v3 with the authors' defaults for a ResNet-50 on ImageNet."""
 
     encoder: Any = ResNet(depth=50)
@@ -86,29 +86,14 @@ class MoCoV3:
         moved = optax.incremental_update(online, target["params"], 1 - tau)
         return extra | {"target": {"params": moved, "stats": target["stats"]}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair(self.views, key, batch["image"])
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.views[0]
-
     @property
     def _target(self) -> dict[str, Any]:
         """The networks that have a slow copy; the predictor has none."""
         return {"encoder": self.encoder, "projector": self.projector}
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        if self.freeze_patches:  # without a gradient, weight decay would still shrink them
-            tx = _still_patches(tx)
-        after = partial(self.after, updates=updates)
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=after)
+        # Without a gradient, weight decay would still shrink them.
+        return super().build(_still_patches(tx) if self.freeze_patches else tx, updates=updates)
 
 
 def _map_patches(f: Any, params: Any) -> Any:

@@ -15,7 +15,6 @@ on a device.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -24,13 +23,14 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.prototypes import msn
-from ssljax.method import Batch, Method, Metrics, State, from_loss, target_backbone
+from ssljax.method import Batch, Metrics, target_backbone
 from ssljax.nets import MLP, ViT, vit
-from ssljax.views import ImageView, MultiCrop, msn_crops, random_keep, show_crops, view_batch
+from ssljax.recipes import OfCrops
+from ssljax.views import MultiCrop, msn_crops, random_keep, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class MSN:
+class MSN(OfCrops):
     """MSN with the authors' settings for ViT-S on ImageNet."""
 
     encoder: ViT = vit("small", any_size=True)
@@ -48,10 +48,12 @@ class MSN:
     tau: float = 0.996
     """Decay of the target at update 0; it rises along a straight line."""
 
+    backbone = staticmethod(target_backbone)
+
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         key_nets, key_prototypes = jax.random.split(key)
         x = self.crops.plain(batch["image"])
-        params, stats = nets.init_chain(self._chain, key_nets, x)
+        params, stats = nets.init_chain(self.chain, key_nets, x)
         target = jax.tree.map(jnp.copy, {"params": params, "stats": stats})
         dim = self.projector.widths[-1]
         rows = jax.random.uniform(key_prototypes, (self.prototypes, dim), minval=-1.0)
@@ -69,7 +71,7 @@ class MSN:
         anchor, stats = self._embedded(params, stats, wide[:, 1], keep)
         anchors = anchor[:, None]
         if small.shape[1]:
-            local, stats = nets.apply_crops(self._chain, params, stats, (small,), train=True)
+            local, stats = nets.apply_crops(self.chain, params, stats, (small,), train=True)
             anchors = jnp.concatenate([anchors, local], axis=1)
         z, target_stats = self._embedded(target["params"], target["stats"], wide[:, 0], None)
         value, spread = msn(
@@ -93,28 +95,10 @@ class MSN:
 
     def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         tau = schedules.linear(k, round(1.25 * updates), start=self.tau, stop=1.0)
-        online = {name: params[name] for name in self._chain}
+        online = {name: params[name] for name in self.chain}
         moved = optax.incremental_update(online, extra["target"]["params"], 1 - tau)
         return extra | {"target": extra["target"] | {"params": moved}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *target_backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_crops(self.crops, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.crops.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        after = partial(self.after, updates=updates)
-        parts = {"init": self.init, "loss": self.loss, "embed": self.embed, "after": after}
-        return from_loss(tx, **parts, backbone=target_backbone)

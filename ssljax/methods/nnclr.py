@@ -15,17 +15,17 @@ from dataclasses import dataclass
 from typing import Any
 
 import jax
-import optax
 
 from ssljax import nets
 from ssljax.losses.infonce import enqueue, fresh_queue, info_nce, nearest
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, byol_views, show_pair, view_pair
+from ssljax.recipes import OfTwoViews
+from ssljax.views import ImageView, byol_views, view_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class NNCLR:
+class NNCLR(OfTwoViews):
     """NNCLR with the paper's defaults for ImageNet and a batch of 4096."""
 
     encoder: Any = ResNet(depth=50)
@@ -39,7 +39,7 @@ class NNCLR:
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         x = self.views[0].plain(batch["image"])
         key_nets, key_queue = jax.random.split(key)
-        chain = self._chain | {"predictor": self.predictor}
+        chain = self.chain | {"predictor": self.predictor}
         params, stats = nets.init_chain(chain, key_nets, x)
         queue = fresh_queue(key_queue, self.queue, self.projector.widths[-1], batch=len(x))
         return params, {"stats": stats, "queue": queue}
@@ -49,7 +49,7 @@ class NNCLR:
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         views = view_pair(self.views, key, batch["image"])
         head = {"predictor": self.predictor}
-        z, stats = nets.apply_each(self._chain, params, extra["stats"], views, train=True)
+        z, stats = nets.apply_each(self.chain, params, extra["stats"], views, train=True)
         (p1, p2), stats = nets.apply_each(head, params, stats, z, train=True)
         nn1, nn2 = (nearest(each, extra["queue"]["rows"]) for each in z)
         first = info_nce(nn1, p2, temperature=self.temperature)
@@ -57,23 +57,6 @@ class NNCLR:
         extra = {"stats": stats, "queue": enqueue(extra["queue"], z[0])}
         return 0.5 * (first + second), (extra, {})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair(self.views, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in NNCLR depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -18,12 +18,12 @@ from typing import Any, Literal
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.classify import classification
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ResNet
+from ssljax.recipes import OfImages
 from ssljax.views import (
     ImageView,
     one_channel,
@@ -38,7 +38,7 @@ PLACES = (0, 1, 2, 3, 5, 6, 7, 8)  # of nine patches row by row, all but the cen
 
 
 @dataclass(frozen=True, kw_only=True)
-class RelativePatch:
+class RelativePatch(OfImages):
     """Context prediction with the paper's patches: 96 pixels, gaps of 48, jitter of 7."""
 
     encoder: Any = ResNet(depth=50)
@@ -82,24 +82,15 @@ class RelativePatch:
         value, accuracy = classification(logits, places)
         return value, ({"stats": stats}, {"accuracy": accuracy})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, 8, 8]` of the place of each of the eight patches around the middle one."""
         x = jax.vmap(lambda image: self._cut(None, image))(self.view.plain(batch["image"]))
         return self._locate(state.params, state.extra["stats"], x, train=False)[0]
 
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: nine patches of each image."""
         x = view_batch(self._patches, key, view_batch(self.view, key, batch["image"]))
         return {"views": self.view.denormalize(x)}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
 
     def _patches(self, key: jax.Array | None, image: jax.Array) -> jax.Array:
         return patches(image, size=self.patch, gap=self.gap, jitter=self.jitter, key=key)
@@ -124,7 +115,3 @@ class RelativePatch:
         others = h[:, jnp.array(PLACES)]
         pairs = jnp.concatenate([jnp.broadcast_to(h[:, 4:5], others.shape), others], axis=-1)
         return nets.apply_chain({"head": self.head}, params, stats, pairs, train=train)
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

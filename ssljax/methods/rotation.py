@@ -15,19 +15,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.classify import classification
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ResNet
+from ssljax.recipes import OfImages
 from ssljax.views import IMAGENET_MEAN, IMAGENET_STD, ImageView, plain_only, view_batch
 
 TURNS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rotation:
+class Rotation(OfImages):
     """RotNet with the paper's crops for ImageNet: 224 pixels out of 256, mirrored half the time."""
 
     encoder: Any = ResNet(depth=50)
@@ -42,7 +42,7 @@ class Rotation:
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         if self.head.widths[-1] != TURNS:
             raise ValueError(f"the head must end with {TURNS} logits, not {self.head.widths[-1]}")
-        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.view.plain(batch["image"]))
         return params, {"stats": stats}
 
     def loss(
@@ -51,39 +51,26 @@ class Rotation:
         x = rotations(view_batch(self.view, key, batch["image"]))
         b, n = x.shape[:2]
         logits, stats = nets.apply_chain(
-            self._chain, params, extra["stats"], x.reshape(b * n, *x.shape[2:]), train=True
+            self.chain, params, extra["stats"], x.reshape(b * n, *x.shape[2:]), train=True
         )
         turns = jnp.broadcast_to(jnp.arange(n), (b, n))
         value, accuracy = classification(logits.reshape(b, n, -1), turns)
         return value, ({"stats": stats}, {"accuracy": accuracy})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, 4]` of the number of quarter turns that each image seems to have."""
         x = self.view.plain(batch["image"])
         stats = state.extra["stats"]
-        return nets.apply_chain(self._chain, state.params, stats, x, train=False)[0]
+        return nets.apply_chain(self.chain, state.params, stats, x, train=False)[0]
 
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
+    def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report."""
         x = view_batch(self.view, key, batch["image"])
         return {"views": self.view.denormalize(rotations(x))}
 
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "head": self.head}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)
 
 
 def rotations(images: jax.Array) -> jax.Array:

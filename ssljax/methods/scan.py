@@ -8,7 +8,7 @@ constants as in the authors' configuration for CIFAR-10.
 
 Both begin from weights (`ssljax.method.from_pretrained`): SCAN from the encoder whose nearest
 neighbours a batch brings as "neighbor" (`ssljax.data.Neighbors`), SelfLabel from SCAN. Of several
-heads `predict` takes the one with the lowest loss; the authors measure it on held-out images, here
+heads `answer` takes the one with the lowest loss; the authors measure it on held-out images, here
 it is a running mean. Where the authors stop when no image is sure, the loss is zero here.
 Strong views are `ImageView`s, not the authors' RandAugment with Cutout. `standardize`, not the
 authors', puts batch norm before the heads: features of short runs have a large mean and little
@@ -20,20 +20,20 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.clusters import scan, self_label
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, show_pair, simclr_cifar, view_batch
+from ssljax.recipes import OfImages
+from ssljax.views import ImageView, simclr_cifar, view_batch
 
 _DECAY = 0.99  # of the loss by which a head is chosen
 _STRONG = replace(simclr_cifar(), degrees=30.0, translate=0.1, solarize=0.2)
 
 
 @dataclass(frozen=True, kw_only=True)
-class _Classifier:
+class _Classifier(OfImages):
     """What both stages share: an encoder with linear heads."""
 
     encoder: Any = ResNet(depth=18, stem="cifar")
@@ -43,22 +43,9 @@ class _Classifier:
     """Batch norm before the heads."""
 
     @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         width = getattr(self, "heads", 1) * self.classes
         return {"encoder": self.encoder, "head": MLP(widths=(width,), input_norm=self.standardize)}
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair((self.view, self.view), key, batch["image"])
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
 
     def check(self, data: Any) -> None:
         """Raises ValueError where the data has labels of another number of classes: these are never
@@ -70,13 +57,9 @@ class _Classifier:
                 f"--method.classes {len(data.classes)}"
             )
 
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)
-
     def _logits(self, state: State, batch: Batch) -> jax.Array:
         x, stats = self.view.plain(batch["image"]), state.extra["stats"]
-        return nets.apply_chain(self._chain, state.params, stats, x, train=False)[0]
+        return nets.apply_chain(self.chain, state.params, stats, x, train=False)[0]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -90,7 +73,7 @@ class SCAN(_Classifier):
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         if "neighbor" not in batch:
             raise ValueError('SCAN needs batches with "neighbor": wrap the data in data.Neighbors')
-        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.view.plain(batch["image"]))
         return params, {"stats": stats, "score": jnp.zeros(self.heads)}
 
     def loss(
@@ -100,7 +83,7 @@ class SCAN(_Classifier):
         # Images and neighbours are passes of their own, as the authors do it.
         for k, name in zip(jax.random.split(key), ("image", "neighbor"), strict=True):
             x = view_batch(self.view, k, batch[name])
-            y, stats = nets.apply_chain(self._chain, params, stats, x, train=True)
+            y, stats = nets.apply_chain(self.chain, params, stats, x, train=True)
             logits.append(y.reshape(len(y), self.heads, self.classes))
         values, (consistency, spread) = jax.vmap(
             lambda a, b: scan(a, b, entropy=self.entropy), in_axes=1
@@ -114,7 +97,7 @@ class SCAN(_Classifier):
         """The head with the lowest loss of late."""
         return jnp.argmin(state.extra["score"])
 
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, classes]` of the best head; the numbers of the classes mean nothing."""
         logits = self._logits(state, batch).reshape(-1, self.heads, self.classes)
         return logits[:, self.best_head(state)]
@@ -130,7 +113,7 @@ class SelfLabel(_Classifier):
     """Weigh by the inverse frequency of a label among the sure ones."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.view.plain(batch["image"]))
         return params, {"stats": stats}
 
     def loss(
@@ -139,11 +122,11 @@ class SelfLabel(_Classifier):
         weak, strong = self.view.plain(batch["image"]), view_batch(self.view, key, batch["image"])
         logits, stats = [], extra["stats"]
         for x in (weak, strong):
-            y, stats = nets.apply_chain(self._chain, params, stats, x, train=True)
+            y, stats = nets.apply_chain(self.chain, params, stats, x, train=True)
             logits.append(y)
         value, sure = self_label(*logits, threshold=self.threshold, balanced=self.balanced)
         return value, ({"stats": stats}, {"sure": sure})
 
-    def predict(self, state: State, batch: Batch) -> jax.Array:
+    def answer(self, state: State, batch: Batch) -> jax.Array:
         """Logits `[B, classes]`; the numbers of the classes mean nothing."""
         return self._logits(state, batch)

@@ -15,17 +15,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.contrastive import nt_xent, nt_xent_chunked
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, show_pair, view_pair
+from ssljax.recipes import OfImages
+from ssljax.views import ImageView, view_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCLR:
+class SimCLR(OfImages):
     """SimCLR with the paper's defaults for ImageNet."""
 
     encoder: Any = ResNet(depth=50)
@@ -38,17 +38,13 @@ class SimCLR:
     """Rows of the similarity matrix held at a time, for very large batches; None holds all of it.
     """
 
-    def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
-        return params, {"stats": stats}
-
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         # Interleaved, not concatenated: each device keeps both views of its own images.
         views = jnp.stack(view_pair((self.view, self.view), key, batch["image"]), axis=1)
         x = views.reshape(-1, *views.shape[2:])
-        z, stats = nets.apply_chain(self._chain, params, extra["stats"], x, train=True)
+        z, stats = nets.apply_chain(self.chain, params, extra["stats"], x, train=True)
         z1, z2 = z[0::2], z[1::2]
         if self.chunk is None:
             value = nt_xent(z1, z2, temperature=self.temperature)
@@ -56,23 +52,6 @@ class SimCLR:
             value = nt_xent_chunked(z1, z2, temperature=self.temperature, chunk=self.chunk)
         return value, ({"stats": stats}, {})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair((self.view, self.view), key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in SimCLR depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

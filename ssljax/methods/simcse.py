@@ -14,16 +14,16 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.infonce import info_nce
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import Bert, Pooler, bert, text_inputs
+from ssljax.recipes import OfTexts
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimCSE:
+class SimCSE(OfTexts):
     """Unsupervised SimCSE with the paper's defaults."""
 
     encoder: Bert = bert("base", pool="cls")
@@ -62,10 +62,3 @@ class SimCSE:
         return Pooler(dtype=self.encoder.dtype)
 
     inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in SimCSE depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -16,17 +16,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.masked import masked_mae, patchify, unpatchify
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, ViT, vit
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, crop_and_flip, hide, square_masks, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimMIM:
+class SimMIM(OfImages):
     """SimMIM with the authors' settings for ViT-B on ImageNet."""
 
     encoder: ViT = vit("base", pool="mean", mask_token=True)
@@ -72,10 +72,6 @@ class SimMIM:
         pixels = self.encoder.patch**2 * x.shape[-1]
         return MLP(widths=(pixels,), norm=False, dtype=self.encoder.dtype)
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: the image with its hidden squares, and these drawn."""
         x, patch = self.view.plain(batch["image"]), self.encoder.patch
@@ -85,12 +81,3 @@ class SimMIM:
         drawn = unpatchify(mixed, patch, height=x.shape[1], width=x.shape[2])
         shown = jnp.stack([hide(x, mask, patch=patch), drawn], axis=1)
         return {"views": self.view.denormalize(shown)}
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in SimMIM depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

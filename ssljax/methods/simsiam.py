@@ -14,18 +14,18 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.normalize import l2_normalize
 from ssljax.losses.siamese import negative_cosine
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, moco_imagenet, show_pair, view_pair
+from ssljax.recipes import OfImages
+from ssljax.views import ImageView, moco_imagenet, view_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class SimSiam:
+class SimSiam(OfImages):
     """SimSiam with the paper's defaults for ImageNet."""
 
     encoder: Any = ResNet(depth=50)
@@ -44,7 +44,7 @@ class SimSiam:
     """False: the gradient reaches the target too, and it collapses."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        chain = self._chain | self._head
+        chain = self.chain | self._head
         params, stats = nets.init_chain(chain, key, self.view.plain(batch["image"]))
         return params, {"stats": stats}
 
@@ -52,7 +52,7 @@ class SimSiam:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         views = view_pair((self.view, self.view), key, batch["image"])
-        z, stats = nets.apply_each(self._chain, params, extra["stats"], views, train=True)
+        z, stats = nets.apply_each(self.chain, params, extra["stats"], views, train=True)
         (p1, p2), stats = nets.apply_each(self._head, params, stats, z, train=True)
         z1, z2 = jax.lax.stop_gradient(z) if self.stop_gradient else z
         value = 0.5 * negative_cosine(p1, z2) + 0.5 * negative_cosine(p2, z1)
@@ -60,27 +60,10 @@ class SimSiam:
         spread = jnp.mean(jnp.std(l2_normalize(jax.lax.stop_gradient(z1)), axis=0))
         return value, ({"stats": stats}, {"embedding_std": spread})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair((self.view, self.view), key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
 
     @property
     def _head(self) -> dict[str, Any]:
         return {} if self.predictor is None else {"predictor": self.predictor}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in SimSiam depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -15,13 +15,13 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ssljax.method import Batch, Method, Metrics, State, from_loss
+from ssljax.method import Batch, Method, Metrics, Recipe, State
 from ssljax.tasks import Task
 from ssljax.tasks.target import from_named
 
 
 @dataclass(frozen=True, kw_only=True)
-class Student:
+class Student(Recipe):
     """A task trained on targets with weights."""
 
     task: Task
@@ -42,7 +42,7 @@ class Student:
         metrics = {k: jnp.mean(v) for k, v in self.task.metrics(outputs, target).items()}
         return jnp.mean(each), ({**extra, "stats": stats}, metrics)
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
+    def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         """The teacher follows; early on it is the plain mean of all weights so far."""
         if not self.ema:
             return extra
@@ -76,17 +76,11 @@ class Student:
 
     @property
     def plain_view(self) -> Any:
-        """How an image is prepared outside training. Raises: AttributeError for other inputs."""
         return self.task.inputs.view
 
+    def inputs(self, batch: Batch) -> Any:
+        return self.task.inputs(batch, None)
+
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(
-            tx,
-            init=self.init,
-            loss=self.loss,
-            embed=self.embed,
-            predict=self.predict if self.task.target.has_classes() else None,
-            after=self.after if self.ema else None,
-            backbone=self.backbone,
-        )
+        method = super().build(tx, updates=updates)
+        return method if self.task.target.has_classes() else method._replace(predict=None)

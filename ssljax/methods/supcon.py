@@ -15,19 +15,19 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.contrastive import supcon
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, show_pair, view_pair
+from ssljax.recipes import OfImages
+from ssljax.views import ImageView, view_pair
 
 log = logging.getLogger("ssljax")
 
 
 @dataclass(frozen=True, kw_only=True)
-class SupCon:
+class SupCon(OfImages):
     """SupCon with the paper's network and temperature for ImageNet."""
 
     encoder: Any = ResNet(depth=50)
@@ -39,7 +39,7 @@ class SupCon:
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         if "label" not in batch:
             raise ValueError("SupCon learns from labels: its data need a 'label', -1 if unknown")
-        params, stats = nets.init_chain(self._chain, key, self.view.plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.view.plain(batch["image"]))
         return params, {"stats": stats}
 
     def loss(
@@ -47,7 +47,7 @@ class SupCon:
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         # Both views in one pass, so that batch norm sees them together, as the authors do it.
         views = jnp.stack(view_pair((self.view, self.view), key, batch["image"]), axis=1)
-        z, stats = nets.apply_crops(self._chain, params, extra["stats"], [views], train=True)
+        z, stats = nets.apply_crops(self.chain, params, extra["stats"], [views], train=True)
         value = supcon(z[:, 0], z[:, 1], batch["label"], temperature=self.temperature)
         return value, ({"stats": stats}, {})
 
@@ -59,23 +59,6 @@ class SupCon:
         if known < size:
             log.info("%d of %d examples have a label; the others have only themselves", known, size)
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair((self.view, self.view), key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in SupCon depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

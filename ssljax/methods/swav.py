@@ -23,15 +23,18 @@ import optax
 from ssljax import nets
 from ssljax.losses.normalize import l2_normalize
 from ssljax.losses.prototypes import swav
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Method, Metrics, State
 from ssljax.nets import MLP, ResNet
 from ssljax.parts import late
-from ssljax.views import ImageView, MultiCrop, multi_crop, show_crops, simclr_imagenet, view_batch
+from ssljax.recipes import OfCrops
+from ssljax.views import MultiCrop, multi_crop, simclr_imagenet, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class SwAV:
+class SwAV(OfCrops):
     """SwAV with the authors' defaults for ImageNet and a batch of 4096."""
+
+    lengths = ("freeze", "queue_start")
 
     encoder: Any = ResNet(depth=50)
     projector: MLP = MLP(widths=(2048, 128))
@@ -41,17 +44,17 @@ class SwAV:
     temperature: float = 0.1
     epsilon: float = 0.05
     """Smoothness of the assignments; too large a value makes them all alike."""
-    freeze: int = 313
+    freeze: int | float = 313
     """Updates before the prototypes begin to move."""
     queue: int = 0
     """Embeddings of each assigned crop that are kept, for small batches (3840 in the paper)."""
-    queue_start: int = 0
+    queue_start: int | float = 0
     """Updates before the queue begins to fill; embeddings of an untrained network do harm."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         x = self.crops.plain(batch["image"])
         key_nets, key_prototypes = jax.random.split(key)
-        params, stats = nets.init_chain(self._chain, key_nets, x)
+        params, stats = nets.init_chain(self.chain, key_nets, x)
         dim = self.projector.widths[-1]
         rows = jax.random.normal(key_prototypes, (self.prototypes, dim))
         params["prototypes"] = {"kernel": nets.unit_rows(rows)}
@@ -64,7 +67,7 @@ class SwAV:
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         crops = view_batch(self.crops, key, batch["image"])
-        z, stats = nets.apply_crops(self._chain, params, extra["stats"], crops, train=True)
+        z, stats = nets.apply_crops(self.chain, params, extra["stats"], crops, train=True)
         z = l2_normalize(z)
         w = nets.freeze(params["prototypes"]["kernel"], extra["update"] < self.freeze)
         exact = jax.lax.Precision.HIGHEST
@@ -82,30 +85,16 @@ class SwAV:
         fills = extra["update"] >= self.queue_start
         return value, (extra | {"queue": jnp.where(fills, pushed, queue)}, {})
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
+    def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         return extra | {"update": k + 1}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_crops(self.crops, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.crops.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # phases of SwAV are counted from the start
         tx = late(tx, "prototypes") if self.freeze else tx
-        method = from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=self.after)
+        method = super().build(tx, updates=updates)
         return method._replace(step=partial(_normalised, method.step))
 
 

@@ -18,17 +18,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.language import row_sums, token_nll, weighted_mean
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import T5Decoder, T5Encoder, shared_table, t5, text_inputs
+from ssljax.recipes import OfTexts
 from ssljax.views import corrupt_spans
 
 
 @dataclass(frozen=True, kw_only=True)
-class T5:
+class T5(OfTexts):
     """T5 with the paper's spans, by default of the small size; the decoder is as deep."""
 
     encoder: T5Encoder = t5("small")
@@ -99,13 +99,6 @@ class T5:
         return T5Decoder(**{name: getattr(self.encoder, name) for name in names})
 
     inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), text_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in T5 depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, score=self.score)
 
 
 def _dropout(key: jax.Array | None) -> dict[str, jax.Array] | None:

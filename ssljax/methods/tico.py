@@ -13,7 +13,6 @@ included. The copy's batch norm has statistics of its own.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -22,13 +21,14 @@ import optax
 
 from ssljax import nets, schedules
 from ssljax.losses.redundancy import tico
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, byol_views, show_pair, view_pair
+from ssljax.recipes import OfTwoViews
+from ssljax.views import ImageView, byol_views, view_pair
 
 
 @dataclass(frozen=True, kw_only=True)
-class TiCo:
+class TiCo(OfTwoViews):
     """TiCo with the paper's defaults for ImageNet."""
 
     encoder: Any = ResNet(depth=50)
@@ -43,7 +43,7 @@ class TiCo:
     """Decay of the copy at step 0; it rises to 1 along half a cosine."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = nets.init_chain(self._chain, key, self.views[0].plain(batch["image"]))
+        params, stats = nets.init_chain(self.chain, key, self.views[0].plain(batch["image"]))
         target = jax.tree.map(jnp.copy, {"params": params, "stats": stats})
         dim = self.projector.widths[-1]
         return params, {"stats": stats, "target": target, "moment": jnp.zeros((dim, dim))}
@@ -53,9 +53,9 @@ class TiCo:
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         x1, x2 = view_pair(self.views, key, batch["image"])
         target = extra["target"]
-        z1, stats = nets.apply_chain(self._chain, params, extra["stats"], x1, train=True)
+        z1, stats = nets.apply_chain(self.chain, params, extra["stats"], x1, train=True)
         z2, target_stats = nets.apply_chain(
-            self._chain, target["params"], target["stats"], x2, train=True
+            self.chain, target["params"], target["stats"], x2, train=True
         )
         value, moment = tico(z1, z2, extra["moment"], beta=self.beta, rho=self.rho)
         target = {"params": target["params"], "stats": target_stats}
@@ -68,23 +68,6 @@ class TiCo:
         moved = optax.incremental_update(params, target["params"], 1 - tau)
         return extra | {"target": {"params": moved, "stats": target["stats"]}}
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair(self.views, key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.views[0]
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        after = partial(self.after, updates=updates)
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, after=after)

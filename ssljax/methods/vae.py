@@ -16,17 +16,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.reconstruction import bernoulli_nll, gaussian_kl
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State, backbone
 from ssljax.nets import ConvDecoder, VariationalEncoder
+from ssljax.recipes import OfImages
 from ssljax.views import ImageView, plain_only, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class VAE:
+class VAE(OfImages):
     """A variational autoencoder; the defaults are for 28x28 grey images."""
 
     encoder: Any = VariationalEncoder()
@@ -64,10 +64,6 @@ class VAE:
         extra = {"stats": {"encoder": encoder, "decoder": decoder}}
         return distortion + self.beta * kl, (extra, {"distortion": distortion, "kl": kl})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
     def augment(self, state: State, batch: Batch, key: jax.Array, *, scale: float) -> jax.Array:
         """New images near the given ones, from their posteriors: [B, H, W, C] in [0, 1].
 
@@ -102,12 +98,3 @@ class VAE:
             "augmentations": jnp.stack(near, axis=1),
             "samples": samples.reshape(len(codes), 8, *samples.shape[1:]),
         }
-
-    @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing here depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

@@ -22,7 +22,6 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.language import row_sums, weighted_mean
@@ -34,13 +33,14 @@ from ssljax.losses.speech import (
     feature_penalty,
     perplexity,
 )
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics, State
 from ssljax.nets import MLP, Quantizer, SpeechOutputs, Wav2Vec2Encoder, audio_inputs, wav2vec2
+from ssljax.recipes import OfSound
 from ssljax.views import Hidden, WaveView, hide_frames
 
 
 @dataclass(frozen=True, kw_only=True)
-class Wav2Vec2:
+class Wav2Vec2(OfSound):
     """wav2vec 2.0 with the paper's settings for base."""
 
     encoder: Wav2Vec2Encoder = wav2vec2("base")
@@ -146,15 +146,7 @@ class Wav2Vec2:
         line = MLP(widths=(self.width,), norm=False)
         return {"encoder": self.encoder, "quantizer": self.quantizer, "context": line, "code": line}
 
-    def after(self, params: Any, extra: Any, k: jax.Array) -> Any:
+    def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         del params
         tau = jnp.maximum(self.tau * self.tau_decay ** (k + 1.0), self.tau_stop)
         return extra | {"tau": tau.astype(jnp.float32)}
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return nets.apply(self.encoder, *backbone(state), audio_inputs(batch), train=False)[0]
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # the temperature has a schedule of its own
-        fields = {"after": self.after, "score": self.score}
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed, **fields)

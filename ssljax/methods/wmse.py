@@ -15,17 +15,17 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
 from ssljax import nets
 from ssljax.losses.whitening import wmse
-from ssljax.method import Batch, Method, Metrics, State, backbone, from_loss
+from ssljax.method import Batch, Metrics
 from ssljax.nets import MLP, ResNet
-from ssljax.views import ImageView, show_pair, view_batch, wmse_cifar
+from ssljax.recipes import OfImages
+from ssljax.views import ImageView, view_batch, wmse_cifar
 
 
 @dataclass(frozen=True, kw_only=True)
-class WMSE:
+class WMSE(OfImages):
     """W-MSE with the authors' defaults for CIFAR-10."""
 
     encoder: Any = ResNet(depth=18, stem="cifar")
@@ -45,7 +45,7 @@ class WMSE:
         x = self.view.plain(batch["image"])
         if self.size < 1 or len(x) % self.size:
             raise ValueError(f"size {self.size} must divide the batch of {len(x)}")
-        params, stats = nets.init_chain(self._chain, key, x)
+        params, stats = nets.init_chain(self.chain, key, x)
         return params, {"stats": stats}
 
     def loss(
@@ -60,23 +60,6 @@ class WMSE:
         value = wmse(z, key_parts, size=self.size, iterations=self.iterations, eps=self.eps)
         return value, ({"stats": stats}, {})
 
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        x = self.plain_view.plain(batch["image"])
-        return nets.apply(self.encoder, *backbone(state), x, train=False)[0]
-
-    def show(self, batch: Batch, key: jax.Array) -> dict[str, jax.Array]:
-        """Pictures for the report."""
-        return show_pair((self.view, self.view), key, batch["image"])
-
     @property
-    def plain_view(self) -> ImageView:
-        """How `embed` prepares an image; an export does the same."""
-        return self.view
-
-    @property
-    def _chain(self) -> dict[str, Any]:
+    def chain(self) -> dict[str, Any]:
         return {"encoder": self.encoder, "projector": self.projector}
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        del updates  # nothing in W-MSE depends on the length of the run
-        return from_loss(tx, init=self.init, loss=self.loss, embed=self.embed)

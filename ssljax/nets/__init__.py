@@ -37,7 +37,7 @@ from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.start import by_depth, xavier
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
-from ssljax.nets.towers import Tower, encode, init_towers, run_towers, two_towers
+from ssljax.nets.towers import Tower, init_towers, run_towers, tower_inputs, two_towers
 from ssljax.nets.unet import UNetDecoder, UNetEncoder
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit
 from ssljax.nets.wav2vec2 import (
@@ -98,7 +98,6 @@ __all__ = [
     "blend",
     "by_depth",
     "draw",
-    "encode",
     "freeze",
     "gpt2",
     "init",
@@ -120,6 +119,7 @@ __all__ = [
     "t5",
     "text_inputs",
     "tied_logits",
+    "tower_inputs",
     "two_towers",
     "unit_rows",
     "vit",

@@ -195,8 +195,8 @@ class Bert(nn.Module):
     rngs={"dropout": key} where a rate is above 0. Raises: ValueError for other input.
     """
 
-    vocab: int = 30522
-    """Size of the vocabulary."""
+    vocab: int | None = 30522
+    """Size of the vocabulary; None: that of the reader (`Experiment.filled`)."""
     width: int = 768
     """Width of a token."""
     depth: int = 12

@@ -126,8 +126,8 @@ class GPT2(nn.Module):
     Raises: ValueError for other input.
     """
 
-    vocab: int = 50257
-    """Size of the vocabulary."""
+    vocab: int | None = 50257
+    """Size of the vocabulary; None: that of the reader (`Experiment.filled`)."""
     width: int = 768
     """Width of a token."""
     depth: int = 12

@@ -167,8 +167,8 @@ class T5Encoder(nn.Module):
     rngs={"dropout": key} where the rate is above 0. Raises: ValueError for other input.
     """
 
-    vocab: int = 32128
-    """Size of the vocabulary; the last tokens are sentinels."""
+    vocab: int | None = 32128
+    """Size of the vocabulary; the last tokens are sentinels. None: that of the reader."""
     width: int = 512
     """Width of a token."""
     depth: int = 6

@@ -49,10 +49,9 @@ def two_towers(method: Any) -> tuple[Tower, Tower]:
     )
 
 
-def encode(tower: Tower, params: PyTree, stats: PyTree, batch: Batch) -> jax.Array:
-    """Features `[B, D]` of the encoder of a tower, without what follows it; nothing is trained."""
-    name, module = next(iter(tower.chain.items()))
-    return apply(module, params[name], stats[name], _inputs(tower, batch, None), train=False)[0]
+def tower_inputs(tower: Tower, batch: Batch) -> PyTree:
+    """What the encoder of a tower reads of a batch outside training."""
+    return _inputs(tower, batch, None)
 
 
 def init_towers(towers: tuple[Tower, ...], key: jax.Array, batch: Batch) -> tuple[PyTree, PyTree]:

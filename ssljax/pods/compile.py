@@ -19,7 +19,7 @@ import re
 import time
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -68,12 +68,17 @@ class Report:
     notes: tuple[str, ...]
 
 
-class Examples(NamedTuple):
+@dataclass(frozen=True)
+class Examples:
     """Stands in for a data set that is not here: all that building a method needs of one."""
 
     spec: dict[str, tuple[tuple[int, ...], Any]]
     labelled: bool
     classes: tuple[str, ...]
+
+    def __len__(self) -> int:
+        """Of CIFAR-10, for methods that keep a number for each example."""
+        return 50_000
 
 
 def compile_report(experiment: Any, *, topology: str) -> Report:
@@ -252,7 +257,7 @@ def _verdict(experiment: Any, peak: int, hbm: float, *, fits: bool) -> str:
         return f"fits: {sizes}"
     ways = [] if experiment.parallel.fsdp else ["--parallel.fsdp"]
     ways.append(f"a smaller batch (--batch {experiment.batch // 2})")
-    if getattr(getattr(experiment.method, "encoder", None), "dtype", "bfloat16") != "bfloat16":
+    if getattr(experiment.method.encoder, "dtype", "bfloat16") != "bfloat16":
         ways.append("--method.encoder.dtype bfloat16")
     return f"does not fit: {sizes}; try {', '.join(ways)}, or a larger slice"
 

@@ -384,22 +384,21 @@ def _parts(train: Any, test: Any | None, protocol: FineTune, seed: int) -> tuple
 
 def _rows(dataset: Any, index: np.ndarray) -> Arrays:
     """The examples numbered `index`, sorted, as a data set in memory with the same classes."""
-    shape, dtype = dataset.spec["image"]
-    size = len(index) * int(np.prod(shape)) * np.dtype(dtype).itemsize
-    if size > _LARGEST:
+    leaves = {k: v for k, v in dataset.spec.items() if k not in ("index", "mask")}
+    each = sum(int(np.prod(shape)) * np.dtype(dtype).itemsize for shape, dtype in leaves.values())
+    if len(index) * each > _LARGEST:
         raise ValueError(
-            f"{len(index):,} labelled examples take {size / 2**30:.0f} GiB of memory: use fewer "
-            "(fraction), or all of them with a test split of its own"
+            f"{len(index):,} labelled examples take {len(index) * each / 2**30:.0f} GiB of memory: "
+            "use fewer (fraction), or all of them with a test split of its own"
         )
     wanted = np.zeros(len(dataset), bool)
     wanted[index] = True
-    images: list[np.ndarray] = []
-    labels: list[np.ndarray] = []
+    parts: dict[str, list[np.ndarray]] = {name: [] for name in leaves}
     for rows in dataset.once(256):
         # A corrupt example on disk is replaced by its neighbour and masked out: it has no label.
         here = rows["mask"] & wanted[rows["index"]]
-        images.append(rows["image"][here])
-        labels.append(rows["label"][here])
+        for name, found in parts.items():
+            found.append(rows[name][here])
     return Arrays(
-        {"image": np.concatenate(images), "label": np.concatenate(labels)}, classes=dataset.classes
+        {name: np.concatenate(found) for name, found in parts.items()}, classes=dataset.classes
     )

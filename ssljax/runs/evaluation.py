@@ -67,7 +67,7 @@ def views_embedders(
 
     The views are those of `plain_view`; {} for methods that have no random view of an image.
     """
-    view, encoder = getattr(experiment.method, "plain_view", None), experiment.method.encoder
+    view, encoder = experiment.method.plain_view, experiment.method.encoder
     if not callable(view):
         return {}
     mesh = experiment.parallel.mesh()
@@ -171,12 +171,9 @@ def finetune(
 ) -> dict[str, Any]:
     """The encoder fine-tuned, and the same network under the same budget from random weights.
 
-    Raises: ValueError for a method that says neither `plain_view` (images) nor `inputs` (others).
+    Raises: ValueError for a method that does not say what its encoder reads.
     """
-    view = getattr(experiment.method, "plain_view", getattr(experiment.method, "inputs", None))
-    if view is None:
-        name = type(experiment.method).__name__
-        raise ValueError(f"fine-tuning needs to know what {name} shows its encoder: give it inputs")
+    view = experiment.method.plain_view or experiment.method.inputs
     starts = {"pretrained": state, "random": untrained(experiment, method, train)}
     rows = {
         name: probes.finetune(

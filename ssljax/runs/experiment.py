@@ -3,13 +3,14 @@
 An experiment file says `EXPERIMENT = Experiment(method=..., ...)`; `ssljax.runs.run` runs it.
 """
 
+import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 from ssljax import probes
 from ssljax.data import FewLabels, Images
-from ssljax.method import Method
+from ssljax.method import Method, Recipe
 from ssljax.training.optimizers import Optimizer
 from ssljax.training.sharding import Parallel
 from ssljax.training.train import Cadence
@@ -28,7 +29,7 @@ last bits, `cadence.steps_per_call` do change it."""
 class Experiment:
     """One run. Every field can be overridden on the command line (`--method.temperature 0.2`)."""
 
-    method: Any
+    method: Recipe
     """The method and its hyperparameters."""
     data: str = "digits"
     """Training data: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH (or a zip), npz:PATH."""
@@ -89,23 +90,35 @@ class Experiment:
         Raises: ValueError where the method cannot learn from it.
         """
         dataset = dataset if self.few is None else self.few(dataset)
-        if hasattr(self.method, "check"):
-            self.method.check(dataset)
+        self.filled(dataset).method.check(dataset)
         return dataset
+
+    def filled(self, dataset: Any) -> Self:
+        """This with every open field (None) of the method that follows from the data: what it says
+        itself, and the vocabulary of its encoders, which is that of the reader.
+        """
+        recipe, vocab = self.method.filled(dataset), getattr(self.reader, "vocab", 0)
+        open_ = {
+            name: net.clone(**{field: vocab})
+            for name, net in (("encoder", recipe.encoder), ("partner", recipe.partner))
+            if vocab and (field := _words(net)) is not None and getattr(net, field) is None
+        }
+        recipe = dataclasses.replace(recipe, **open_) if open_ else recipe
+        return self if recipe is self.method else dataclasses.replace(self, method=recipe)
 
     def build(self, dataset: Any) -> Method:
         """The method as pure functions, with its optimizer and maybe the online probe."""
+        recipe = self.filled(dataset).method
         vocab = getattr(self.reader, "vocab", 0)
-        for tower in ("encoder", "partner"):
-            net = getattr(self.method, tower, None)
-            field = next((f for f in ("vocab", "vocabulary") if hasattr(net, f)), None)
+        for tower, net in (("encoder", recipe.encoder), ("partner", recipe.partner)):
+            field = _words(net)
             if field is not None and vocab > getattr(net, field):
                 raise ValueError(
                     f"reader.vocab {vocab} is more than the network knows: set "
                     f"--method.{tower}.{field} {vocab}"
                 )
         tx = self.optimizer.build(steps=self.steps, batch=self.batch)
-        method = self.method.build(tx, updates=max(1, self.steps // self.optimizer.accumulate))
+        method = recipe.build(tx, updates=max(1, self.steps // self.optimizer.accumulate))
         if self.online_probe:
             if not dataset.labelled:
                 raise ValueError(f"online_probe needs labels, and {self.data} has none")
@@ -113,7 +126,11 @@ class Experiment:
         return method
 
 
+def _words(net: Any) -> str | None:
+    """The field of a network that says how many words it knows; None where it reads none."""
+    return next((f for f in ("vocab", "vocabulary") if hasattr(net, f)), None)
+
+
 def networks_of(experiment: Experiment) -> dict[str, Any]:
     """The networks of a method that others know too, by the names of their parameters."""
-    method = experiment.method
-    return getattr(method, "networks", None) or {"encoder": method.encoder}
+    return experiment.method.networks

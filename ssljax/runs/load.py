@@ -41,6 +41,7 @@ def load_run(
             f"{folder} is a run of {type(experiment).__name__}: name one of `ssljax train`"
         )
     train, test, feed = _data(experiment, folder)
+    experiment = experiment.filled(train)
     method = experiment.build(train)
     state = restore(experiment, method, feed, folder)
     return _on_these_devices(experiment), method, state, train, test

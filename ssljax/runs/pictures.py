@@ -1,6 +1,5 @@
 """What the report page of a run shows."""
 
-import inspect
 from typing import Any
 
 import jax
@@ -23,12 +22,10 @@ def pictures(
     dataset = probes.with_labels(dataset) if dataset.labelled else dataset
     rows = next(dataset.once(experiment.batch))
     arrays = {}
-    if hasattr(experiment.method, "show"):
-        few = {k: v[:12] for k, v in rows.items()}
-        show, key = experiment.method.show, jax.random.key(0)
-        shown = show(few, key, state) if _takes_state(show) else show(few, key)
-        arrays |= {k: np.asarray(v) for k, v in shown.items()}
-        arrays |= {"images": few["image"]} if "image" in few else {}
+    few = {k: v[:12] for k, v in rows.items()}
+    shown = experiment.method.show(few, jax.random.key(0), state)
+    arrays |= {k: np.asarray(v) for k, v in shown.items()}
+    arrays |= {"images": few["image"]} if "image" in few else {}
     if isinstance(experiment.method.encoder, nets.ViT):
         arrays |= attention(experiment, method, state, rows["image"][:12])
     embed = embedder(experiment, method, state)
@@ -65,8 +62,3 @@ def attention(
         "attention": np.asarray(maps.reshape(*maps.shape[:2], *grid), np.float32),
         "attended": np.asarray(view.denormalize(x), np.float32),
     }
-
-
-def _takes_state(show: Any) -> bool:
-    """Whether pictures come from the trained networks (reconstructions) or from views alone."""
-    return "state" in inspect.signature(show).parameters

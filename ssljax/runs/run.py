@@ -25,7 +25,7 @@ from ssljax.files import read_json, write_json
 from ssljax.method import Method, from_pretrained
 from ssljax.runs import known
 from ssljax.runs.evaluation import evaluate, quick
-from ssljax.runs.experiment import MAY_DIFFER, Experiment, networks_of
+from ssljax.runs.experiment import MAY_DIFFER, Experiment
 from ssljax.runs.extend import check_extension
 from ssljax.runs.folder import accept, begun, compared, hardware, opened
 from ssljax.runs.load import begin_with
@@ -67,7 +67,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
         compared(experiment, folder, may_differ=set(free) - {"data"})
     start = None
     if experiment.begin is not None and not _saved(folder):
-        start = begin_with(experiment.begin, networks_of(experiment))
+        start = begin_with(experiment.begin, experiment.method.networks)
 
     with known.learning(folder, about, fresh=fresh) as learned:
         train, test = experiment.load(learned)
@@ -82,6 +82,8 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
             check_extension(experiment, folder, feed, done=_saved(folder))
         accept(experiment, folder, changed)
         known.accept(now, folder, learned)
+    # Not before config.json is written, which says what was asked for: the data fill it again.
+    experiment = experiment.filled(feed)
 
     state = _train(experiment, method, feed, folder, start, quick(experiment, method, train, test))
     if int(state.step) < experiment.steps:

@@ -39,7 +39,7 @@ class Embedded:
         """What a network of the same encoder begins from."""
         self._kept: tuple[Any, np.ndarray] | None = None
         self._embed = embedder(self.config, method, state)
-        predict = getattr(method, "predict", None)
+        predict = method.predict
         self._logits = None if predict is None else jax.jit(partial(predict, state))
 
     @property

@@ -4,7 +4,7 @@ Each is called with a batch and a random key, or None for the example as it is.
 """
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -21,6 +21,9 @@ class Inputs(Protocol):
         """What the encoder takes, a pytree of arrays [B, ...]: a random view by the key, with None
         the examples as they are."""
         ...
+
+    view: ClassVar[Any] = None
+    """How an image is prepared, where the input is one: `Recipe.plain_view`."""
 
     def transform(self, batch: Batch, key: jax.Array) -> jax.Array | None:
         """How `__call__` with the same key moves the picture, float32 [B, 2, 3], for targets that

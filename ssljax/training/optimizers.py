@@ -19,6 +19,8 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from ssljax.schedules import length
+
 
 def matrices(params: Any) -> Any:
     """A mask, True where decay and adaptation apply: kernels and tables, not biases, norms or
@@ -68,8 +70,8 @@ class Optimizer:
     schedule: Literal["cosine", "cosine_7_16", "constant"] = "cosine"
     """After warm-up: half a cosine down to zero, cos(7 pi k / 16 K) down to a fifth (FixMatch), or
     constant."""
-    warmup: int = 0
-    """Steps of linear warm-up from zero."""
+    warmup: int | float = 0
+    """Steps of linear warm-up from zero; below 1: a share of the run."""
     weight_decay: float = 0.0
     weight_decay_end: float | None = None
     """Weight decay at the end of the run, reached along half a cosine; None: it stays as it is."""
@@ -97,7 +99,7 @@ class Optimizer:
         """The schedule as a function of the number of *updates* done. steps: length of the run."""
         scale = 1.0 if self.per_batch is None else batch * self.accumulate / self.per_batch
         peak, k = self.learning_rate * scale, self.accumulate
-        total, warmup = max(1, steps // k), self.warmup // k
+        total, warmup = max(1, steps // k), length(self.warmup, steps) // k
         if warmup >= total:
             raise ValueError(
                 f"optimizer.warmup {self.warmup} must be below the run's {steps} steps"
@@ -105,10 +107,10 @@ class Optimizer:
         if self.schedule == "constant":
             after: optax.Schedule = optax.constant_schedule(peak)
         elif self.schedule == "cosine_7_16":
-            length = total - warmup
+            left = total - warmup
 
             def after(k: Any) -> Any:
-                return peak * jnp.cos(7 * jnp.pi / 16 * jnp.minimum(k, length) / length)
+                return peak * jnp.cos(7 * jnp.pi / 16 * jnp.minimum(k, left) / left)
         else:
             after = optax.cosine_decay_schedule(peak, total - warmup)
         if not warmup:

@@ -9,14 +9,15 @@ the save because it changes nothing and its result decides which checkpoint is t
 import logging
 from collections.abc import Callable
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
-from typing import Any
+from typing import Any, Self
 
 import jax
 
 from ssljax.mesh import within
 from ssljax.method import Method, State
+from ssljax.schedules import length
 from ssljax.training import metrics as measure
 from ssljax.training.checkpoint import Checkpoints, abstract
 from ssljax.training.clock import Clock
@@ -37,15 +38,19 @@ __all__ = ["Cadence", "TrainingStopped", "fit"]
 log = logging.getLogger("ssljax")
 
 
+_EVERY = ("log", "evaluate", "save", "monitor", "refresh")
+
+
 @dataclass(frozen=True, kw_only=True)
 class Cadence:
-    """How often things happen, in steps; 0 is never. All must be multiples of `steps_per_call`."""
+    """How often things happen, in steps; 0 is never, and a number below 1 a share of the run. All
+    must be multiples of `steps_per_call`."""
 
-    log: int = 50
+    log: int | float = 50
     """Write the metrics."""
-    evaluate: int = 0
+    evaluate: int | float = 0
     """Quick evaluation during training."""
-    save: int = 1000
+    save: int | float = 1000
     """Save a checkpoint, from which an interrupted run goes on."""
     save_minutes: float = 0.0
     """Also save at the first logged step so many minutes after the last save."""
@@ -53,9 +58,9 @@ class Cadence:
     """Latest checkpoints that are kept."""
     best: str | None = None
     """Also keep the checkpoint with the largest such evaluation number (eval/knn20_t0.07)."""
-    monitor: int = 500
+    monitor: int | float = 500
     """Feature spread and RankMe on the current batch, with the collapse alarm."""
-    refresh: int = 0
+    refresh: int | float = 0
     """The method's own host-level work."""
     steps_per_call: int = 1
     """Steps in one dispatch to the device, by lax.scan: more hides the dispatch time of tiny steps.
@@ -64,9 +69,19 @@ class Cadence:
     """Steps with a NaN or infinite loss or gradient that are skipped before the run stops; counted
     anew by each start of the run."""
 
+    def of(self, steps: int) -> Self:
+        """This for a run of so many steps, with whole numbers in place of shares."""
+        each = self.steps_per_call
+
+        def whole(value: int | float) -> int:
+            found = length(value, steps)  # a share is rounded up to what one dispatch does
+            return found if found == value else -(-found // each) * each
+
+        return replace(self, **{name: whole(getattr(self, name)) for name in _EVERY})
+
     def check(self, steps: int) -> None:
         """Raises ValueError where the numbers do not fit each other."""
-        for name in ("log", "evaluate", "save", "monitor", "refresh"):
+        for name in _EVERY:
             value = getattr(self, name)
             if value < 0 or value % self.steps_per_call:
                 raise ValueError(
@@ -115,7 +130,7 @@ def fit(
       folder is gone or cannot be written; KeyboardInterrupt where a signal came after the last step
       and its save.
     """
-    parallel, cadence = parallel or Parallel(), cadence or Cadence()
+    parallel, cadence = parallel or Parallel(), (cadence or Cadence()).of(steps)
     mesh = check(method, parallel, cadence, steps=steps, batch=batch)
     # One root key for the weights and one for the steps; both are functions of the seed alone.
     init_key, root = jax.random.split(jax.random.key(seed))
@@ -175,7 +190,7 @@ def check(
     method: Method, parallel: Parallel, cadence: Cadence, *, steps: int, batch: int
 ) -> jax.sharding.Mesh:
     """The mesh of a run. Raises: ValueError where the numbers do not fit each other."""
-    cadence.check(steps)
+    cadence.of(steps).check(steps)
     if method.refresh is not None and not cadence.refresh:
         raise ValueError(
             "this method does host-level work between steps, and without it learns nothing: say "

@@ -39,7 +39,7 @@ def unit(x):
     return x / np.maximum(np.linalg.norm(x, axis=1, keepdims=True), 1e-12)
 
 
-def test_the_whole_loss(start):
+def test_byol_reference(start):
     """Both directions, added; each view through its own pass; the target in training mode."""
     method, rows, params, extra = start
     value, (after, _) = jax.jit(method.loss)(params, extra, rows, KEY)

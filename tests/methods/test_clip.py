@@ -107,7 +107,7 @@ def compare(method, params, model, torch):
     assert float(ours) == pytest.approx(float(theirs.loss), rel=1e-5)
 
 
-def test_clip_is_that_of_a_peer():
+def test_clip_reference():
     torch, peer = pytest.importorskip("torch"), pytest.importorskip("transformers")
     config = peer.CLIPConfig(
         text_config=TEXTS | {"eos_token_id": END, "projection_dim": 6},
@@ -133,7 +133,7 @@ def test_clip_is_that_of_a_peer():
     compare(CLIP(encoder=encoder, partner=TEXT, view=SEEN, **heads), params, model, torch)
 
 
-def test_siglip_is_that_of_a_peer():
+def test_siglip_reference():
     torch, peer = pytest.importorskip("torch"), pytest.importorskip("transformers")
     model = peer.SiglipModel(peer.SiglipConfig(text_config=TEXTS, vision_config=IMAGES)).eval()
     state = weights_of(model, torch)

@@ -80,7 +80,7 @@ def test_refresh_is_a_function_of_the_state(clustered):
     np.testing.assert_array_equal(moved.extra["assignments"][1], expected.assignments)
 
 
-def test_the_loss_is_that_of_the_paper(clustered):
+def test_deepcluster_reference(clustered):
     """Every crop, large or small, predicts its image's cluster in each head, by cosines at 0.1; no
     gradient reaches the centroids; the memory keeps the large crops of this batch, and no other."""
     _, _, state = clustered
@@ -139,7 +139,7 @@ def test_a_resumed_run_is_that_which_never_stopped(tmp_path, save):
         np.testing.assert_array_equal(a, b)
 
 
-def test_scan_adds_its_heads():
+def test_scan_reference():
     """Two equal heads have twice the loss of one; the entropy is that of the images, the neighbours
     only have to agree."""
     method = CASES["scan"].method
@@ -166,7 +166,7 @@ def test_scan_predicts_by_its_best_head():
     for best in range(2):
         score = jnp.array([1.0, 1.0]).at[best].set(-1.0)
         chosen = dataclasses.replace(state, extra=state.extra | {"score": score})
-        np.testing.assert_array_equal(method.predict(chosen, neighbors()), both[:, best])
+        np.testing.assert_array_equal(method.answer(chosen, neighbors()), both[:, best])
 
 
 def test_scan_needs_neighbours():
@@ -174,7 +174,7 @@ def test_scan_needs_neighbours():
         CASES["scan"].method.init(KEY, images())
 
 
-def test_self_labels_come_from_the_plain_view():
+def test_selflabel_reference():
     """The strong view alone is random, and only it gets a gradient."""
     method = dataclasses.replace(CASES["self_label"].method, threshold=0.0, balanced=False)
     params, extra = method.init(KEY, images())
@@ -233,7 +233,7 @@ def test_scan_finds_classes_from_neighbours():
     method = SCAN(encoder=NET, classes=4, view=VIEW)
     built = method.build(optax.adam(3e-2), updates=60)
     state = fit(built, data, steps=60, batch=64, cadence=Cadence(log=0, monitor=0))
-    found = np.asarray(method.predict(state, {"image": image.astype(np.uint8)})).argmax(1)
+    found = np.asarray(method.answer(state, {"image": image.astype(np.uint8)})).argmax(1)
     from ssljax.clustering import accuracy
 
     assert accuracy(found, kinds) > 0.9

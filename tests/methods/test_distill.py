@@ -1,6 +1,7 @@
 """What each self-distillation paper says, against NumPy on the logits of the same networks."""
 
 import functools
+import re
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -78,7 +79,7 @@ def pairs(student, targets):
 def crop_outputs(method, params, stats, key, *, local=True):
     crops = view_batch(method.crops, key, BATCH["image"])
     crops = crops if local else crops[:1]
-    y, _ = nets.apply_crops(method._chain, params, stats, crops, train=True)
+    y, _ = nets.apply_crops(method.chain, params, stats, crops, train=True)
     return np.float64(y)
 
 
@@ -90,7 +91,7 @@ def same(a, b, **options):
     jax.tree.map(lambda x, y: np.testing.assert_allclose(x, y, **options), a, b)
 
 
-def test_dino_subtracts_the_centre_of_the_steps_before():
+def test_dino_reference():
     """Step 1 uses c = 0 and leaves 0.1 mean(t) of raw logits; step 2 uses that."""
     method, _, state, step = run("dino", teacher_temperature=0.06)
     assert (method.warmup, method.warmup_temperature) == (4, 0.04)
@@ -150,6 +151,17 @@ def test_prototypes_rest_at_first(name):
     np.testing.assert_allclose(np.median(np.abs(moved)), 1e-3, rtol=2e-3)
 
 
+def test_lengths_may_be_shares_of_the_run():
+    """A freeze of 0.2 in a run of 10 updates is one of 2: the programs are the same."""
+
+    def program(freeze, updates):
+        built = replace(CASES["dino"].method, freeze=freeze).build(optax.sgd(0.1), updates=updates)
+        state = jax.eval_shape(built.init, KEY, BATCH)
+        return re.sub("0x[0-9a-f]+", "", str(jax.make_jaxpr(built.step)(state, BATCH, KEY)))
+
+    assert program(0.2, 10) == program(2, 10) != program(0.3, 10)
+
+
 def test_dino_by_sinkhorn_assigns_both_crops_together():
     method, _, state, step = run("dino_sinkhorn")
     student = crop_outputs(method, state.params, state.extra["stats"], KEY)
@@ -177,7 +189,7 @@ def test_swav_starts_each_step_from_unit_prototypes():
     np.testing.assert_allclose(after.params["prototypes"]["kernel"], expected, atol=1e-5)
 
 
-def test_swav_queue():
+def test_swav_reference():
     """It holds embeddings, newest first; fills late; counts when full; is scored anew."""
     method, _, state, step = run("swav_queue", queue=16)
     assert method.queue_start == 1
@@ -223,7 +235,7 @@ def test_class_tokens_are_dino_where_nothing_is_hidden(name):
     assert float(metrics["patch"]) == 0
 
 
-def test_ibot_patches():
+def test_ibot_reference():
     """Masked student against unmasked teacher of the same crop; a centre of all its patches."""
     method, _, state, step = run("ibot")
     centre = jnp.linspace(-1, 1, 6)
@@ -249,7 +261,7 @@ def test_ibot_patches():
     np.testing.assert_allclose(after.extra["patch_centre"], moved, rtol=1e-4, atol=1e-6)
 
 
-def test_dinov2_patches_and_koleo():
+def test_dinov2_reference():
     method, _, state, step = run("dinov2")
     key_views, key_counts, key_blocks = jax.random.split(KEY, 3)
     wide, _ = view_batch(method.crops, key_views, BATCH["image"])
@@ -274,7 +286,7 @@ def test_dinov2_patches_and_koleo():
     same(after.extra["target"]["params"], expected, rtol=1e-5, atol=1e-7)
 
 
-def test_msn():
+def test_msn_reference():
     """Anchors: the second large crop without some patches, and small ones. Target: the first."""
     method, _, state, step = run("msn", drop=0.5)
     key_views, key_keep = jax.random.split(KEY)
@@ -314,7 +326,7 @@ def test_msn():
     same(moved, ours, rtol=1e-5, atol=1e-7)
 
 
-def test_lejepa():
+def test_lejepa_reference():
     """Both terms on the projections of all crops; every crop moves the loss, none is stopped."""
     method, _, state, step = run("lejepa")
     key_views, _ = jax.random.split(KEY)

@@ -15,10 +15,11 @@ from ssljax import nets, probes
 from ssljax.data import Arrays, FewLabels
 from ssljax.method import State, online
 from ssljax.methods import SCAN, SupCon
+from ssljax.pods.compile import Examples
 from ssljax.runs.evaluation import classifiers
 from ssljax.runs.experiment import Experiment
 from ssljax.runs.record import load_file
-from ssljax.views import labelled_weak_strong
+from ssljax.views import labelled_weak_strong, pool_views, view_batch
 
 KEY = jax.random.key(0)
 FILES = Path(__file__).resolve().parents[2] / "experiments"
@@ -41,7 +42,7 @@ def start(name, **fields):
 def logits(method, params, extra, rows):
     """Labelled, weak and strong logits of one pass in training mode."""
     x = labelled_weak_strong((method.weak, method.strong), KEY, rows)
-    chain = method._chain
+    chain = method.chain
     flat, _ = nets.apply_chain(
         chain, params, extra["stats"], x.reshape(-1, *x.shape[2:]), train=True
     )
@@ -57,7 +58,7 @@ def losses(labelled, strong, target, weight, rows):
     return supervised, np.sum(terms) / len(terms)
 
 
-def test_fixmatch():
+def test_fixmatch_reference():
     """Labels of the online network on the weak view; one batch norm over all views."""
     rows = few()
     method, params, extra = start("fixmatch", threshold=0.7, weight=3.0)
@@ -78,7 +79,7 @@ def test_fixmatch():
     assert asked.loss(params, other, rows, KEY)[0] != value
 
 
-def test_flexmatch_judges_before_it_counts():
+def test_flexmatch_reference():
     rows = few()
     method, params, extra = start("flexmatch", threshold=0.5)
     selected = np.full(80, -1)
@@ -98,7 +99,7 @@ def test_flexmatch_judges_before_it_counts():
     np.testing.assert_array_equal(after["selected"], selected)
 
 
-def test_freematch_counts_before_it_judges():
+def test_freematch_reference():
     rows = few()
     method, params, extra = start("freematch", threshold_decay=0.5, fairness_weight=0.2)
     labelled, weak, strong = logits(method, params, extra, rows)
@@ -114,7 +115,7 @@ def test_freematch_counts_before_it_judges():
     np.testing.assert_allclose(value, want, rtol=1e-4)
 
 
-def test_softmatch_weighs_aligned_and_labels_unaligned():
+def test_softmatch_reference():
     rows = few()
     method, params, extra = start("softmatch", threshold_decay=0.5)
     labelled, weak, strong = logits(method, params, extra, rows)
@@ -131,7 +132,7 @@ def test_softmatch_weighs_aligned_and_labels_unaligned():
     np.testing.assert_allclose(metrics["mean_weight"], w.mean(), rtol=1e-4)
 
 
-def test_uda_sharpens_the_label_and_not_the_confidence():
+def test_uda_reference():
     rows = few()
     method, params, extra = start("uda", threshold=0.7, temperature=0.5)
     extra = extra | {"limit": jnp.float32(0.3)}
@@ -154,6 +155,94 @@ def test_uda_sharpens_the_label_and_not_the_confidence():
     }.items():
         limit = replace(method, annealing=annealing)._limit(jnp.asarray(5), 10)
         np.testing.assert_allclose(limit, half, rtol=1e-6)
+
+
+def trained(chain, params, stats, *images):
+    """Logits in training mode [N, K], images [n, ...] of all parts in one pass; float64."""
+    y, _ = nets.apply_chain(chain, params, stats, jnp.concatenate(images), train=True)
+    return np.asarray(y, np.float64)
+
+
+def cross_entropy(logits, classes):
+    return np.mean([-np.log(p[c]) for p, c in zip(softmax(logits), classes)])
+
+
+def middle(x):
+    """A threshold that half of x [N] passes, well apart from all of them."""
+    low, high = np.sort(x)[len(x) // 2 - 1 : len(x) // 2 + 1]
+    assert high - low > 1e-5
+    return (low + high) / 2
+
+
+def test_adamatch_reference():
+    """Aligned to a target that has moved from even shares towards the labelled predictions."""
+    rows = few()
+    method, params, extra = start("adamatch", weight=3.0)
+    extra = extra | {"ramp": jnp.float32(0.5)}
+    labelled, weak, strong = logits(method, params, extra, rows)
+    p, known = softmax(weak), softmax(labelled)
+    target = 0.999 / 4 + 0.001 * known.mean(0)
+    p = p * (target + 1e-6) / (p.mean(0) + 1e-6)
+    p = p / p.sum(1, keepdims=True)
+    limit = middle(p.max(1))
+    w = p.max(1) >= limit
+    method = replace(method, threshold=limit / known.max(1).mean())
+    supervised, unsupervised = losses(labelled, strong, p.argmax(1), w, rows)
+    value, (after, _) = method.loss(params, extra, rows, KEY)
+    np.testing.assert_allclose(value, supervised + 0.5 * 3 * unsupervised, rtol=1e-4)
+    np.testing.assert_allclose(after["alignment"].target, target, rtol=1e-5)
+    for k, ramp in ((0, 0.5 * (1 - np.cos(0.2 * np.pi))), (4, 1.0), (8, 1.0)):
+        moved = method.after(params, after, jnp.asarray(k), updates=10)["ramp"]
+        np.testing.assert_allclose(moved, ramp, rtol=1e-5)
+
+
+def test_supervised_reference():
+    rows = images()
+    method, params, extra = start("supervised")
+    x = view_batch(method.weak, KEY, rows["image"])
+    y = trained(method.chain, params, extra["stats"], x)
+    value, _ = method.loss(params, extra, rows, KEY)
+    np.testing.assert_allclose(value, cross_entropy(y, rows["label"]), rtol=1e-4)
+
+
+def test_pseudolabel_reference():
+    """The pool is a pass of its own, after that of the labelled images."""
+    rows = few()
+    method, params, extra = start("pseudo_label", weight=3.0)
+    extra = extra | {"ramp": jnp.float32(0.5)}
+    first, second = jax.random.split(KEY)
+    x, pool = view_batch(method.weak, first, rows["image"]), pool_views(method.weak, second, rows)
+    y = trained(method.chain, params, extra["stats"], x)
+    u = trained(method.chain, params, extra["stats"], pool.reshape(-1, *pool.shape[2:]))
+    p = softmax(u)
+    method = replace(method, threshold=middle(p.max(1)))
+    terms = -np.log(p.max(1)) * (p.max(1) >= method.threshold)
+    expected = cross_entropy(y, rows["label"]) + 0.5 * 3 * terms.mean()
+    value, _ = method.loss(params, extra, rows, KEY)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
+
+
+def test_meanteacher_reference():
+    """The student sees labelled images and one view of the pool in one pass; the teacher, with
+    weights of its own, another view; the distance is that of probabilities."""
+    rows = few()
+    method, params, extra = start("mean_teacher", weight=7.0)
+    extra = extra | {"ramp": jnp.float32(0.5)}
+    keys = jax.random.split(KEY, 3)
+    x = view_batch(method.weak, keys[0], rows["image"])
+    pool, seen = (pool_views(method.weak, k, rows) for k in keys[1:])
+    together = jnp.concatenate([x[:, None], pool], axis=1)
+    student = trained(
+        method.chain, params, extra["stats"], together.reshape(-1, *together.shape[2:])
+    ).reshape(*together.shape[:2], -1)
+    target = extra["target"]
+    teacher = trained(
+        method.chain, target["params"], target["stats"], seen.reshape(-1, *seen.shape[2:])
+    )
+    p, q = softmax(student[:, 1:].reshape(teacher.shape)), softmax(teacher)
+    expected = cross_entropy(student[:, 0], rows["label"]) + 0.5 * 7 * np.mean((p - q) ** 2)
+    value, _ = method.loss(params, extra, rows, KEY)
+    np.testing.assert_allclose(value, expected, rtol=1e-4)
 
 
 def test_mean_teacher():
@@ -221,7 +310,7 @@ def test_the_average_follows_and_predicts():
     y, z = built.predict(after, rows), built.predict(online(after), rows)
     assert y.shape == (16, 4) and not np.array_equal(y, z)
     x = method.weak.plain(rows["image"])
-    own = nets.apply_chain(method._chain, after.params, after.extra["stats"], x, train=False)[0]
+    own = nets.apply_chain(method.chain, after.params, after.extra["stats"], x, train=False)[0]
     np.testing.assert_allclose(z, own, rtol=1e-5, atol=1e-6)
     plain = State(after.step, after.params, after.opt, {"stats": after.extra["stats"]})
     assert online(plain) is plain
@@ -277,10 +366,11 @@ def test_experiment_files(name):
     experiment = load_file(FILES / f"{name}_cifar10.py").EXPERIMENT
     experiment.cadence.check(experiment.steps)
     tx = experiment.optimizer.build(steps=experiment.steps, batch=experiment.batch)
-    method = experiment.method.build(tx, updates=experiment.steps)
     integer = np.dtype(np.int32)
     spec = {"image": ((32, 32, 3), np.uint8), "label": ((), integer), "index": ((), integer)}
     spec = experiment.few.spec(spec)
+    recipe = experiment.method.filled(Examples(spec, True, tuple(map(str, range(10)))))
+    method = recipe.build(tx, updates=experiment.steps)
     batch = {k: jax.ShapeDtypeStruct((experiment.batch, *s), d) for k, (s, d) in spec.items()}
     state = jax.eval_shape(method.init, KEY, batch)
     after, metrics = jax.eval_shape(method.step, state, batch, KEY)

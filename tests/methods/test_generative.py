@@ -58,7 +58,7 @@ def test_pictures(name):
 # Autoencoders
 
 
-def test_a_denoising_autoencoder_is_to_draw_the_clean_image():
+def test_autoencoder_reference():
     method = replace(CASES["denoising"].method, view=plain_only(size=8))
     _, state = start(method)
     value, (_, metrics) = method.loss(state.params, state.extra, BATCH, KEY)
@@ -97,7 +97,7 @@ def replace_decode(method, decode):
     return Spy(**{f: getattr(method, f) for f in method.__dataclass_fields__}).augment
 
 
-def test_vae_against_its_definition():
+def test_vae_reference():
     method = replace(CASES["vae"].method, view=plain_only(size=8), beta=3.0)
     built, state = start(method)
     value, (_, metrics) = method.loss(state.params, state.extra, BATCH, KEY)
@@ -175,7 +175,7 @@ def two_critic_steps():
         return method, state, *jax.jit(built.step)(state, BATCH, KEY)
 
 
-def test_a_gan_step_against_plain_sgd(two_critic_steps):
+def test_gan_reference(two_critic_steps):
     method, state, after, _ = two_critic_steps
     d, g = jax.jit(lambda s: reference_gan_step(method, s, rate=0.1))(state)
     assert_close(after.params, d | {"generator": g}, rtol=1e-4, atol=1e-5)
@@ -255,7 +255,7 @@ def test_the_hole_is_not_seen_and_the_rest_is_kept():
     np.testing.assert_allclose(a[:, ~hole], shown[:, ~hole], atol=1e-6)
 
 
-def test_each_player_has_the_gradient_of_its_own_loss():
+def test_contextencoder_reference():
     method = CASES["context_encoder"].method
     _, state = start(method)
     chain = {"encoder": method.encoder, "decoder": method.decoder}
@@ -313,7 +313,7 @@ def test_the_style_loss_trains_the_decoder_only():
     assert np.abs(light["encoder"]["conv1"]["kernel"]).max() > 1e-6
 
 
-def test_the_style_loss_in_float64():
+def test_adain_reference():
     """The whole loss from the maps and pictures of the networks, each level in units of the mean
     variance of its maps, so that maps ten times as large change nothing."""
     method = replace(CASES["adain"].method, style_weight=3.0)

@@ -68,7 +68,7 @@ def test_hidden_words_do_not_leak_and_seen_ones_help_to_draw(run):
     np.testing.assert_allclose(logits[row], other[1][row], atol=1e-5)
 
 
-def test_the_loss_is_that_of_a_loop(run):
+def test_jointmasked_reference(run):
     params, _ = run
     method = METHOD
     key_view, key_patch, key_text = jax.random.split(KEY, 3)

@@ -21,7 +21,7 @@ def started(method):
     return built, jax.jit(built.init)(KEY, BATCH)
 
 
-def test_gpt_loss_is_that_of_the_next_token_of_the_same_document():
+def test_gpt_reference():
     method = GPT(encoder=GPT_NET.clone(dropout=0.0, attention_dropout=0.0))
     _, state = started(method)
     value, _ = method.loss(state.params, state.extra, BATCH, KEY)
@@ -44,7 +44,7 @@ def test_gpt_loss_is_that_of_the_next_token_of_the_same_document():
 
 
 @pytest.mark.parametrize("pairs", ["none", "next", "order"])
-def test_bert_learns_from_chosen_tokens_only(pairs):
+def test_bert_reference(pairs):
     method = BERT(encoder=BERT_NET, pairs=pairs)
     _, state = started(method)
     keys = jax.random.split(KEY, 16)
@@ -104,7 +104,7 @@ def test_electra_gives_the_generator_no_gradient_through_the_discriminator():
     assert "embeddings" not in state.params["generator"]
 
 
-def test_electra_takes_a_right_guess_for_real():
+def test_electra_reference():
     method = ELECTRA(encoder=BERT_NET, generator=0.5)
     _, state = started(method)
     hidden, logits, target = method._generate(state.params, BATCH, jax.random.split(KEY, 16), None)
@@ -116,7 +116,7 @@ def test_electra_takes_a_right_guess_for_real():
     assert changed.sum() > 0 and (changed <= np.asarray(hidden.weight).sum(1)).all()
 
 
-def test_simcse_has_two_dropout_masks_in_training_and_none_otherwise():
+def test_simcse_reference():
     method = SimCSE(encoder=BERT_NET.clone(pool="cls"))
     built, state = started(method)
     a, b = (method._view(state.params, BATCH, k) for k in jax.random.split(KEY))
@@ -134,7 +134,7 @@ def test_simcse_has_two_dropout_masks_in_training_and_none_otherwise():
         SimCSE(encoder=BERT_NET.clone(dropout=0.0, attention_dropout=0.0)).init(KEY, BATCH)
 
 
-def test_t5_writes_targets_from_what_came_before_and_ignores_padding():
+def test_t5_reference():
     method = T5(encoder=T5_NET)
     _, state = started(method)
     keys = jax.random.split(KEY, 16)

@@ -36,7 +36,7 @@ def test_rotations_are_those_of_the_authors():
         np.testing.assert_array_equal(turned[3], across[:, ::-1])
 
 
-def test_rotation_learns_from_all_four():
+def test_rotation_reference():
     """The loss of a head that says 'none' is ln of its odds on three of four images, and a network
     that says nothing has ln 4."""
     method, state = start("rotation")
@@ -47,7 +47,7 @@ def test_rotation_learns_from_all_four():
     value, (_, metrics) = method.loss(state.params | {"head": head}, state.extra, images(), KEY)
     np.testing.assert_allclose(value, 0.75 * 10 + np.log(1 + 3 * np.exp(-10)), rtol=1e-5)
     np.testing.assert_allclose(metrics["accuracy"], 0.25)
-    assert method.predict(state, images()).shape == (16, 4)
+    assert method.answer(state, images()).shape == (16, 4)
 
 
 def test_permutations():
@@ -75,7 +75,7 @@ def test_permutations_of_nine_tiles_are_far_apart():
     assert [sorted(p) for p in found] == [list(range(9))] * 20
 
 
-def test_jigsaw_gives_the_head_tiles_in_their_new_places():
+def test_jigsaw_reference():
     """Tile pi(i) comes i-th and the label is the number of pi, whatever the network says: a head
     that reads the brightness of tiles whose place is known by it must find the label."""
     method, state = start("jigsaw")
@@ -102,7 +102,7 @@ def test_jigsaw_gives_the_head_tiles_in_their_new_places():
         np.testing.assert_allclose(value, np.log(6), rtol=1e-6)
         drawn |= set(np.asarray(which).tolist())
     assert drawn == set(range(6))
-    assert method.predict(state, images()).shape == (16, 6)
+    assert method.answer(state, images()).shape == (16, 6)
 
 
 def test_jigsaw_sees_no_brightness_of_tiles():
@@ -113,7 +113,7 @@ def test_jigsaw_sees_no_brightness_of_tiles():
     np.testing.assert_allclose(method._tiles(x, None), method._tiles(brighter, None), atol=1e-4)
 
 
-def test_relative_patch_pairs_the_centre_with_each_place():
+def test_relativepatch_reference():
     """Label k is the place of the second patch, row by row without the centre: the authors' map."""
     authors = {(-1, -1): 0, (0, -1): 1, (1, -1): 2, (-1, 0): 3, (1, 0): 4, (-1, 1): 5, (0, 1): 6,
                (1, 1): 7}  # (x, y) of the second patch, y down  # fmt: skip
@@ -144,7 +144,7 @@ def test_relative_patch_pairs_the_centre_with_each_place():
     assert logits.shape == (2, 8, 8)
     np.testing.assert_array_equal(seen["pairs"][0, :, 0], np.full(8, 4.0))
     np.testing.assert_array_equal(seen["pairs"][0, :, 3], PLACES)
-    assert method.predict(state, images()).shape == (16, 8, 8)
+    assert method.answer(state, images()).shape == (16, 8, 8)
 
 
 def test_colorization_sees_lightness_only():
@@ -198,7 +198,7 @@ def test_colorization_counts_no_grey_images():
     assert float(again) != float(value)
 
 
-def test_colorization_regression():
+def test_colorization_reference():
     """Half the mean squared distance in units of 110, at the coarse pixels."""
     method, state = start("colorization_regression")
     method = dataclasses.replace(method, view=_Plain())
@@ -221,6 +221,6 @@ def test_colorization_shows_three_pictures(name):
 
 @pytest.mark.parametrize("name", ["rotation", "jigsaw", "relative_patch"])
 def test_pictures(name):
-    shown = CASES[name].method.show({k: v[:2] for k, v in images().items()}, KEY)["views"]
+    shown = CASES[name].method.show({k: v[:2] for k, v in images().items()}, KEY, None)["views"]
     assert shown.ndim == 5
     assert shown.shape[:2] == (2, {"rotation": 4, "jigsaw": 4, "relative_patch": 9}[name])

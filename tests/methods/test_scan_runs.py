@@ -82,7 +82,7 @@ def test_scan_from_simclr_to_scores(tmp_path, capsys):
     begun = begun.refresh(untrained(own, begun, dataset), dataset)
     rows = next(dataset.once(64))
     np.testing.assert_allclose(
-        own.method.predict(begun, rows), scan.method.predict(second, rows), rtol=1e-5, atol=1e-5
+        own.method.answer(begun, rows), scan.method.answer(second, rows), rtol=1e-5, atol=1e-5
     )
     train(own, tmp_path / "own")
 

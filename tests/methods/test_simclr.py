@@ -45,7 +45,7 @@ def nt_xent(z, temperature, *, keep_partner=True):
     return total / n
 
 
-def test_the_whole_loss(start):
+def test_simclr_reference(start):
     z, stats = embeddings(start, together=True)
     np.testing.assert_allclose(start[4], nt_xent(z, 0.5), rtol=1e-5)
     leaves = zip(jax.tree.leaves(stats), jax.tree.leaves(start[5]["stats"]), strict=True)

@@ -9,6 +9,7 @@ from cases_speech import CASES, SPEECH_NET, speech
 
 from ssljax import nets
 from ssljax.data import Arrays
+from ssljax.losses.speech import draw_negatives
 from ssljax.method import State
 from ssljax.methods import HuBERT
 from ssljax.views import hide_frames
@@ -53,7 +54,7 @@ def test_temperature_falls_once_an_update():
     method, state = started("wav2vec2")
     assert state.extra["tau"] == 2.0
     for k, want in ((0, 2 * 0.999995), (99, 2 * 0.999995**100), (10**6, 0.5)):
-        tau = method.after(state.params, state.extra, jnp.int32(k))["tau"]
+        tau = method.after(state.params, state.extra, jnp.int32(k), updates=10)["tau"]
         np.testing.assert_allclose(tau, want, rtol=1e-6)
 
 
@@ -127,3 +128,96 @@ def test_hidden_frames_come_first_and_are_real():
 def test_hubert_needs_the_layer_that_it_clusters():
     with pytest.raises(ValueError, match="layer 3"):
         HuBERT(encoder=SPEECH_NET, layer=3).init(KEY, BATCH)
+
+
+def hidden_and_heard(method, params, keys, x, key):
+    """(places [P, 2] of hidden frames, all that the network hears of the rest)."""
+    frames, length = (SPEECH_NET.frames(n) for n in (x["audio"].shape[1], x["length"]))
+    hidden = hide_frames(keys, length, frames=frames, prob=method.prob, span=method.span)
+    outputs = nets.apply_speech(SPEECH_NET, params["encoder"], x, mask=hidden.mask, key=key)
+    return hidden, np.argwhere(hidden.mask), outputs
+
+
+def unit(x):
+    x = np.asarray(x, np.float64)
+    return x / np.linalg.norm(x, axis=-1, keepdims=True)
+
+
+def linear(layer, x):
+    return np.asarray(x, np.float64) @ layer["linear_0"]["kernel"] + layer["linear_0"]["bias"]
+
+
+def penalty(outputs):
+    return np.mean(np.asarray(outputs.features, np.float64)[np.asarray(outputs.real)] ** 2)
+
+
+def training_view(method):
+    key_view, key_rows, key_net = jax.random.split(KEY, 3)
+    return method.view.batch(key_view, BATCH), jax.random.split(key_rows, 16), key_net
+
+
+def test_data2vecaudio_reference():
+    """Targets of the target network: standardised over the real frames of each channel."""
+    method, state = started("data2vec_audio")
+    with jax.default_matmul_precision("highest"):
+        x, keys, key_net = training_view(method)
+        target = jax.tree.map(lambda w: 1.3 * w, state.extra["target"])
+        taught = nets.apply_speech(SPEECH_NET, target["params"]["encoder"], x)
+        _, places, outputs = hidden_and_heard(method, state.params, keys, x, key_net)
+        value, _ = method.loss(state.params, state.extra | {"target": target}, BATCH, KEY)
+    total = 0.0
+    for b, t in places:
+        real = np.asarray(taught.layers[-1], np.float64)[b][np.asarray(taught.real)[b]]
+        y = (np.asarray(taught.layers[-1])[b, t] - real.mean(0)) / np.sqrt(real.var(0) + 1e-5)
+        said = linear(state.params["head"], np.asarray(outputs.layers[-1])[b, t])
+        total += np.sum((said - y) ** 2) / 4  # sqrt(16)
+    np.testing.assert_allclose(value, total / len(places), rtol=1e-4)
+
+
+def test_hubert_reference():
+    """The cluster of a hidden frame is that of its cepstra; cosines over the temperature."""
+    method, state = started("hubert")
+    with jax.default_matmul_precision("highest"):
+        x, keys, key_net = training_view(method)
+        _, places, outputs = hidden_and_heard(method, state.params, keys, x, key_net)
+        told = np.asarray(method._told(state.extra["teacher"], x, "cepstra"), np.float64)
+        value, _ = method.loss(state.params, state.extra, BATCH, KEY)
+    centroids, table = (t["cepstra"] for t in (state.extra["centroids"], state.params["clusters"]))
+    total = 0.0
+    for b, t in places:
+        z = np.argmin(np.sum((told[b, t] - np.asarray(centroids, np.float64)) ** 2, axis=1))
+        c = linear(state.params["line"]["cepstra"], np.asarray(outputs.layers[-1])[b, t])
+        logits = unit(table) @ unit(c) / 0.1
+        total += np.log(np.exp(logits).sum()) - logits[z]
+    np.testing.assert_allclose(value, total / len(places) + 10 * penalty(outputs), rtol=1e-4)
+
+
+def test_wav2vec2_reference():
+    """Scored without noise: the right code among others of the recording that are not the same."""
+    method, state = started("wav2vec2")
+    x = {k: jnp.asarray(BATCH[k]) for k in ("audio", "length")}
+    keys = jax.random.split(KEY, 16)
+    with jax.default_matmul_precision("highest"):
+        pairs = jax.vmap(jax.random.split)(keys)
+        hidden, _, outputs = hidden_and_heard(method, state.params, pairs[:, 0], x, None)
+        scores, _, codes, _, _ = method._compare(state.params, state.extra, x, keys, None)
+    quantizer, nats = state.params["quantizer"], np.asarray(scores[0])
+    for b in range(16):
+        count = int(hidden.weight[b].sum())
+        others = draw_negatives(pairs[b, 1], hidden.weight[b], method.negatives)
+        places = np.asarray(hidden.positions)[b, :count]
+        normed = np.asarray(outputs.normed, np.float64)[b, places]
+        logits = normed @ quantizer["weight_proj"]["kernel"] + quantizer["weight_proj"]["bias"]
+        groups = np.asarray(codes).shape[-1]
+        best = logits.reshape(count, groups, -1).argmax(-1)
+        np.testing.assert_array_equal(best, np.asarray(codes)[b, :count])
+        table = np.asarray(quantizer["codevectors"]).reshape(groups, 5, -1)
+        q = np.stack([np.concatenate([table[g, k] for g, k in enumerate(row)]) for row in best])
+        c = unit(linear(state.params["context"], np.asarray(outputs.layers[-1])[b, places]))
+        q = unit(linear(state.params["code"], q))
+        if count < 2:
+            continue
+        for i in range(count):
+            wrong = [j for j in np.asarray(others)[i] if (best[j] != best[i]).any()]
+            terms = np.exp([c[i] @ q[j] / 0.1 for j in [i, *wrong]])
+            np.testing.assert_allclose(nats[b, i], -np.log(terms[0] / terms.sum()), atol=2e-4)

@@ -290,3 +290,16 @@ def test_where_a_run_cannot_be_written_it_is_said(tmp_path, caplog):
     assert "finetune.json cannot be written" in caplog.text
     with pytest.raises(OSError, match=r"report\.html cannot be written .*name another --out"):
         write_page(tmp_path / "run" / "report.html", "A run", [])
+
+
+def test_a_few_labels_of_any_record():
+    """Not only images: all leaves of the chosen examples come along."""
+    rng = np.random.default_rng(0)
+    series, steps = rng.normal(size=(40, 5, 2)).astype(np.float32), rng.random((40, 5)) < 0.5
+    data = Arrays({"series": series, "steps": steps, "label": np.arange(40, dtype=np.int32) % 4})
+    part, _ = _parts(data, data, FineTune(per_class=2), 0)
+    assert part.spec.keys() == data.spec.keys() and len(part) == 8
+    (rows,) = part.once(8)
+    for x, s in zip(rows["series"], rows["steps"], strict=True):
+        (row,) = np.flatnonzero((series == x).all((1, 2)))
+        np.testing.assert_array_equal(s, steps[row])

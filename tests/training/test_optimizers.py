@@ -213,3 +213,13 @@ def test_biases_and_norms_at_a_rate_of_their_own(name):
     np.testing.assert_allclose(fast["dense"]["bias"], slow["dense"]["bias"], rtol=1e-6)
     np.testing.assert_allclose(fast["norm"]["scale"], slow["norm"]["scale"], rtol=1e-6)
     np.testing.assert_array_equal(fast["dense"]["kernel"], kernels["dense"]["kernel"])
+
+
+def test_a_warmup_may_be_a_share_of_the_run():
+    """Then a shorter run warms up shorter, and no other flag has to follow."""
+    share, steps = Optimizer(warmup=0.1, per_batch=None), Optimizer(warmup=5, per_batch=None)
+    for k in (0, 3, 5, 40):
+        rates = [o.rate(steps=50, batch=8)(k) for o in (share, steps)]
+        np.testing.assert_array_equal(*rates)
+    with pytest.raises(ValueError, match="is no number of steps"):
+        Optimizer(warmup=1.5).rate(steps=50, batch=8)
