@@ -10,6 +10,7 @@ from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Dataset
 from ssljax.data.few import Few, FewLabels
 from ssljax.data.images import Images
+from ssljax.data.masks import Masks
 from ssljax.data.matched import Matched, Pairs
 from ssljax.data.neighbors import Neighbors
 from ssljax.data.reader import Reader
@@ -33,6 +34,7 @@ __all__ = [
     "Few",
     "FewLabels",
     "Images",
+    "Masks",
     "Matched",
     "Neighbors",
     "Pairs",

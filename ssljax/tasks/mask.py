@@ -23,7 +23,7 @@ from ssljax.nets import UNetDecoder
 from ssljax.tasks.cells import confidences, read_csv, write_csv
 from ssljax.tasks.mask_files import IGNORE, PALETTE, decoded, encoded, mask_name
 from ssljax.tasks.quality import ratio
-from ssljax.tasks.target import Examples, Target, Targets, joined, spread_weight
+from ssljax.tasks.target import Examples, Rows, Target, Targets, joined, spread_weight
 
 _SURE = "confidence.csv"
 
@@ -120,7 +120,11 @@ class Mask(Target):
                 f"the data has {len(data.classes)} classes of pixels and the target "
                 f"{self.classes}: set the target's classes to {len(data.classes)}"
             )
-        self._checked(np.asarray(data.take(np.arange(len(data)))["regions"]), "image")
+        self.truth(data.take(np.arange(len(data))))
+
+    def truth(self, rows: Rows) -> Targets | None:
+        """As `Target.truth`. Raises: ValueError for a number that is no class."""
+        return self._checked(np.asarray(rows["regions"]), "image") if "regions" in rows else None
 
     def known(self, truth: Targets) -> np.ndarray:
         """A mask in which every pixel is ignored is unknown."""
