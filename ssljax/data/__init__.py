@@ -3,6 +3,7 @@
 import numpy as np
 
 from ssljax.data.audio import Audio
+from ssljax.data.boxes import BoxedImages
 from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
 from ssljax.data.conll import Conll
@@ -24,6 +25,7 @@ from ssljax.data.voc import Crops
 __all__ = [
     "Arrays",
     "Audio",
+    "BoxedImages",
     "Captioned",
     "Captions",
     "Chosen",

@@ -18,6 +18,7 @@ from ssljax.nets.bert import (
 from ssljax.nets.chain import apply_chain, apply_crops, apply_each, apply_groups, init_chain
 from ssljax.nets.clip import ImageTower, TextTower, siglip_image, siglip_text
 from ssljax.nets.decoder import Decoder
+from ssljax.nets.fcos import FCOS
 from ssljax.nets.few import apply_few
 from ssljax.nets.gan import (
     DiscriminatorHead,
@@ -52,6 +53,7 @@ from ssljax.nets.wav2vec2 import (
 from ssljax.nets.wide_resnet import WideResNet
 
 __all__ = [
+    "FCOS",
     "GPT2",
     "LSTM",
     "MLP",

@@ -7,12 +7,14 @@ multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
+detection                 Task(inputs=ImageInput(...), encoder=ResNet(...), target=Boxes(...))
 speech recognition        Task(..., encoder=Wav2Vec2Encoder(...), target=Transcript(letters=...))
 
 What a new kind of target brings says `Target`.
 """
 
 from ssljax.tasks.any_of import AnyOf
+from ssljax.tasks.boxes import Boxes
 from ssljax.tasks.inputs import FeatureInput, ImageInput, Inputs, SeriesInput, TokenInput
 from ssljax.tasks.mask import Mask
 from ssljax.tasks.one_of import OneOf
@@ -25,6 +27,7 @@ from ssljax.tasks.value import Value
 
 __all__ = [
     "AnyOf",
+    "Boxes",
     "Examples",
     "FeatureInput",
     "ImageInput",

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from ssljax.tasks.any_of import AnyOf
+from ssljax.tasks.boxes import Boxes
 from ssljax.tasks.one_of import OneOf
 from ssljax.tasks.tags import Tags
 from ssljax.tasks.target import Target
@@ -12,13 +13,15 @@ from ssljax.tasks.value import Value
 
 
 def suggested(data: Any) -> Target:
-    """Tags where the data has "starts", else classes where it has some; of "value", sets where it
-    is [N, K] and else values.
+    """Tags where the data has "starts", boxes where it has "boxes", else classes where it has
+    some; of "value", sets where it is [N, K] and else values.
 
     data: as in `ssljax.data`. Raises: ValueError where it has neither.
     """
     if "starts" in data.spec and data.classes:
         return Tags(tags=tuple(data.classes))
+    if "boxes" in data.spec and data.classes:
+        return Boxes(classes=tuple(data.classes), size=data.spec["image"][0][0])
     if data.classes:
         return OneOf(classes=len(data.classes))
     if "value" not in data.spec:
