@@ -7,6 +7,13 @@ the 3,394 training tweets, keeps the surest 800, 800 more a round, and learns an
 the true ones, half of each batch. A tweet is as sure as its least sure word, and words below .8 do
 not count. Scored on the 1,287 test tweets by F1 of whole entities, read strictly; rows hold 64
 tokens, and the words behind them, in 151 of the test tweets, are neither tagged nor scored.
+
+Measured on two shared CPU cores, 2026-11-30, one seed (`--seeds 0`), last round and last step,
+percent: F1 of entities 4.0 from the 300, 3.3 self-trained, 4.3 on all training tweets (tags right
+90.6, 91.7, 92.2): 200 steps from random weights teach almost nothing about entities, and there is
+no gap to speak of. Pseudo-labels hold no entity that is right, in either round (26 and 52% of the
+pool, 98% of their tags right): the tweets that the network is surest of are those without any,
+while its tags of the whole pool have 9.3 and 8.9% F1. About 25 minutes beside other jobs.
 """
 
 from ssljax import Optimizer, SelfTraining
