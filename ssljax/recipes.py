@@ -18,6 +18,7 @@ from ssljax.views import (
     RandAugment,
     ShiftFlip,
     labelled_weak_strong,
+    plain_graph,
     show_crops,
     show_pair,
 )
@@ -54,6 +55,13 @@ class OfSound(Encoding):
 
     def inputs(self, batch: Batch) -> PyTree:
         return nets.audio_inputs(batch)
+
+
+class OfGraphs(Encoding):
+    """The encoder reads a graph, whole or a piece of it."""
+
+    def inputs(self, batch: Batch) -> PyTree:
+        return plain_graph(batch)
 
 
 class OfImages(Encoding):

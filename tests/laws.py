@@ -56,6 +56,8 @@ class Case(NamedTuple):
 
     method: Any
     batch: Callable[[int], dict[str, np.ndarray]]
+    data: Callable[[dict[str, np.ndarray]], Any] | None = None
+    """rows -> data set, where rows are no examples by themselves, such as the nodes of a graph."""
 
 
 def images(size: int = 16) -> dict[str, np.ndarray]:

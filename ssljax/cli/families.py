@@ -123,6 +123,18 @@ def pairs(networks: str) -> Family:
     return Family("digits", _CAPTIONS, setup, _CAPTIONED)
 
 
+GRAPH = Family(
+    "graph:PATH/TO/GRAPH",
+    "graph:PATH/TO/GRAPH",
+    "",
+    """\
+    reader=Graphs(),  # which column holds the classes, how features and links are read
+    optimizer=Optimizer(learning_rate=1e-3, per_batch=None),
+    steps=300,
+    batch=4096,  # at least as many rows as nodes: the whole graph; fewer: pieces of it
+    cadence=Cadence(log=10, save=100, monitor=0),
+""",
+)
 FEW_LABELS = Family(
     "digits",
     "folder:PATH/TO/CLASSES",

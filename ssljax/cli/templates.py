@@ -4,6 +4,7 @@ from ssljax.cli.families import (
     BERT,
     DRAWING,
     FEW_LABELS,
+    GRAPH,
     NO_VIEW,
     TOWERS,
     WORDS,
@@ -29,6 +30,17 @@ _TOWER_HEADS = (
 _EVERY = ", refresh=500"
 
 METHODS: dict[str, tuple[Family, str]] = {
+    "DGI": (GRAPH, 'encoder=nets.GCN(widths=(256,), activation="prelu")'),
+    "GRACE": (GRAPH, "encoder=nets.GCN(widths=(256, 128)), temperature=0.4"),
+    "BGRL": (
+        GRAPH,
+        'encoder=nets.GCN(widths=(512, 256), activation="prelu", norm=True), tau=0.99',
+    ),
+    "GraphMAE": (
+        GRAPH,
+        'encoder=nets.GAT(widths=(256, 256), activation="prelu", dropout=0.2), hidden=0.5',
+    ),
+    "VGAE": (GRAPH, "encoder=nets.GCN(widths=(32,)), code=16"),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),

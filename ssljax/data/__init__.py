@@ -10,6 +10,8 @@ from ssljax.data.conll import Conll
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Dataset
 from ssljax.data.few import Few, FewLabels
+from ssljax.data.graph import GraphData, pack_edges
+from ssljax.data.graphs import Graphs
 from ssljax.data.images import Images
 from ssljax.data.masks import Masks
 from ssljax.data.matched import Matched, Pairs
@@ -35,6 +37,8 @@ __all__ = [
     "Dataset",
     "Few",
     "FewLabels",
+    "GraphData",
+    "Graphs",
     "Images",
     "Masks",
     "Matched",
@@ -50,6 +54,7 @@ __all__ = [
     "labels",
     "load",
     "open_source",
+    "pack_edges",
     "splits",
 ]
 

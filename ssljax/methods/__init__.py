@@ -5,6 +5,7 @@ from ssljax.methods.adamatch import AdaMatch
 from ssljax.methods.autoencoder import Autoencoder
 from ssljax.methods.barlow_twins import BarlowTwins
 from ssljax.methods.bert import BERT
+from ssljax.methods.bgrl import BGRL
 from ssljax.methods.byol import BYOL
 from ssljax.methods.clip import CLIP
 from ssljax.methods.colorization import Colorization
@@ -13,6 +14,7 @@ from ssljax.methods.data2vec import Data2Vec
 from ssljax.methods.data2vec_audio import Data2VecAudio
 from ssljax.methods.dcl import DCL
 from ssljax.methods.deepcluster import DeepCluster
+from ssljax.methods.dgi import DGI
 from ssljax.methods.dino import DINO
 from ssljax.methods.dinov2 import DINOv2
 from ssljax.methods.electra import ELECTRA
@@ -21,6 +23,8 @@ from ssljax.methods.flexmatch import FlexMatch
 from ssljax.methods.freematch import FreeMatch
 from ssljax.methods.gan import GAN
 from ssljax.methods.gpt import GPT
+from ssljax.methods.grace import GRACE
+from ssljax.methods.graphmae import GraphMAE
 from ssljax.methods.hubert import HuBERT
 from ssljax.methods.ibot import IBOT
 from ssljax.methods.ijepa import IJEPA
@@ -51,19 +55,23 @@ from ssljax.methods.t5 import T5
 from ssljax.methods.tico import TiCo
 from ssljax.methods.uda import UDA
 from ssljax.methods.vae import VAE
+from ssljax.methods.vgae import VGAE
 from ssljax.methods.vicreg import VICReg
 from ssljax.methods.wav2vec2 import Wav2Vec2
 from ssljax.methods.wmse import WMSE
 
 __all__ = [
     "BERT",
+    "BGRL",
     "BYOL",
     "CLIP",
     "DCL",
+    "DGI",
     "DINO",
     "ELECTRA",
     "GAN",
     "GPT",
+    "GRACE",
     "IBOT",
     "IJEPA",
     "MAE",
@@ -73,6 +81,7 @@ __all__ = [
     "T5",
     "UDA",
     "VAE",
+    "VGAE",
     "WMSE",
     "AdaIN",
     "AdaMatch",
@@ -87,6 +96,7 @@ __all__ = [
     "FixMatch",
     "FlexMatch",
     "FreeMatch",
+    "GraphMAE",
     "HuBERT",
     "Jigsaw",
     "JointMasked",

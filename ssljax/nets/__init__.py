@@ -28,6 +28,7 @@ from ssljax.nets.gan import (
     score,
 )
 from ssljax.nets.gpt2 import GPT2, gpt2
+from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphSAGE, edge_list, permuted
 from ssljax.nets.joint import JointViT
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
@@ -54,9 +55,13 @@ from ssljax.nets.wide_resnet import WideResNet
 
 __all__ = [
     "FCOS",
+    "GAT",
+    "GCN",
+    "GIN",
     "GPT2",
     "LSTM",
     "MLP",
+    "RGCN",
     "Bert",
     "ConvDecoder",
     "ConvEncoder",
@@ -65,6 +70,7 @@ __all__ = [
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "Generator",
+    "GraphSAGE",
     "Heard",
     "ImageTower",
     "JointViT",
@@ -100,6 +106,7 @@ __all__ = [
     "blend",
     "by_depth",
     "draw",
+    "edge_list",
     "freeze",
     "gpt2",
     "init",
@@ -108,6 +115,7 @@ __all__ = [
     "init_towers",
     "mean_frames",
     "mean_tokens",
+    "permuted",
     "resize_positions",
     "roberta",
     "run_towers",

@@ -39,8 +39,8 @@ class MLP(nn.Module):
     """Batch norm after each hidden layer."""
     input_norm: bool = False
     """Batch norm before the first layer."""
-    activation: Literal["relu", "gelu"] = "relu"
-    """After the batch norm of each hidden layer; GELU is the exact one."""
+    activation: Literal["relu", "gelu", "elu", "prelu"] = "relu"
+    """After the batch norm of each hidden layer; GELU is the exact one, PReLU has one slope."""
     output_norm: bool = False
     """Batch norm after the last layer."""
     output_affine: bool = True
@@ -58,8 +58,8 @@ class MLP(nn.Module):
             raise ValueError("MLP needs at least one layer: widths=(2048, 128)")
         if x.ndim < 2:
             raise ValueError(f"MLP takes features [B, D], got an array of shape {x.shape}")
-        if self.activation not in ("relu", "gelu"):
-            raise ValueError(f"MLP has no activation {self.activation!r}: 'relu' or 'gelu'")
+        if self.activation not in ("relu", "gelu", "elu", "prelu"):
+            raise ValueError(f"MLP has no activation {self.activation!r}: relu, gelu, elu or prelu")
         dtype = jnp.dtype(self.dtype)
 
         def norm(x: jax.Array, name: str, affine: bool = True) -> jax.Array:
@@ -89,5 +89,15 @@ class MLP(nn.Module):
             if self.output_norm if last else self.norm:
                 x = norm(x, f"bn_{i}", self.output_affine or not last)
             if not last:
-                x = nn.relu(x) if self.activation == "relu" else nn.gelu(x, approximate=False)
+                x = self._activate(x, f"slope_{i}")
         return x.astype(jnp.float32)
+
+    def _activate(self, x: jax.Array, name: str) -> jax.Array:
+        if self.activation == "prelu":
+            slope = self.param(name, nn.initializers.constant(0.25), ())
+            return jnp.where(x >= 0, x, slope.astype(x.dtype) * x)
+        return (
+            nn.gelu(x, approximate=False)
+            if self.activation == "gelu"
+            else getattr(nn, self.activation)(x)
+        )

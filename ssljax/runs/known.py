@@ -58,7 +58,8 @@ def fingerprint(train: Any, feed: Any) -> str:
     found = hashlib.sha256()
     with without_workers():
         # The first batch of a permutation of all examples, whatever the batch of the run is.
-        rows = next(train.batches(min(_LOOKED_AT, len(train)), seed=0))
+        count = max(min(_LOOKED_AT, len(train)), getattr(train, "smallest_batch", 1))
+        rows = next(train.batches(count, seed=0))
     few = getattr(feed, "given", None)
     rows |= {} if few is None else {"few": few[0], "few_labels": few[1]}
     for name, leaf in sorted(rows.items()):

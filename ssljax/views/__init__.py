@@ -41,6 +41,7 @@ from ssljax.views.geometry import (
     sample_crop,
     warp,
 )
+from ssljax.views.graph import GraphView, hidden_nodes, plain_graph
 from ssljax.views.image import (
     CIFAR_MEAN,
     CIFAR_STD,
@@ -95,6 +96,7 @@ __all__ = [
     "OPERATIONS",
     "Blocks",
     "Duotone",
+    "GraphView",
     "Grey",
     "GreyView",
     "Hidden",
@@ -131,6 +133,7 @@ __all__ = [
     "flip_sign",
     "gaussian_blur",
     "hidden_first",
+    "hidden_nodes",
     "hide",
     "hide_frames",
     "jepa_blocks",
@@ -146,6 +149,7 @@ __all__ = [
     "normalize",
     "one_channel",
     "patches",
+    "plain_graph",
     "plain_only",
     "pool_views",
     "random_affine",
