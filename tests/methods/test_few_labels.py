@@ -227,7 +227,8 @@ def test_meanteacher_reference():
     weights of its own, another view; the distance is that of probabilities."""
     rows = few()
     method, params, extra = start("mean_teacher", weight=7.0)
-    extra = extra | {"ramp": jnp.float32(0.5)}
+    target = extra["target"] | {"stats": jax.tree.map(lambda s: s + 1, extra["stats"])}
+    extra = extra | {"ramp": jnp.float32(0.5), "target": target}
     keys = jax.random.split(KEY, 3)
     x = view_batch(method.weak, keys[0], rows["image"])
     pool, seen = (pool_views(method.weak, k, rows) for k in keys[1:])
@@ -235,14 +236,15 @@ def test_meanteacher_reference():
     student = trained(
         method.chain, params, extra["stats"], together.reshape(-1, *together.shape[2:])
     ).reshape(*together.shape[:2], -1)
-    target = extra["target"]
-    teacher = trained(
-        method.chain, target["params"], target["stats"], seen.reshape(-1, *seen.shape[2:])
-    )
+    seen = seen.reshape(-1, *seen.shape[2:])
+    teacher = trained(method.chain, target["params"], target["stats"], seen)
+    _, moved = nets.apply_chain(method.chain, target["params"], target["stats"], seen, train=True)
     p, q = softmax(student[:, 1:].reshape(teacher.shape)), softmax(teacher)
     expected = cross_entropy(student[:, 0], rows["label"]) + 0.5 * 7 * np.mean((p - q) ** 2)
-    value, _ = method.loss(params, extra, rows, KEY)
+    value, (after, _) = method.loss(params, extra, rows, KEY)
     np.testing.assert_allclose(value, expected, rtol=1e-4)
+    for got, want in zip(*map(jax.tree.leaves, (after["target"]["stats"], moved)), strict=True):
+        np.testing.assert_allclose(got, want, rtol=1e-5, atol=1e-6)
 
 
 def test_mean_teacher():
