@@ -1,5 +1,7 @@
 """Boxes as targets: AP against pycocotools, files that give back what they were given, views."""
 
+import json
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -9,10 +11,13 @@ from ssljax.data import Arrays
 from ssljax.losses import detection
 from ssljax.nets import ResNet
 from ssljax.nets.fcos import STRIDES
+from ssljax.pseudolabels.labels import Guess, Labels
+from ssljax.pseudolabels.rounds import Rounds, self_train
+from ssljax.pseudolabels.select import Threshold
 from ssljax.tasks import ImageInput, Task, suggested
 from ssljax.tasks.average_precision import average_precision
 from ssljax.tasks.boxes import Boxes, objects
-from ssljax.tasks.target import Examples
+from ssljax.tasks.target import Examples, take
 from ssljax.views import ImageView
 
 RNG = np.random.default_rng(0)
@@ -226,3 +231,48 @@ def test_data_of_another_kind_is_refused():
         Boxes(classes=("rod",), size=SIZE).check(data)
     with pytest.raises(ValueError, match="32 x 32 pixels, and the data has 64 x 64"):
         Boxes(classes=NAMES, size=32).check(data)
+
+
+def test_rounds_of_boxes_are_made_measured_and_read_again(tmp_path):
+    rows = {"image": np.zeros((12, SIZE, SIZE, 3), np.uint8)} | TRUTH
+    pool = Arrays(rows, classes=NAMES, names=EXAMPLES.names)
+    given = Labels.given(np.arange(3), take(TRUTH, np.arange(3)))
+    learnt = []
+
+    class Teacher:
+        def guess(self, data, **_):
+            return Guess(GUESS, GUESS["scores"])
+
+    def train(labels, *_):
+        learnt.append(labels)
+        return Teacher()
+
+    told, reason = self_train(
+        tmp_path,
+        Rounds(count=1, select=Threshold(value=0.72)),
+        pool=pool,
+        given=given,
+        target=TARGET,
+        train=train,
+        score=lambda teacher: TARGET.score(TRUTH, teacher.guess(pool).target),
+        truth=TRUTH,
+        names=NAMES,
+    )
+    labels = learnt[-1]
+    np.testing.assert_array_equal(labels.index[:3], np.arange(3))
+    chosen = labels.index[3:]
+    want = np.flatnonzero(TARGET.whole(GUESS["scores"], GUESS) >= 0.72)
+    np.testing.assert_array_equal(chosen, want[want >= 3])
+    most = labels.target["boxes"].shape[1]
+    np.testing.assert_array_equal(labels.target["boxes"][3:], GUESS["boxes"][chosen][:, :most])
+    quality = TARGET.quality(
+        take(TRUTH, np.arange(3, 12)),
+        take(GUESS, np.arange(3, 12)),
+        np.isin(np.arange(3, 12), chosen),
+    )
+    found = json.loads(json.dumps(told[1]))
+    assert reason == "max_iter" and 0 < len(chosen) < 9
+    assert quality["f1"] in [
+        x for part in found.values() if isinstance(part, dict) for x in part.values()
+    ]
+    assert found["test"]["ap50"] == pytest.approx(TARGET.score(TRUTH, GUESS)["ap50"])
