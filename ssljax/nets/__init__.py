@@ -71,7 +71,6 @@ __all__ = [
     "DiscriminatorTrunk",
     "Generator",
     "GraphSAGE",
-    "Heard",
     "ImageTower",
     "JointViT",
     "PixelHead",

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssljax.nets.wav2vec2 import Heard
+from ssljax.nets.wav2vec2 import SpeechOutputs
 from ssljax.tasks import Transcript
 
 TARGET = Transcript(letters="abc")
@@ -50,7 +50,7 @@ def test_what_is_read_off():
 
 def test_the_head_says_blank_beyond_the_end():
     """Of what a network of sound hears, [B, T, D], the frames that are real."""
-    heard = Heard(None, None, [jnp.ones((2, 5, 3))], jnp.arange(5) < jnp.array([[2], [5]]))
+    heard = SpeechOutputs(None, None, [jnp.ones((2, 5, 3))], jnp.arange(5) < jnp.array([[2], [5]]))
     head = TARGET.head((4,))
     outputs = head.apply(head.init(jax.random.key(0), heard), heard)
     assert outputs.shape == (2, 5, 4)
