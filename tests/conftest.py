@@ -10,17 +10,16 @@ os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # fused loops and in one piece, a training step compiles in a third of the time (BYOL, small: 4.3 to
 # 1.3 seconds of CPU). On few cores the default schedule of XLA's CPU backend starts collectives of
 # one program in another order on each fake device, and they wait for each other until XLA aborts:
-# hence the last flag.
-FLAGS = [
-    "--xla_backend_optimization_level=0",
-    "--xla_llvm_disable_expensive_passes=true",
-    "--xla_cpu_parallel_codegen_split_count=1",
-    "--xla_cpu_enable_concurrency_optimized_scheduler=false",
-]
-if importlib.metadata.version("jaxlib").startswith("0.10."):
+# hence the fourth flag.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true "
+    "--xla_cpu_parallel_codegen_split_count=1 "
+    "--xla_cpu_enable_concurrency_optimized_scheduler=false"
     # Later versions have no older emitters, and XLA aborts where it does not know a flag.
-    FLAGS.append("--xla_cpu_use_fusion_emitters=false")
-os.environ.setdefault("XLA_FLAGS", " ".join(FLAGS))
+    + " --xla_cpu_use_fusion_emitters=false"
+    * importlib.metadata.version("jaxlib").startswith("0.10."),
+)
 
 import jax
 import pytest
