@@ -323,7 +323,7 @@ def test_msn_reference():
         {k: state.params[k] for k in moved},
         {k: after.params[k] for k in moved},
     )
-    same(moved, ours, rtol=1e-5, atol=1e-7)
+    same(moved, ours, rtol=1e-5, atol=1e-6)  # 1 - m has float32's rounding of m
 
 
 def test_lejepa_reference():
