@@ -405,7 +405,7 @@ def test_simsiam_without_a_predictor_has_no_use_for_the_stop_gradient():
 def test_simsiam_collapses_without_its_stop_gradient(options, collapses):
     """The spread of unit embeddings, 1 / sqrt(D) where they fill the sphere (figure 2)."""
     method = replace(CASES["simsiam"].method, projector=MLP(widths=(8, 6)), **options)
-    built = method.build(optax.sgd(0.3, momentum=0.9), updates=60)
+    built = method.build(optax.sgd(0.3, momentum=0.9), updates=200)
     state = built.init(jax.random.key(0), ROWS)
 
     @jax.jit
@@ -414,12 +414,12 @@ def test_simsiam_collapses_without_its_stop_gradient(options, collapses):
             state, metrics = built.step(state, ROWS, key)
             return state, metrics["loss"]
 
-        return jax.lax.scan(one, state, jax.random.split(KEY, 60))
+        return jax.lax.scan(one, state, jax.random.split(KEY, 200))
 
     state, losses = train(state)
     z, _ = passes(method, ENCODE, state.params, state.extra["stats"], views_of(method)[:1])
     spread = unit(z[0]).std(0).mean() * np.sqrt(6)
-    assert (spread < 0.05 and losses[-1] < -0.99) == collapses
+    assert (spread < 0.1 and losses[-1] < -0.99) == collapses
 
 
 # Redundancy reduction
