@@ -51,7 +51,7 @@ def export_transformers(
     special = {} if words is None else folder.special_tokens(words)
     pad = special["pad_token"][1] if "pad_token" in special else None
     fields = FAMILIES[name].settings
-    decided = vars(method)
+    decided = {} if method is None else vars(method)
     settings = {key: decided[f] for key, f in fields.items() if f in decided}
     if name == "gpt2" and "eos_token" in special:
         settings |= dict.fromkeys(("bos_token_id", "eos_token_id"), special["eos_token"][1])
