@@ -269,7 +269,11 @@ class _Run(NamedTuple):
 
 @lru_cache(maxsize=4)
 def _compiled(
-    encoder: Any, view: ImageView | Prepare, protocol: FineTune, classes: int, mesh: Mesh | None
+    encoder: Any,
+    view: ImageView | Prepare,
+    protocol: FineTune,
+    classes: int,
+    mesh: Mesh | None = None,
 ) -> _Run:
     changed = {"weak": weak, "method": lambda v: v, "none": None}[protocol.augment]
     training = not protocol.frozen

@@ -15,6 +15,7 @@ from laws import all_cases, has_its_turn
 
 from ssljax import methods
 from ssljax.data import Arrays
+from ssljax.method import Recipe
 from ssljax.probes import with_online_probe
 from ssljax.training.checkpoint import Checkpoints
 from ssljax.training.sharding import Parallel, batch_sharding, to_global
@@ -192,7 +193,7 @@ def test_embed(name):
 def test_no_gradient_reaches_extra(name):
     """The loss gives `extra` no gradient that could be mistaken for training it."""
     case = CASES[name]
-    if not hasattr(case.method, "loss"):
+    if type(case.method).loss is Recipe.loss:
         pytest.skip("two optimizers: this method writes its own step")
     _, batch, state, *_ = first(name)
     params, extra = state.params, state.extra

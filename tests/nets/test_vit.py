@@ -88,8 +88,8 @@ def test_refused_input_and_fields():
         nets.init(SMALL.clone(positions="sincos", width=6), key, X)
     with pytest.raises(ValueError, match="pool"):
         nets.init(SMALL.clone(pool="max"), key, X)
-    with pytest.raises(ValueError, match="tiny, small, base, large"):
-        vit("huge")
+    with pytest.raises(ValueError, match="tiny, small, base, large, huge"):
+        vit("giant")
     assert vit("tiny", patch=8, pool="mean") == ViT(patch=8, pool="mean")
 
 

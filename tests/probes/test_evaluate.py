@@ -233,7 +233,8 @@ def test_what_is_switched_off_is_not_there():
         views={"a": shifted},
     )
     assert found["encoders"]["a"].keys() == {"rankme", "feature_std", "dimensions"}
-    assert len(found["notes"]) == 2
+    about = [note.split(":")[0] for note in found["notes"]]
+    assert about == ["data", "chance", "rankme, feature_std"]
 
 
 def test_large_data_is_sampled_at_random():
