@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 from conftest import ROOT
 
+from ssljax.data import Graphs
 from ssljax.pods.compile import Examples, lower_step
 from ssljax.runs import record
 from ssljax.runs.experiment import Experiment
@@ -19,6 +20,13 @@ SWEEPS = sorted(p for p in FOLDER.glob("**/*.py") if "\nSWEEP = " in p.read_text
 SELFTRAINED = sorted(p for p in FOLDER.glob("*.py") if "\nSELFTRAIN = " in p.read_text())
 # What is trained on, where the file's name does not say it.
 SIZES = {"imagenet": (256, 3), "mnist": (28, 1), "digits": (8, 1), "style": (28, 1)}
+# The leaves of a graph as large as Cora: 2,712 nodes with four slots for edges each.
+GRAPH = {
+    "features": ((1433,), np.dtype(np.float32)),
+    "edges": ((4, 2), np.dtype(np.int32)),
+    "node": ((), np.dtype(bool)),
+    "seed": ((), np.dtype(bool)),
+}
 # They begin from another run.
 CHAINED = ("scan_cifar10", "self_label_cifar10", "scan_mnist", "self_label_mnist")
 
@@ -71,7 +79,8 @@ def test_the_step_of_an_experiment_is_traced(path):
     size, channels = next((v for k, v in SIZES.items() if k in path.stem), (32, 3))
     integer = ((), np.dtype(np.int32))
     image = {"image": ((size, size, channels), np.dtype(np.uint8))}
-    spec = (experiment.reader.shapes() or image) | {"label": integer, "index": integer}
+    unknown = GRAPH if isinstance(experiment.reader, Graphs) else image  # its reader asks the data
+    spec = (experiment.reader.shapes() or unknown) | {"label": integer, "index": integer}
     if experiment.few is not None:
         spec = experiment.few.spec(spec)
     rows = Examples(spec, True, tuple(map(str, range(10))))
