@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from ssljax.training.sharding import Parallel as Parallel
     from ssljax.training.train import Cadence as Cadence
     from ssljax.training.train import fit as fit
+    from ssljax.use import embed as embed
+    from ssljax.use import load as load
+    from ssljax.use import train as train
 
 __version__ = "0.1.0"
 
@@ -30,6 +33,9 @@ _HOME = {
     "Parallel": "ssljax.training.sharding",
     "Cadence": "ssljax.training.train",
     "fit": "ssljax.training.train",
+    "load": "ssljax.use",
+    "embed": "ssljax.use",
+    "train": "ssljax.use",
 }
 
 __all__ = sorted(["__version__", *_HOME])

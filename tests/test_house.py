@@ -49,6 +49,7 @@ ALLOWED = {
     "report": {"numpy", "matplotlib", "sklearn", "threadpoolctl", "report", "measure"},
     "runs": {"*"},
     "selftraining": {"*"},
+    "use": {"*"},
     "sweep": {"*"},
     "cli": {"*"},
 }

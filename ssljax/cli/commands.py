@@ -44,6 +44,7 @@ COMMANDS = {
     "probe": Command("results", "probe", "evaluate the encoder of a run again"),
     "selftrain": Command("training", "selftrain", "few labels, and rounds of pseudo-labels"),
     "label": Command("results", "label", "label data with what a run has learned"),
+    "embed": Command("results", "embed", "write the features of any data into a file"),
     "export": Command("weights", "export", "write the encoder of a run for other libraries"),
     "import": Command("weights", "bring_in", "read published weights that training begins from"),
     "sample": Command("results", "sample", "write text with the language model of a run"),

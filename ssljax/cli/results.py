@@ -1,4 +1,4 @@
-"""probe, label, sample and report: what a run has learned."""
+"""probe, label, embed, sample and report: what a run has learned."""
 
 import dataclasses
 import json
@@ -13,6 +13,8 @@ from ssljax.runs.evaluation import add_finetuned, evaluate, finetune
 from ssljax.selftraining.labelling import BY
 from ssljax.selftraining.labelling import label as label_with
 from ssljax.selftraining.teachers import load_any
+from ssljax.use.embed import embed as embed_into
+from ssljax.use.encoder import Encoder
 
 
 def probe(arguments: list[str]) -> None:
@@ -86,6 +88,37 @@ def label(arguments: list[str]) -> None:
         by=args.by,
     )
     say(f"wrote {len(found):,} labels to {args.out}, mean confidence {found.confidence.mean():.3f}")
+
+
+def embed(arguments: list[str]) -> None:
+    parser = Parser(
+        "embed",
+        "Writes the features of all examples of some data, one row each with index (row of the "
+        "data), file, class where it has labels, and features. The training data of the run is not "
+        "needed, and nothing is written into the run.",
+    )
+    parser.add_run()
+    parser.add_argument("--data", help="data to embed (default: the training data of the run)")
+    parser.add_argument("--split", help="train, validation or test (default: train)")
+    parser.add_argument("--out", required=True, help="file to write: .parquet, .npz or .csv")
+    parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
+    parser.add_argument(
+        "--shard",
+        metavar="I/N",
+        help="one of N parts of the data, I from 0 to N - 1, for job arrays: OUT.parquet becomes "
+        "OUT-0000I-of-0000N.parquet; a part that is there is not done again",
+    )
+    args = parser.parse_all(arguments)
+    encoder = Encoder(args.run, file=args.experiment)
+    path, size = embed_into(
+        encoder,
+        args.out,
+        data=args.data,
+        split=args.split,
+        shard=args.shard,
+        overwrite=args.overwrite,
+    )
+    say(f"{path} holds the features of {size:,} examples")
 
 
 def sample(arguments: list[str]) -> None:

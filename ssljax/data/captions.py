@@ -116,6 +116,7 @@ class TokenCaptions:
     ) -> None:
         self.captions, self.text, self.names = captions, text, names
         self.splits, self.shapes, self.plain = captions.splits, captions.shapes, captions.plain
+        self.rows = captions.images.rows
 
     def prepared(self, spec: str, folder: Path | None = None) -> "TokenCaptions":
         """Itself."""

@@ -19,6 +19,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.learnt import learnt
 from ssljax.data.split_names import SPLITS, normal
 from ssljax.data.text import Text, TokenText
 
@@ -54,7 +55,7 @@ class Conll:
         def texts() -> list[str]:
             return [" ".join(words) for words in self.read(spec, "train").words]
 
-        classes = self._tags(spec)
+        classes = tuple(learnt(folder, "tags.json", lambda: {"tags": self._tags(spec)})["tags"])
         return TaggedText(self, self.text.tokenized(texts, folder), classes)
 
     def splits(self, spec: str) -> tuple[str, ...]:

@@ -6,7 +6,9 @@ the EXIF data is left alone, and 16 bits become 8 by their full scale, whatever 
 """
 
 import io
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
@@ -61,6 +63,25 @@ class Images:
         if size_of(source, self.decode) <= in_memory_bytes:
             return in_memory(source, self.decode)
         return Stream(source, self.decode, workers=workers)
+
+    def rows(self, values: Sequence[Any], *, like: Spec | None = None) -> Rows:
+        """{"image": uint8 [N, H, W, C]} of files, or of arrays uint8 [H, W] or [H, W, C].
+
+        like: leaves of the training data: files, and arrays that differ in shape, become images of
+        that size and colour. Raises: ValueError that names what is no image.
+        """
+        given = [_value(v) for v in values]
+        files = [isinstance(v, bytes) for v in given]
+        reader, shape = self, () if like is None else like["image"][0]
+        if len(shape) == 3:
+            alike = not any(files) and len({np.shape(v) for v in given}) == 1
+            side = shape[0] if shape[0] == shape[1] and not alike else None
+            reader = replace(self, size=self.size or side, channels=self.channels or shape[2])
+        names = [
+            str(v) if isinstance(v, str | Path) else f"image {i}" for i, v in enumerate(values)
+        ]
+        decoded = [reader(v, name) for v, name in zip(given, names, strict=True)]
+        return {"image": np.stack(decoded)}
 
     def shapes(self) -> Spec | None:
         """{"image": (shape, dtype)}, or None where the size or the channels are as stored."""
@@ -138,6 +159,13 @@ class Images:
             image = image.crop((left, top, left + self.size, top + self.size))
         array = np.asarray(image)
         return array[..., None] if array.ndim == 2 else array
+
+
+def _value(value: Any) -> bytes | np.ndarray:
+    """What an image is given as: the bytes of a file, or an array."""
+    if isinstance(value, str | Path):
+        return Path(value).read_bytes()
+    return value if isinstance(value, bytes) else np.asarray(value)
 
 
 def _eight_bits(wide: np.ndarray) -> np.ndarray:

@@ -9,6 +9,7 @@ A row is {"features": float32 [D]} with {"label": int32} where one class is to b
 things than numbers is a category: one feature for each value of the training split.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
@@ -19,8 +20,10 @@ from ssljax.data.columns import label_columns
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.documents import document_splits, read_cells
 from ssljax.data.labels import Column, classes_of
+from ssljax.data.learnt import learnt
 from ssljax.data.split_names import normal
 
+FILE = "columns.json"
 _TARGETS = ("label", "target", "class")
 _SKLEARN = ("iris", "wine", "breast_cancer", "diabetes")
 _CATEGORIES = 200  # values of a column beyond which it is no category but a text or a number of it
@@ -61,10 +64,21 @@ class Table:
         if self.kind != "set" and len(self.target) > 1:
             raise ValueError(f"kind {self.kind} has one target, not {', '.join(self.target)}")
 
-    def prepared(self, spec: str, folder: Any = None) -> "Table":
-        """Itself: spreads and categories are read from the training split each time."""
-        del spec, folder
-        return self
+    def prepared(self, spec: str, folder: Any = None) -> "Table | ScaledTable":
+        """With spreads and categories of the training split of `spec`, kept in `folder`; itself
+        without a folder: it then reads them from whatever data it is given.
+        """
+        if folder is None:
+            return self
+        return ScaledTable(self, learnt(folder, FILE, lambda: {"columns": self._learn(spec)}))
+
+    def _learn(self, spec: str) -> dict[str, Any]:
+        """What each column of the training split is: mean and spread, or its values."""
+        offered = self.splits(spec)
+        first = _cells(spec, "train" if "train" in offered else offered[0]).columns
+        targets = self._targets(spec, first)
+        used = [name for name in first if name not in (*targets, *self.drop)]
+        return {name: self._column(spec, name, first[name]) for name in used}
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers."""
@@ -75,21 +89,25 @@ class Table:
     ) -> Arrays:
         """A split of `spec`. Raises: ValueError or FileNotFoundError that say what to do."""
         del in_memory_bytes, workers
+        return self.scaled(spec, split, None)
+
+    def scaled(self, spec: str, split: str, known: dict[str, Any] | None) -> Arrays:
+        """A split by the columns of other data, see `prepared`; None: those of `spec` itself."""
         tables = {s: _cells(spec, s) for s in self.splits(spec)}
         split = normal(split)
         if split not in tables:  # a split that the spec names; else this says what is missing
             tables[split] = _cells(spec, split)
         here, names, _ = tables[split]
-        first = tables["train"].columns if "train" in tables else here
-        targets = self._targets(spec, here)
+        targets = self._targets(spec, here, needed=known is None)
         used = [name for name in here if name not in (*targets, *self.drop)]
         if not used:
             raise ValueError(f"{spec} has no columns beside {', '.join(targets)}")
-        for name in used:
-            if name not in first:
-                raise ValueError(f"{spec}: the training split has no column {name!r}")
-        parts = [self._features(spec, name, here[name], first[name]) for name in used]
-        rows: Rows = {"features": np.concatenate(parts, axis=1).astype(np.float32)}
+        if known is None:
+            first = tables["train"].columns if "train" in tables else here
+            known = {n: self._column(spec, n, first[n]) for n in used if n in first}
+        rows: Rows = {"features": self.features(spec, {n: here[n] for n in used}, known)}
+        if not targets:
+            return Arrays(rows, names=names)
         if self.kind == "class":
             columns = {
                 s: Column(t.columns[targets[0]], t.where.__getitem__)
@@ -114,7 +132,7 @@ class Table:
         """The features themselves [B, D]."""
         return np.asarray(rows["features"], np.float32)
 
-    def _targets(self, spec: str, columns: Columns) -> tuple[str, ...]:
+    def _targets(self, spec: str, columns: Columns, *, needed: bool = True) -> tuple[str, ...]:
         named = tuple(n for n in columns if n.lower() in _TARGETS) or label_columns(list(columns))
         if not self.target and len(named) > 1:
             raise ValueError(
@@ -122,6 +140,8 @@ class Table:
                 "with --reader.target, and leave the other out with --reader.drop"
             )
         found = self.target or tuple(named)
+        if not needed and not any(name in columns for name in found):
+            return ()
         missing = [name for name in (*found, *self.drop) if name not in columns]
         if missing or not found:
             what = f"no column {missing[0]!r}" if missing else "no column label, target or class"
@@ -131,20 +151,65 @@ class Table:
             )
         return found
 
-    def _features(self, spec: str, name: str, cells: np.ndarray, first: np.ndarray) -> np.ndarray:
-        """float64 [N, d] of a column."""
-        if _is_numbers(first):
-            x, training = _numbers(spec, name, cells), _numbers(spec, name, first)
-            if self.standardize:
-                x = (x - training.mean()) / max(training.std(), 1e-8)
-            return x[:, None]
-        values = np.unique(first)
+    def _column(self, spec: str, name: str, cells: np.ndarray) -> dict[str, Any]:
+        """What a column of the training split is. Raises: ValueError for too many categories."""
+        if _is_numbers(cells):
+            x = _numbers(spec, name, cells)
+            if not self.standardize:
+                return {"mean": 0.0, "std": 1.0}
+            return {"mean": float(x.mean()), "std": float(max(x.std(), 1e-8))}
+        values = np.unique(cells)
         if len(values) > _CATEGORIES:
             raise ValueError(
                 f"{spec}: column {name!r} holds {len(values):,} different values, which is no "
                 f"category: leave it out with --reader.drop {name}"
             )
-        return (cells[:, None] == values).astype(np.float64)
+        return {"values": values.tolist()}
+
+    def features(self, spec: str, columns: Columns, known: dict[str, Any]) -> np.ndarray:
+        """float32 [N, D] of columns. Raises: ValueError where there are others than in training."""
+        for name in columns:
+            if name not in known:
+                raise ValueError(f"{spec}: the training split has no column {name!r}")
+        if missing := [name for name in known if name not in columns]:
+            raise ValueError(f"{spec} has no column {missing[0]!r}, which the training data has")
+        parts = []
+        for name, what in known.items():
+            if "values" in what:
+                parts.append(columns[name][:, None].astype(str) == np.array(what["values"], str))
+            else:
+                x = _numbers(spec, name, columns[name])
+                parts.append(((x - what["mean"]) / what["std"])[:, None])
+        return np.concatenate([p.astype(np.float64) for p in parts], axis=1).astype(np.float32)
+
+
+class ScaledTable:
+    """A `Table` that reads any data by the spreads and categories of the data of its run."""
+
+    plain_name = Table.plain_name
+
+    def __init__(self, table: Table, known: dict[str, Any]) -> None:
+        self.table, self.known = table, known["columns"]
+        self.splits, self.shapes, self.plain = table.splits, table.shapes, table.plain
+
+    def prepared(self, spec: str, folder: Any = None) -> "ScaledTable":
+        """Itself."""
+        del spec, folder
+        return self
+
+    def load(
+        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
+    ) -> Arrays:
+        """As `Table.load`; a table without a column to predict is read without labels."""
+        del in_memory_bytes, workers
+        return self.table.scaled(spec, split, self.known)
+
+    def rows(self, values: Sequence[dict[str, Any]], *, like: Spec | None = None) -> Rows:
+        """{"features": float32 [N, D]} of rows {column: number or text}."""
+        del like
+        names = [n for n in values[0] if n in self.known]
+        columns = {n: np.array([row[n] for row in values]) for n in names}
+        return {"features": self.table.features("these rows", columns, self.known)}
 
 
 def _cells(spec: str, split: str) -> Cells:

@@ -10,7 +10,7 @@ Three layouts:
 """
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, Literal
@@ -147,8 +147,10 @@ class TokenText:
             rows["label"] = found.labels
         return Arrays(rows, classes=found.classes, names=found.names, readable=self.readable)
 
-    def rows(self, texts: list[str]) -> Rows:
+    def rows(self, texts: Sequence[str], *, like: Spec | None = None) -> Rows:
         """One row a text, [CLS] text [SEP], without labels."""
+        del like
+        texts = list(texts)
         pieces = self._pieces(texts)
         lengths = np.array([len(ids) + 2 for ids, _ in pieces])
         if (lengths > self.text.length).any():

@@ -8,6 +8,7 @@ A row is {"series": float32 [T, C], "steps": bool [T]}: shorter series are padde
 """
 
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
@@ -16,9 +17,11 @@ import numpy as np
 
 from ssljax.data.cells import read_text
 from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.learnt import learnt
 from ssljax.data.split_names import SPLITS, normal
 
 log = logging.getLogger("ssljax")
+FILE = "scaling.json"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,10 +38,19 @@ class TimeSeries:
         if self.length < 1:
             raise ValueError(f"length {self.length}: a series needs at least one step")
 
-    def prepared(self, spec: str, folder: Path | None = None) -> "TimeSeries":
-        """Itself: the spread of the channels is read from the training split each time."""
-        del spec, folder
-        return self
+    def prepared(self, spec: str, folder: Path | None = None) -> "TimeSeries | ScaledSeries":
+        """With mean and spread of the channels of the training split of `spec`, kept in `folder`;
+        itself without a folder: it then reads them from whatever data it is given.
+        """
+        if folder is None or not self.standardize:
+            return self
+        found = learnt(folder, FILE, lambda: _scaling(self._first(spec)))
+        return ScaledSeries(self, found)
+
+    def _first(self, spec: str) -> list[np.ndarray]:
+        """The series of the training split, or of the one that there is."""
+        files = _files(spec)
+        return read_ts(files["train" if "train" in files else next(iter(files))]).series
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers."""
@@ -50,23 +62,20 @@ class TimeSeries:
     ) -> Arrays:
         """A split of `spec`. Raises: ValueError or FileNotFoundError that say what to do."""
         del in_memory_bytes, workers
+        return self.scaled(spec, normal(split), None)
+
+    def scaled(self, spec: str, split: str, scaling: dict[str, Any] | None) -> Arrays:
+        """A split by the mean and spread of other data; None: those of `spec` itself."""
         files = _files(spec)
         if normal(split) not in files:
             raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(files)}")
         series, labels, classes, lines = read_ts(files[normal(split)])
         train = read_ts(files["train"]) if "train" in files else None
-        first = series if train is None else train.series
         if train is not None and labels is not None and train.classes != classes:
             labels, classes = _renumbered(labels, classes, train.classes, files[normal(split)])
-        mean, std = 0.0, 1.0
-        if self.standardize:
-            steps = np.concatenate(first)
-            mean, std = steps.mean(0), np.maximum(steps.std(0), 1e-8)
-        rows = np.zeros((len(series), self.length, series[0].shape[1]), np.float32)
-        real = np.zeros((len(series), self.length), bool)
-        for i, x in enumerate(series):
-            n = min(len(x), self.length)
-            rows[i, :n], real[i, :n] = ((x - mean) / std)[:n], True
+        if self.standardize and scaling is None:
+            scaling = _scaling(series if train is None else train.series)
+        found = self.rows_of(series, scaling if self.standardize else None, str(spec))
         lengths = np.array([len(x) for x in series])
         if (lengths > self.length).any():
             log.warning(
@@ -75,11 +84,49 @@ class TimeSeries:
                 *(spec, normal(split), (lengths > self.length).sum(), len(series)),
                 *(self.length, lengths.max()),
             )
-        found = {"series": rows, "steps": real}
         if labels is not None:
             found["label"] = labels
         file = files[normal(split)].name
         return Arrays(found, classes=classes, names=[f"{file}:{n}" for n in lines])
+
+    def rows_of(
+        self, series: Sequence[np.ndarray], scaling: dict[str, Any] | None, what: str
+    ) -> Rows:
+        """Rows of series [T, C], scaled and padded. Raises: ValueError for another C."""
+        channels = series[0].shape[1]
+        mean, std = 0.0, 1.0
+        if scaling is not None:
+            mean, std = (np.array(scaling[name]) for name in ("mean", "std"))
+            if channels != len(mean):
+                raise ValueError(
+                    f"{what} has {channels} channels, and the data of the run had {len(mean)}"
+                )
+        rows = np.zeros((len(series), self.length, channels), np.float32)
+        real = np.zeros((len(series), self.length), bool)
+        for i, x in enumerate(series):
+            n = min(len(x), self.length)
+            rows[i, :n], real[i, :n] = ((x - mean) / std)[:n], True
+        return {"series": rows, "steps": real}
+
+    def rows(self, series: Sequence[Any], *, like: Spec | None = None) -> Rows:
+        """Rows of series [T, C] as they are. Raises: ValueError where they are to be scaled."""
+        if self.standardize:
+            raise ValueError(
+                "this run is of an older version, which kept no mean and spread of its channels: "
+                "name data in place of arrays"
+            )
+        return self.given(series, None, like)
+
+    def given(self, series: Sequence[Any], scaling: dict[str, Any] | None, like: Any) -> Rows:
+        """Rows of series [T, C] from Python. Raises: ValueError for other shapes or values."""
+        del like
+        found = [np.asarray(x, np.float64) for x in series]
+        for i, x in enumerate(found):
+            if x.ndim != 2 or not len(x) or x.shape[1] != found[0].shape[1]:
+                raise ValueError(f"example {i}: series are [T, C] with one C, not {x.shape}")
+            if not np.isfinite(x).all():
+                raise ValueError(f"example {i}: missing values are not read here: fill them in")
+        return self.rows_of(found, scaling, "this series")
 
     def shapes(self) -> Spec | None:
         """None: the number of channels is in the data."""
@@ -92,6 +139,38 @@ class TimeSeries:
         mean = (x * real).sum(1) / count
         spread = np.sqrt((((x - mean[:, None]) ** 2) * real).sum(1) / count)
         return np.concatenate([mean, spread], axis=1).astype(np.float32)
+
+
+class ScaledSeries:
+    """A `TimeSeries` that scales any data by mean and spread of the data of its run."""
+
+    plain_name = TimeSeries.plain_name
+
+    def __init__(self, series: TimeSeries, scaling: dict[str, Any]) -> None:
+        self.series, self.scaling = series, scaling
+        self.splits, self.shapes, self.plain = series.splits, series.shapes, series.plain
+
+    def prepared(self, spec: str, folder: Path | None = None) -> "ScaledSeries":
+        """Itself."""
+        del spec, folder
+        return self
+
+    def load(
+        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
+    ) -> Arrays:
+        """As `TimeSeries.load`."""
+        del in_memory_bytes, workers
+        return self.series.scaled(spec, normal(split), self.scaling)
+
+    def rows(self, series: Sequence[Any], *, like: Spec | None = None) -> Rows:
+        """Rows of series [T, C], as they were measured."""
+        return self.series.given(series, self.scaling, like)
+
+
+def _scaling(series: Sequence[np.ndarray]) -> dict[str, Any]:
+    steps = np.concatenate(series)
+    std = np.maximum(steps.std(0), 1e-8)
+    return {"mean": steps.mean(0).tolist(), "std": std.tolist()}
 
 
 def _files(spec: str) -> dict[str, Path]:

@@ -196,3 +196,9 @@ def from_here(experiment: Experiment, known: dict[str, Any]) -> Experiment:
     if not plain or Path(plain).exists() or not (Path(known["folder"]) / plain).exists():
         return experiment
     return dataclasses.replace(experiment, data=f"{kind}:{there}")
+
+
+def place_of(experiment: Experiment, folder: Path) -> str:
+    """The name of the training data of a run, as it is found from here."""
+    known = read(folder)
+    return experiment.data if known is None else from_here(experiment, known).data

@@ -65,6 +65,19 @@ def _data(experiment: Experiment, folder: Path) -> tuple[Any, Any, dict]:
     return train, test, known.spec_of(about["feed"])
 
 
+def reader_of(experiment: Experiment, folder: Path) -> Any:
+    """The reader of a run with all that it has learned, for other data than that of the run: the
+    training data is not opened. Raises: FileNotFoundError where something learned has gone.
+    """
+    folder = Path(folder)
+    reader, about = experiment.reader, known.read(folder)
+    known.check_files(folder, about)
+    names = getattr(reader, "names", None)
+    if names == () and about is not None and about["train"]["classes"]:  # captions of classes
+        reader = dataclasses.replace(reader, names=tuple(about["train"]["classes"]))
+    return reader.prepared(experiment.data, folder)
+
+
 def restore(experiment: Experiment, method: Method, spec: dict, folder: Path) -> State:
     """The latest state of a run folder, on the devices of this process.
 
