@@ -41,7 +41,8 @@ def check_extension(experiment: Experiment, folder: Path, feed: Any, *, done: in
             f"{' and '.join(reasons)} is laid out for {before} steps, so that the longer run would "
             "have been another one. Choose a new run that begins with its networks: ssljax train "
             f"FILE --begin {folder} --steps {experiment.steps - done}; or, for runs that can be "
-            "extended, train with --optimizer.schedule constant"
+            "extended, train with --optimizer.schedule constant, or wsd, which can be extended as "
+            "long as it has not begun to decay"
         )
 
 

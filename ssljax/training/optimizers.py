@@ -67,9 +67,13 @@ class Optimizer:
     """Batch that the rate is meant for; the rate scales linearly with the real one. None: no
     scaling.
     """
-    schedule: Literal["cosine", "cosine_7_16", "constant"] = "cosine"
-    """After warm-up: half a cosine down to zero, cos(7 pi k / 16 K) down to a fifth (FixMatch), or
-    constant."""
+    schedule: Literal["cosine", "cosine_7_16", "constant", "wsd"] = "cosine"
+    """After warm-up: half a cosine down to zero, cos(7 pi k / 16 K) down to a fifth (FixMatch),
+    constant, or wsd: constant, and a straight line down to zero at the end (Hu et al. 2024,
+    arXiv:2404.06395). A run at a constant rate goes on to more steps exactly, one with wsd where it
+    was stopped before its decay."""
+    cooldown: int | float = 0.1
+    """Steps of that line, the last of the run; below 1: a share of the run."""
     warmup: int | float = 0
     """Steps of linear warm-up from zero; below 1: a share of the run."""
     weight_decay: float = 0.0
@@ -106,6 +110,15 @@ class Optimizer:
             )
         if self.schedule == "constant":
             after: optax.Schedule = optax.constant_schedule(peak)
+        elif self.schedule == "wsd":
+            down = max(1, length(self.cooldown, steps) // k)
+            if warmup + down > total:
+                raise ValueError(
+                    f"optimizer.warmup {self.warmup} and optimizer.cooldown {self.cooldown} are "
+                    f"longer than the run's {steps} steps"
+                )
+            held = total - warmup - down
+            after = optax.linear_schedule(peak, 0.0, down, transition_begin=held)
         elif self.schedule == "cosine_7_16":
             left = total - warmup
 

@@ -99,6 +99,24 @@ def test_schedule_scales_warms_up_and_ends_at_zero():
     assert float(flat.rate(steps=10, batch=512)(7)) == pytest.approx(0.2)
 
 
+def test_warmup_stable_decay_by_hand():
+    """Of 20 updates 4 rise, 11 stay, 5 fall: a loop over updates beside the schedule."""
+    made = Optimizer(learning_rate=0.5, per_batch=None, schedule="wsd", warmup=4, cooldown=0.25)
+    expected = []
+    for k in range(21):
+        rise, fall = k / 4, (20 - k) / 5
+        expected.append(0.5 * min(rise, 1.0, fall))
+    rate = made.rate(steps=20, batch=8)
+    np.testing.assert_allclose([float(rate(k)) for k in range(21)], expected, atol=1e-7)
+    # Two steps an update: the same line in half as many updates.
+    halved = Optimizer(
+        learning_rate=0.5, per_batch=None, schedule="wsd", warmup=8, cooldown=10, accumulate=2
+    ).rate(steps=40, batch=8)
+    np.testing.assert_allclose([float(halved(k)) for k in range(21)], expected, atol=1e-7)
+    with pytest.raises(ValueError, match="longer than the run's 20 steps"):
+        Optimizer(schedule="wsd", warmup=10, cooldown=11).rate(steps=20, batch=8)
+
+
 def test_clip_bounds_the_global_norm():
     optimizer = Optimizer(
         name="sgd", learning_rate=1.0, momentum=0.0, clip=0.1, schedule="constant"

@@ -292,6 +292,12 @@ def test_what_cannot_be_extended_says_why(copy):
     cosine = dataclasses.replace(longer, optimizer=Optimizer())
     with pytest.raises(ValueError, match=r"schedule cosine.*laid out for 4 steps.*--begin"):
         check_extension(cosine, folder, train, done=4)
+    stable = Optimizer(schedule="wsd", cooldown=2)
+    longer = dataclasses.replace(longer, optimizer=stable)
+    check_extension(longer, folder, train, done=2)  # before its decay
+    with pytest.raises(ValueError, match="schedule wsd"):
+        check_extension(longer, folder, train, done=4)
+    longer = dataclasses.replace(made, steps=8)
     byol = BYOL(
         encoder=SmallConv(widths=(4, 8)),
         projector=MLP(widths=(8, 4)),
