@@ -13,10 +13,11 @@ Where somebody has edited labels.parquet of a finished round, that round's stude
 rounds are trained again. The truth of the pool, where it is known, goes to `measure` alone.
 """
 
-import json
 import logging
 import os
 import shutil
+import zipfile
+import zlib
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -24,7 +25,7 @@ from typing import Any, Literal
 
 import numpy as np
 
-from ssljax.files import write_json
+from ssljax.files import read_json, write_json
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.generate import LabelContext, Model, Teacher
 from ssljax.pseudolabels.judge import Judge
@@ -145,13 +146,14 @@ def self_train(
                 reason = "no_change" if plan.keep else "nothing_selected"
                 log.warning("round %d chose nothing: %s", r, _why(guess, out, target))
                 break
-            guess = _read_guess(here)
+            guess = _read_guess(here, plan.source(r), context)
             if guess.p is not None:
                 earlier.append(guess.p)
             pseudo = tables.read(path, examples=called, target=target)
             labels = given.joined(pseudo.take(~np.isin(pseudo.index, fixed)), target)
         mark = tables.fingerprint(path) if path.exists() else None
-        record = json.loads(done.read_text()) if done.exists() else None
+        remedy = "Remove it: the round is then measured, or trained, again"
+        record = read_json(done, dict, remedy=remedy) if done.exists() else None
         if record is not None and record["labels"] != mark:
             log.warning("the labels of round %d were edited: it is trained again from there", r)
             record = None
@@ -262,9 +264,16 @@ def _write_guess(here: Path, guess: Guess) -> None:
     os.replace(fresh, here / "guess.npz")
 
 
-def _read_guess(here: Path) -> Guess:
-    with np.load(here / "guess.npz", allow_pickle=False) as stored:
-        return Guess(from_named(stored), stored["confidence"], stored.get("p"))
+def _read_guess(here: Path, source: Callable[[LabelContext], Guess], context: Any) -> Guess:
+    """What guess.npz holds; where it is damaged or gone it is made again."""
+    try:
+        with np.load(here / "guess.npz", allow_pickle=False) as stored:
+            return Guess(from_named(stored), stored["confidence"], stored.get("p"))
+    except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
+        log.warning("%s cannot be read (%s) and is made again", here / "guess.npz", error)
+    guess = source(context).check(f"{here.name}, {type(source).__name__}")
+    _write_guess(here, guess)
+    return guess
 
 
 def _learning_from(student: Path, mark: str | None) -> None:

@@ -41,7 +41,8 @@ class SelfTraining:
     """Pretraining without labels, on `data` and by `reader` of this run, whatever it says itself;
     every network starts from its encoder."""
     begin: str | None = None
-    """In place of that, the folder of a finished run of pretraining."""
+    """In place of that, the folder of a finished run of pretraining, or a file of weights, as for
+    `Experiment.begin`."""
     seeds: tuple[int, ...] = (0, 1, 2)
     test_fraction: float = 0.2
     """Share held out for testing, for data without a test split."""

@@ -9,7 +9,6 @@ steps and starts from the same weights.
 """
 
 import dataclasses
-import json
 import logging
 from pathlib import Path
 from typing import Any
@@ -19,13 +18,14 @@ import numpy as np
 
 from ssljax import report
 from ssljax.data import Arrays
-from ssljax.files import write_json
+from ssljax.files import read_json, write_json
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.generate import Teacher
 from ssljax.pseudolabels.labels import GIVEN, Labels
 from ssljax.pseudolabels.numbering import Numbering, refuse_older
 from ssljax.pseudolabels.rounds import self_train
 from ssljax.runs.folder import hardware, lock, prepare
+from ssljax.runs.load import begin_with
 from ssljax.runs.run import run
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import (
@@ -78,7 +78,7 @@ def _one(
     folder: Path,
     pool: Arrays,
     test: Arrays,
-    first: "Embedded | None",
+    first: "Embedded | Weights | None",
     seed: int,
 ) -> dict[str, Any]:
     """All rounds of one seed."""
@@ -122,16 +122,31 @@ def _one(
             learner = config.student or config.learner
             teacher = learner.train(hidden, every, folder / "full", seed=seed, start=start)
             write_json(done, score(teacher))
-        found["full"] = json.loads(done.read_text())
+        found["full"] = read_json(done, dict, remedy="Remove it: it is then measured again")
     return found
 
 
-def _pretrained(config: SelfTraining, folder: Path) -> Embedded | None:
+class Weights:
+    """Networks of a file, from which every network starts; they have no features of their own."""
+
+    def __init__(self, file: Path, encoder: Any) -> None:
+        self.start = begin_with(str(file), {"encoder": encoder})
+
+    def features(self, data: Any) -> np.ndarray:
+        raise ValueError("begin names a file of weights: pretrained features need a run folder")
+
+
+def _pretrained(config: SelfTraining, folder: Path) -> Embedded | Weights | None:
     """What every network starts from, or None."""
     if config.begin is not None:
         if config.pretrain is not None:
             raise ValueError("begin and pretrain both name a pretraining: keep one of them")
         place = Path(config.begin)
+        if not place.is_dir():
+            task = getattr(config.learner, "task", None)
+            if task is None:
+                raise ValueError("begin: only networks begin from weights, not scikit-learn")
+            return Weights(place, task.encoder)
     elif config.pretrain is not None:
         place = folder / "pretrained"
         first = dataclasses.replace(config.pretrain, data=config.data, reader=config.reader)

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import time
 
+import jax
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -476,6 +477,16 @@ def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
         for p in (tmp_path, tmp_path / "other")
     )
     np.testing.assert_array_equal(one, two)
+    # So does a file of its weights; a damaged number of a round is named.
+    weights = tmp_path / "encoder.safetensors"
+    cli.main(["export", pretrained, "--format", "safetensors", "--out", str(weights)])
+    file = dataclasses.replace(other, begin=str(weights))
+    run_self_training(file, tmp_path / "file")
+    begun = [load_teacher(tmp_path / name)[1].states[0].params for name in ("other", "file")]
+    jax.tree.map(np.testing.assert_array_equal, *(params["encoder"] for params in begun))
+    (tmp_path / "file" / "seed0" / "rounds" / "00" / "round.json").write_text("{")
+    with pytest.raises(ValueError, match=r"round\.json is damaged.*Remove it"):
+        run_self_training(file, tmp_path / "file")
     with pytest.raises(ValueError, match="keep one of them"):
         run_self_training(dataclasses.replace(config, begin=pretrained), tmp_path / "both")
     _, method, state, _, _ = load_run(tmp_path / "pretrained")
