@@ -189,6 +189,18 @@ def test_swav_starts_each_step_from_unit_prototypes():
     np.testing.assert_allclose(after.params["prototypes"]["kernel"], expected, atol=1e-5)
 
 
+def swav_loss(scores, queued):
+    """scores [B, V, K]: each large crop is assigned among its queue, and all others predict it."""
+    total = []
+    for v in (0, 1):
+        rows = scores[:, v] if queued is None else np.concatenate([scores[:, v], queued[v]])
+        targets = assign(np.exp(rows / 0.05))[: len(scores)]
+        for u in range(scores.shape[1]):
+            if u != v:
+                total.append(-np.mean(np.sum(targets * np.log(softmax(scores[:, u] / 0.1)), -1)))
+    return np.mean(total)
+
+
 def test_swav_reference():
     """It holds embeddings, newest first; fills late; counts when full; is scored anew."""
     method, _, state, step = run("swav_queue", queue=16)
@@ -199,11 +211,9 @@ def test_swav_reference():
         z = crop_outputs(method, state.params, state.extra["stats"], key)
         z = np.float32(z / np.linalg.norm(z, axis=-1, keepdims=True))
         w = nets.unit_rows(state.params["prototypes"]["kernel"])
-        scores, queue = jnp.einsum("bvd,kd->bvk", z, w), state.extra["queue"]
+        w, queue = np.asarray(w, np.float64), np.asarray(state.extra["queue"], np.float64)
         full = i >= 3  # two pushes of 8, from update 1 on
-        options = {"epsilon": 0.05, "temperature": 0.1}
-        queued = jnp.einsum("vqd,kd->vqk", queue, w)
-        value = swav(scores, queued, jnp.asarray(full), **options)
+        value = swav_loss(z @ w.T, queue @ w.T if full else None)
         state, metrics = step(state, BATCH, key)
         np.testing.assert_allclose(metrics["loss"], value, rtol=1e-4)
         if i >= 1:
