@@ -25,6 +25,7 @@ _BOMS = {  # the longer first: one begins with the other
 }
 _OWN = {"csv": ",", "tsv": "\t"}
 _OTHERS = (";", "\t", ",", "|")
+_SHRINKS, _LEAST = 200, 2**24  # times that text shrinks at most, beyond so many bytes
 _SEEN = 20  # rows that tell what separates cells
 _RETURN = "\ue00d"  # stands for a carriage return inside of a row while the row is read
 
@@ -38,11 +39,18 @@ def read_text(file: Path) -> str:
     Raises: ValueError that says where it cannot be read.
     """
     data = file.read_bytes()
-    if file.suffix == ".gz":
+    if file.suffix.lower() == ".gz":
+        most = max(_LEAST, _SHRINKS * len(data))
         try:
-            data = gzip.decompress(data)
+            with gzip.open(file) as packed:
+                data = packed.read(most + 1)
         except (OSError, EOFError, zlib.error) as error:
             raise ValueError(f"{file} is not a readable gzip file: {error}") from error
+        if len(data) > most:
+            raise ValueError(
+                f"{file} holds more than {_SHRINKS} times as much as it has bytes, which no text "
+                "does: unpack it to see what is in it"
+            )
     coding = next((name for bom, name in _BOMS.items() if data.startswith(bom)), "utf-8")
     try:
         text = data.decode(coding)

@@ -174,16 +174,19 @@ def _by_content(file: Path, table: Lines, label: str | None, *, say: bool) -> Ch
     first = " | ".join(column[0][:30] for column in columns)
     numbers = [i for i in range(width) if _are_numbers(columns[i])]
     below = [i for i in range(width) if len(table) > 2 and _are_numbers(columns[i][1:])]
-    if not numbers and len(below) == 1:
-        raise ValueError(
-            f"{file}: is its first row, {first}, the names of the columns? Name those of the text "
-            "with --reader.columns and the class with --reader.label"
-        )
+    headed = not numbers and len(below) == 1
     found: int | None = None
     if len(numbers) == 1 and numbers[0] in (0, width - 1):
         found = numbers[0]
     elif width == 2 and not numbers:
         found = _shorter(columns)
+        headed |= found is not None and _is_apart(columns[found])
+    if headed:
+        raise ValueError(
+            f"{file}: is its first row, {first}, the names of the columns? Name those of the text "
+            "with --reader.columns and the class with --reader.label, and where the columns have "
+            "no names their numbers, as in --reader.columns 1 --reader.label 2"
+        )
     if found is None:
         raise ValueError(
             f"{file} has {width} columns without a known name (the first row is {first}), and it "
@@ -203,6 +206,11 @@ def _by_content(file: Path, table: Lines, label: str | None, *, say: bool) -> Ch
 
 def _are_numbers(cells: list[str]) -> bool:
     return any(cells) and all(re.fullmatch(r"[+-]?\d+(\.0*)?|", cell) for cell in cells)
+
+
+def _is_apart(cells: list[str]) -> bool:
+    """Whether the first cell is in no other row, and those below come again and again."""
+    return cells[0] not in cells[1:] and 2 * len(set(cells[1:])) <= len(cells) - 1
 
 
 def _shorter(columns: list[list[str]]) -> int | None:

@@ -225,6 +225,12 @@ def _table(
     rows = tables[split]
     if not rows:
         raise ValueError(f"{offered[split][0]} holds no examples")
+    called = {row.column: row.file for row in rows if row.column}
+    if len(called) > 1:
+        (one, a), (other, b), *_ = called.items()
+        raise ValueError(
+            f"the classes are in the column {one} of {a} and in {other} of {b}: call them alike"
+        )
     found = {
         s: Column([row.label for row in table], lambda i, t=table: f"{t[i].file}, line {t[i].line}")
         for s, table in tables.items()
@@ -240,6 +246,7 @@ class _Row(NamedTuple):
     line: int
     text: str
     label: str | None
+    column: str | None  # the name of that of the label, where it has one
 
 
 def _rows(
@@ -251,11 +258,14 @@ def _rows(
         return []
     chosen = choose_columns(file, table, columns, label, say=say)
     named = _named(chosen) if chosen.names is not None else {}
+    column = None
+    if chosen.label is not None and len(chosen.rows) < len(table):
+        column = table[0][1][chosen.label].strip().lower()
     found = []
     for line, row in chosen.rows:
         word = None if chosen.label is None else row[chosen.label].strip()
         text = " ".join(row[i] for i in chosen.text)
-        found.append(_Row(file, line, text, named.get(word, word) if word else word))
+        found.append(_Row(file, line, text, named.get(word, word) if word else word, column))
     return found
 
 

@@ -6,6 +6,7 @@ the pool, which is all of the data, the labelled ones included. What the pool's 
 """
 
 import itertools
+import logging
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,10 +14,13 @@ from typing import Any
 
 import numpy as np
 
-from ssljax.data.cells import read_rows
+from ssljax.data.cells import Lines, read_rows
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.order import Cycled, Shuffled, rows_of
+
+log = logging.getLogger("ssljax")
+_WEIGHTS = {"0": 0, "0.0": 0, "1": 1, "1.0": 1}
 
 
 class Few:
@@ -30,9 +34,16 @@ class Few:
     """
 
     def __init__(
-        self, data: Arrays, index: np.ndarray, *, labels: np.ndarray | None = None, ratio: int = 7
+        self,
+        data: Arrays,
+        index: np.ndarray,
+        *,
+        labels: np.ndarray | None = None,
+        classes: tuple[str, ...] | None = None,
+        ratio: int = 7,
     ) -> None:
-        """index: int [L], the labelled examples; labels: int [L], where not those of the data.
+        """index: int [L], the labelled examples; labels: int [L], where not those of the data;
+        classes: their names, where the data has none.
 
         Raises: ValueError where they do not fit the data, or a class has no labelled example.
         """
@@ -59,7 +70,7 @@ class Few:
             raise ValueError(f"{len(index)} labelled examples need as many labels, not {known}")
         column = Column(found, lambda i: f"the few labels, example {index[i]}", missing=False)
         numbers, self.classes = classes_of(
-            {"train": column}, "train", place="the few labels", names=data.classes
+            {"train": column}, "train", place="the few labels", names=data.classes or classes
         )
         if numbers is None or (numbers < 0).any():
             without = index if numbers is None else index[numbers < 0]
@@ -143,14 +154,15 @@ class FewLabels:
     seed: int = 0
     file: str | None = None
     """A CSV file that says which examples are labelled, in place of a choice at random. Its columns
-    are index, the row in the data as they lie on disk, or file, the name of an example; and label,
-    where the labels are not those of the data. Without names they are index and label."""
+    are index, the row in the data as they lie on disk, or file, the name of an example; label (or
+    class, or target), where the labels are not those of the data; and weight, where a 0 says that a
+    line is no label. Without names they are index and label."""
 
     def __call__(self, data: Arrays) -> Few:
         """Raises: ValueError or FileNotFoundError where the labels do not fit the data."""
         if self.file is not None:
-            index, given = read_labels(Path(self.file), data)
-            return Few(data, index, labels=given, ratio=self.ratio)
+            index, given, classes = read_labels(Path(self.file), data)
+            return Few(data, index, labels=given, classes=classes, ratio=self.ratio)
         labels = data.labels()
         if labels is None:
             raise ValueError("this data has no labels to choose from: name a file with few.file")
@@ -179,8 +191,11 @@ def choose(labels: np.ndarray, per_class: int, *, seed: int) -> np.ndarray:
     return np.sort(np.concatenate(parts))
 
 
-def read_labels(path: Path, data: Arrays) -> tuple[np.ndarray, np.ndarray | None]:
-    """(examples of `data` int [L], labels int32 [L] or None) of a file with a line for each.
+def read_labels(
+    path: Path, data: Arrays
+) -> tuple[np.ndarray, np.ndarray | None, tuple[str, ...] | None]:
+    """(examples of `data` int [L], labels int32 [L] or None, names of the classes or None) of a
+    file with a line for each.
 
     A label is the name of a class, or its number where the names are no numbers.
     Raises: ValueError that names the line, FileNotFoundError.
@@ -189,36 +204,72 @@ def read_labels(path: Path, data: Arrays) -> tuple[np.ndarray, np.ndarray | None
     head = ["index", "label"]
     if rows and {cell.strip().lower() for cell in rows[0][1]} & {"index", "file"}:
         head = [cell.strip().lower() for cell in rows.pop(0)[1]]
-    names = ["label" if name == "class" else name for name in head]
+    names = ["label" if name in ("class", "target") else name for name in head]
     if not rows or len(rows[0][1]) > len(names) or len(set(names)) < len(names):
         raise ValueError(f'{path}: every line must be "index" or "index,label"')
+    if unread := sorted(set(names) - {"index", "file", "label", "weight"}):
+        log.warning("%s: not read: %s", path, ", ".join(unread))
+    rows = _weighed(path, rows, names)
     cells = {
         name: [row[i].strip() for _, row in rows] for i, name in enumerate(names[: len(rows[0][1])])
     }
     wheres = [f"{path}, line {line}" for line, _ in rows]
+    index = _examples(path, cells, wheres, data)
+    if "label" not in cells:
+        return index, None, None
+    # Classes that are called by numbers are meant by them, whatever their place is.
+    called = data.classes is not None and all(name.isdecimal() for name in data.classes)
+    column = Column(cells["label"], wheres.__getitem__, word=called)
+    labels, classes = classes_of({"train": column}, "train", place=str(path), names=data.classes)
+    if labels is None or (labels < 0).any():
+        i = 0 if labels is None else int(np.argmax(labels < 0))
+        raise ValueError(f"{wheres[i]}: this line has no label")
+    return index, labels, classes
+
+
+def _weighed(path: Path, rows: Lines, names: list[str]) -> Lines:
+    """The rows that are labels: those whose weight is not 0."""
+    if "weight" not in names:
+        return rows
+    at, kept = names.index("weight"), []
+    for line, row in rows:
+        if row[at].strip() not in _WEIGHTS:
+            raise ValueError(
+                f"{path}, line {line}: weight {row[at].strip()!r}: a few labels count fully, 1, or "
+                "are none, 0"
+            )
+        kept += [(line, row)] if _WEIGHTS[row[at].strip()] else []
+    if len(kept) < len(rows):
+        log.info("%s: %d of %d lines have weight 0", path, len(rows) - len(kept), len(rows))
+    if not kept:
+        raise ValueError(f"{path}: every line has weight 0, which is no label")
+    return kept
+
+
+def _examples(
+    path: Path, cells: dict[str, list[str]], wheres: list[str], data: Arrays
+) -> np.ndarray:
+    """The examples that lines name, int [L]. Raises: ValueError for none, or for two in a line."""
+    found: dict[str, list[int | None]] = {}
     if "file" in cells:
         if data.names is None:
             raise ValueError(f"{path} names files, and the examples of this data have no names")
         known: dict[Any, int] = {name: i for i, name in enumerate(data.names)}
-        asked: list[Any] = cells["file"]
-    else:
+        found["file"] = [known.get(name) for name in cells["file"]]
+    if "index" in cells:
         known = {int(row): i for i, row in enumerate(data.origin)}
-        asked = [int(x) if x.isdecimal() else x for x in cells["index"]]
-    for where, one in zip(wheres, asked, strict=True):
-        if one not in known:
-            raise ValueError(
-                f'{where}: there is no example {one!r}; every line must be "index" or '
-                f'"index,label", rows are numbers from 0 to {data.origin.max()}, and an example '
-                "that was left out or held out has no label"
-            )
-    index = np.array([known[one] for one in asked])
-    if "label" not in cells:
-        return index, None
-    # Classes that are called by numbers are meant by them, whatever their place is.
-    called = data.classes is not None and all(name.isdecimal() for name in data.classes)
-    column = Column(cells["label"], wheres.__getitem__, word=called)
-    labels, _ = classes_of({"train": column}, "train", place=str(path), names=data.classes)
-    if labels is None or (labels < 0).any():
-        i = 0 if labels is None else int(np.argmax(labels < 0))
-        raise ValueError(f"{wheres[i]}: this line has no label")
-    return index, labels
+        found["index"] = [known.get(int(x)) if x.isdecimal() else None for x in cells["index"]]
+    for name, several in found.items():
+        for where, one, said in zip(wheres, several, cells[name], strict=True):
+            if one is None:
+                raise ValueError(
+                    f'{where}: there is no example {said!r}; every line must be "index" or '
+                    f'"index,label", rows are numbers from 0 to {data.origin.max()}, and an '
+                    "example that was left out or held out has no label"
+                )
+    one, *others = found.values()
+    for other in others:
+        for where, a, b in zip(wheres, one, other, strict=True):
+            if a != b:
+                raise ValueError(f"{where}: file and index are of two examples: correct one")
+    return np.array(one)

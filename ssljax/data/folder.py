@@ -60,12 +60,12 @@ class Files:
     """Bytes of files below a folder or in a zip; each process opens the zip for itself."""
 
     def __init__(self, place: str) -> None:
-        self.place = place
+        self.place, self._packed = place, not Path(place).is_dir()
         self._zip: zipfile.ZipFile | None = None
 
     def read(self, name: str) -> bytes:
         """Raises: CorruptExample for a file that announces more than `LARGEST_FILE` bytes."""
-        if not self.place.lower().endswith(".zip"):
+        if not self._packed:
             path = Path(self.place) / name
             self._check(name, path.stat().st_size)
             return path.read_bytes()
@@ -109,10 +109,13 @@ def open_folder(place: str, split: str) -> Folder:
 
 
 def folder_columns(classes: dict[str, list[str]], what: str) -> dict[str, Column]:
-    """Class folders of the files of each split as labels; none where they tell nothing."""
+    """Class folders of the files of each split as labels; none where they tell nothing. A split
+    without class folders has no labels, as test data whose labels are kept back.
+    """
+    classes = {split: names for split, names in classes.items() if any(names)}
     every = {name for names in classes.values() for name in names}
-    if len(every) == 1:
-        if "" not in every:
+    if len(every) <= 1:
+        if every:
             log.info("%s has one class folder alone: read without labels", what)
         return {}
     if "" in every:

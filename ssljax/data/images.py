@@ -2,23 +2,28 @@
 
 Every image of a data set comes out with the same shape, uint8 [H, W, C]; random crops and colours
 are drawn on the device (`ssljax.views`). Transparency is dropped and not blended, an orientation in
-the EXIF data is left alone, and 16 bits become 8 by their full scale, whatever the image holds.
+the EXIF data is left alone, 16 bits become 8 by their full scale, whatever the image holds, and of
+a file of several pictures the first is read, which is said.
 """
 
 import io
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar, Literal
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.decode import in_memory, size_of
 from ssljax.data.sources import open_source, splits
 from ssljax.data.stream import Stream
+
+log = logging.getLogger("ssljax")
+_SAID: set[str] = set()  # kinds of files of several pictures that were spoken of
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -123,6 +128,8 @@ class Images:
     def _decode(self, data: bytes, name: str) -> Image.Image:
         try:
             image = Image.open(io.BytesIO(data))
+            if getattr(image, "is_animated", False):
+                _say_first(image.format, name)
             if self.size is not None:
                 # A JPEG far too large is decoded at 1/2, 1/4 or 1/8: as exact, and much faster.
                 w, h = _short_side(image.size, 2 * self.size)
@@ -136,6 +143,9 @@ class Images:
                 f"announces more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, the most that one "
                 "picture may have: make it smaller, or cut it",
             ) from error
+        except UnidentifiedImageError as error:
+            reason = "no picture of a kind that is known" if data else "the file is empty"
+            raise CorruptExample(name, reason) from error
         except Exception as error:  # Pillow's decoders raise nearly anything on broken files
             raise CorruptExample(name, str(error) or type(error).__name__) from error
         return image
@@ -166,6 +176,16 @@ def _value(value: Any) -> bytes | np.ndarray:
     if isinstance(value, str | Path):
         return Path(value).read_bytes()
     return value if isinstance(value, bytes) else np.asarray(value)
+
+
+def _say_first(kind: str, name: str) -> None:
+    if kind not in _SAID:
+        _SAID.add(kind)
+        log.warning(
+            "%s holds several pictures, of which the first alone is read, as of every %s",
+            name,
+            kind,
+        )
 
 
 def _eight_bits(wide: np.ndarray) -> np.ndarray:

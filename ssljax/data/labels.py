@@ -63,7 +63,7 @@ def classes_of(
     found = {name: _cleaned(column) for name, column in columns.items()}
     if names is None:
         for column in (c for c in columns.values() if not c.word):
-            _refuse_signs(column)
+            _look_at_signs(column, place, say=say)
     if any(x.dtype.kind == "U" for x in found.values()):
         found = {name: _words(x) for name, x in found.items()}
     known = {name: np.unique(x[_labelled(x)]) for name, x in found.items()}
@@ -73,6 +73,10 @@ def classes_of(
         places = _named(columns, found, every, classes)
     else:
         classes = tuple(str(value) for value in every)
+        doubtful = [name for name in classes if name.lower() in _NO_NUMBER]
+        if say and doubtful and not all(column.word for column in columns.values()):
+            text = "%s: %s is read as a class: where it says that there is no label, leave it empty"
+            log.warning(text, place, _some(doubtful))
         places = every
         _check(every, place, say=say)
     if split not in found:
@@ -108,7 +112,7 @@ def _cleaned(column: Column) -> np.ndarray:
     if x.dtype.kind not in "OUS":
         raise ValueError(f"{where(0)}: labels are {x.dtype}, and no whole numbers or words")
     if x.dtype.kind == "S":
-        x = np.char.decode(x, "utf-8")
+        x = np.char.decode(x, "utf-8", "backslashreplace")
     words = ["" if cell is None else str(cell).strip() for cell in x.tolist()]
     given = [word for word in words if word.lower() not in _NO_NUMBER]
     if all(_NUMBER.fullmatch(word) for word in given) and not any(map(_padded, given)):
@@ -133,18 +137,27 @@ def _whole(x: np.ndarray, column: Column) -> np.ndarray:
     return np.where(none, NONE, x).astype(np.int64)
 
 
-def _refuse_signs(column: Column) -> None:
-    """-1 and 1 alone are two classes to the one who wrote them, and here one and no label."""
-    cells = np.asarray(column.cells, object if isinstance(column.cells, list) else None)
-    if cells.dtype.kind == "O":
-        found = {str(cell).strip() for cell in column.cells if cell is not None}
-        found = {word for word in found if word.lower() not in _NO_NUMBER}
-    else:
-        found = {str(value) for value in np.unique(cells).tolist()}
-    if found in ({"-1", "1"}, {"-1.0", "1.0"}):
+def _look_at_signs(column: Column, place: str, *, say: bool) -> None:
+    """-1 and 1 alone are two classes to the one who wrote them, and here one and no label; -1, 0
+    and 1 may be three. Raises: ValueError for the first, and says the second.
+    """
+    x = np.asarray(column.cells, object if isinstance(column.cells, list) else None)
+    x = np.char.decode(x, "utf-8", "backslashreplace") if x.dtype.kind == "S" else x
+    cells = x.tolist() if x.dtype.kind == "O" else np.unique(x).tolist()
+    words = {"" if cell is None else str(cell).strip().lower() for cell in cells} - _NO_NUMBER
+    if not all(map(_NUMBER.fullmatch, words)):
+        return
+    found = {float(word) for word in words}
+    if found == {-1, 1}:
         raise ValueError(
             f"{column.where(0)} and below: labels are -1 and 1 alone, and -1 says that an example "
             "has no label: write 0 and 1 for two classes, or leave the label empty where none is"
+        )
+    if say and found == {-1, 0, 1}:
+        log.warning(
+            "%s: labels are -1, 0 and 1, and -1 says that an example has no label: for three "
+            "classes write 0, 1 and 2, or words",
+            place,
         )
 
 
@@ -175,7 +188,13 @@ def _named(
     classes: tuple[str, ...],
 ) -> np.ndarray:
     """The value of each class in the files: its number, or its name."""
-    places = np.array(classes) if every.dtype.kind == "U" else np.arange(len(classes))
+    if every.dtype.kind == "U":
+        if twice := [name for name in every.tolist() if classes.count(name) > 1]:
+            where = columns[next(iter(columns))].where(0)
+            raise ValueError(f"{where} and below: two classes are called {twice[0]!r}: number them")
+        places = np.array(classes)
+    else:
+        places = np.arange(len(classes))
     strange = every[~np.isin(every, places)]
     if len(strange):
         for split, x in found.items():

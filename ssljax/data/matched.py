@@ -184,12 +184,11 @@ def _renamed(name: str, taken: Spec) -> str:
 
 
 def _same(first: tuple[str, ...], second: tuple[str, ...]) -> tuple[str, ...]:
-    """The class names, which must agree where both have real ones."""
-    bad = [
-        f"{a} / {b}"
-        for a, b in zip(first, second)
-        if a != b and not (a.isdecimal() or b.isdecimal())
-    ]
+    """The class names, which must agree unless one side has none (0 to K-1 in place of words)."""
+    plain = tuple(map(str, range(len(first))))
+    words = [not all(name.isdecimal() for name in names) for names in (first, second)]
+    missing = (first == plain and words[1]) or (second == plain and words[0])
+    bad = [] if missing else [f"{a} / {b}" for a, b in zip(first, second) if a != b]
     if len(first) != len(second) or bad:
         raise ValueError(
             f"{len(first)} and {len(second)} classes ({', '.join(bad[:3]) or first[:3]}) cannot be "

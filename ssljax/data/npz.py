@@ -64,6 +64,9 @@ class Npz:
                     f"each of the {count} images"
                 )
         self._labels, self.classes = classes_of(columns, split, place=f"npz:{place}")
+        used = {name for pair in keys.values() for name in pair}
+        if unread := sorted(set(announced) - used):
+            log.info("npz:%s: not read: %s", place, ", ".join(unread))
 
     def __len__(self) -> int:
         return len(self._images)
@@ -112,7 +115,7 @@ def npz_splits(place: str) -> dict[str, tuple[str, str | None]]:
         announced = _announced(place)
         counts = {announced[image][0][:1] for image, _ in found.values()}
         like = [n for n in rest if announced[n][0][:1] in counts and len(announced[n][0]) <= 2]
-        if like := [n for n in like if announced[n][1].kind in "iubUS"]:
+        if like := [n for n in like if announced[n][1].kind in "iubUSfO"]:
             raise ValueError(
                 f"npz:{place}: is {', '.join(like)} the labels? Then call it label, and else leave "
                 "it out of the file"

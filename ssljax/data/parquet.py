@@ -93,6 +93,9 @@ class Parquet:
         found = {s: cells for s, cells in found.items() if cells is not None}
         names = _class_names(parts, column)
         self._labels, self.classes = classes_of(found, split, place=f"parquet:{place}", names=names)
+        rest = [n for n in _opened(self._files[0])[0].names if n not in (self._image, column)]
+        if rest:
+            log.info("parquet:%s: not read: %s", place, ", ".join(rest))
 
     def _open(self) -> None:
         self._cache: OrderedDict[int, Any] = OrderedDict()
@@ -177,11 +180,13 @@ def _opened(file: str | Path) -> tuple[pa.Schema, list[int]]:
     try:
         with pq.ParquetFile(file) as opened:
             meta = opened.metadata
-            return opened.schema_arrow, [
-                meta.row_group(g).num_rows for g in range(meta.num_row_groups)
-            ]
+            schema = opened.schema_arrow
+            groups = [meta.row_group(g).num_rows for g in range(meta.num_row_groups)]
     except (pa.ArrowInvalid, OSError) as error:
         raise ValueError(f"{file} is not a readable Parquet file: {error}") from error
+    if twice := [name for name in schema.names if schema.names.count(name) > 1]:
+        raise ValueError(f"{file}: {len(twice)} columns are called {twice[0]}: rename all but one")
+    return schema, groups
 
 
 def _image_column(schema: pa.Schema, file: str) -> str:

@@ -9,6 +9,7 @@ A row is {"features": float32 [D]} with {"label": int32} where one class is to b
 things than numbers is a category: one feature for each value of the training split.
 """
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
@@ -26,6 +27,7 @@ from ssljax.data.split_names import normal
 FILE = "columns.json"
 _TARGETS = ("label", "target", "class")
 _SKLEARN = ("iris", "wine", "breast_cancer", "diabetes")
+_LARGEST = float(np.finfo(np.float32).max)
 _CATEGORIES = 200  # values of a column beyond which it is no category but a text or a number of it
 
 Columns = dict[str, np.ndarray]
@@ -61,6 +63,8 @@ class Table:
             raise ValueError(f"kind {self.kind!r}: choose class, value or set")
         if self.kind == "set" and not self.target:
             raise ValueError("a set needs the names of its columns: --reader.target A B C")
+        if len(set(self.target)) < len(self.target):
+            raise ValueError(f"a column is named twice: --reader.target {' '.join(self.target)}")
         if self.kind != "set" and len(self.target) > 1:
             raise ValueError(f"kind {self.kind} has one target, not {', '.join(self.target)}")
 
@@ -275,7 +279,7 @@ def _numbers(spec: str, name: str, cells: np.ndarray) -> np.ndarray:
 
 def _number(cell: str) -> float | None:
     try:
-        value = float(cell)
+        value = float(cell) if "_" not in cell else math.nan  # Python reads 1_0 as 10
     except ValueError:
         return None
-    return value if np.isfinite(value) else None
+    return value if abs(value) <= _LARGEST else None

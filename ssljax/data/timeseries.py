@@ -19,6 +19,7 @@ from ssljax.data.cells import read_text
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.learnt import learnt
 from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.walk import find
 
 log = logging.getLogger("ssljax")
 FILE = "scaling.json"
@@ -66,13 +67,18 @@ class TimeSeries:
 
     def scaled(self, spec: str, split: str, scaling: dict[str, Any] | None) -> Arrays:
         """A split by the mean and spread of other data; None: those of `spec` itself."""
-        files = _files(spec)
+        files = _files(spec, say=True)
         if normal(split) not in files:
             raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(files)}")
         series, labels, classes, lines = read_ts(files[normal(split)])
         train = read_ts(files["train"]) if "train" in files else None
         if train is not None and labels is not None and train.classes != classes:
             labels, classes = _renumbered(labels, classes, train.classes, files[normal(split)])
+        if train is not None and train.series[0].shape[1] != series[0].shape[1]:
+            raise ValueError(
+                f"{files[normal(split)]}: {series[0].shape[1]} channels, and {files['train']} has "
+                f"{train.series[0].shape[1]}"
+            )
         if self.standardize and scaling is None:
             scaling = _scaling(series if train is None else train.series)
         found = self.rows_of(series, scaling if self.standardize else None, str(spec))
@@ -173,16 +179,19 @@ def _scaling(series: Sequence[np.ndarray]) -> dict[str, Any]:
     return {"mean": steps.mean(0).tolist(), "std": std.tolist()}
 
 
-def _files(spec: str) -> dict[str, Path]:
+def _files(spec: str, *, say: bool = False) -> dict[str, Path]:
     kind, _, place = spec.partition(":")
     if kind != "ts" or not place:
         raise ValueError(f"data {spec!r}: time series are ts:PATH")
     path = Path(place)
     if not path.exists():
         raise FileNotFoundError(f"{spec}: there is no such file or folder")
-    files = [path] if path.is_file() else sorted(path.glob("[!.]*.ts"))
-    if not files:
-        raise FileNotFoundError(f"{spec} holds no .ts files")
+    files = [path]
+    if path.is_dir():
+        names = find(place, kind="ts", suffixes=[".ts"], what="series")
+        files = [path / name for name in names.names]
+        if say:
+            names.say(spec)
     found: dict[str, Path] = {}
     for file in files:
         word = normal(file.stem.rpartition("_")[2].lower())
@@ -222,7 +231,7 @@ def read_ts(path: Path) -> Series:
     """A .ts file.
 
     Raises: ValueError that names the line: for missing values, time stamps, an unknown class,
-      channels that differ in number or length.
+      channels that differ in number or length, what is asked for that is no class.
     """
     series: list[np.ndarray] = []
     labels: list[int] = []
@@ -234,12 +243,16 @@ def read_ts(path: Path) -> Series:
         if not line or line.startswith("#"):
             continue
         if not data:
-            words: list[Any] = line.split()
-            tag = words[0].lower()
-            if tag == "@classlabel" and words[1].lower() == "true":
-                names = tuple(words[2:])
-            if tag == "@timestamps" and words[1].lower() == "true":
+            tag, *words = line.split()
+            tag, true = tag.lower(), words[:1] != [] and words[0].lower() == "true"
+            if tag == "@classlabel" and true:
+                names = tuple(words[1:])
+                if not names or len(set(names)) < len(names):
+                    raise ValueError(f"{where}: names no class, or one of them twice")
+            if tag == "@timestamps" and true:
                 raise ValueError(f"{where}: series with time stamps are not read here")
+            if tag == "@targetlabel" and true:
+                raise ValueError(f"{where}: series with a number to predict are not read here")
             data = tag == "@data"
             continue
         channels = line.split(":")
@@ -259,6 +272,8 @@ def read_ts(path: Path) -> Series:
             raise ValueError(f"{where}: {x.shape[1]} channels, others have {series[0].shape[1]}")
         if not np.isfinite(x).all():
             raise ValueError(f"{where}: missing values are not read here: fill them in first")
+        if np.abs(x).max() > np.finfo(np.float32).max:
+            raise ValueError(f"{where}: {np.abs(x).max():g} is more than a float32 holds")
         series.append(x)
         lines.append(number)
     if not series:

@@ -43,7 +43,7 @@ def find(place: str, *, kind: str, suffixes: Collection[str], what: str) -> Foun
     """The files with these endings below a folder or in a zip.
 
     kind, what: how messages call the data and its files.
-    Raises: FileNotFoundError or ValueError where there are none.
+    Raises: FileNotFoundError or ValueError where there are none, or names are no text.
     """
     path = Path(place)
     if path.is_dir():
@@ -53,6 +53,11 @@ def find(place: str, *, kind: str, suffixes: Collection[str], what: str) -> Foun
     else:
         found = "this is a file" if path.exists() else "there is nothing there"
         raise FileNotFoundError(f"{kind}:{place} must be a folder or a .zip, but {found}")
+    if strange := [name for name in names if not _is_text(name)]:
+        raise ValueError(
+            f"{kind}:{place}: {len(strange):,} name(s) are not UTF-8 ({_some(strange)}): rename "
+            "the files, as with convmv -f latin1 -t utf8"
+        )
     kept = []
     for name in names:
         if hidden(name):
@@ -86,7 +91,8 @@ def layout(files: list[str], what: str) -> dict[str, tuple[str, str]]:
     is "" for a file outside of class folders.
     Raises: ValueError where it is unclear which files belong to a split.
     """
-    parts = {f: PurePosixPath(f).parts for f in files}
+    # What climbs, or starts at the root, is no folder of the data.
+    parts = {f: tuple(p for p in PurePosixPath(f).parts if p not in ("/", "..")) for f in files}
     depth = 0
     while len(tops := {p[depth] if len(p) > depth + 1 else "" for p in parts.values()}) == 1:
         if "" in tops or normal(next(iter(tops))) in SPLITS:
@@ -182,4 +188,14 @@ def _inside(path: Path, kind: str) -> tuple[list[str], list[str], dict[str, list
 
 
 def _some(names: list[str]) -> str:
-    return ", ".join(names[:3]) + (", ..." if len(names) > 3 else "")
+    few = (name.encode("utf-8", "backslashreplace").decode() for name in names[:3])
+    return ", ".join(few) + (", ..." if len(names) > 3 else "")
+
+
+def _is_text(name: str) -> bool:
+    """Whether a name can be written to a file of labels, a report or a terminal."""
+    try:
+        name.encode("utf-8")
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -16,6 +16,7 @@ from ssljax.data.corrupt import CorruptExample
 
 _PCM, _FLOAT, _EXTENSIBLE = 1, 3, 0xFFFE
 _UNKNOWN = 2**31 - 2**16  # bytes: what is announced and not there is no length but a wish
+_KNOWN = (b"fmt ", b"data", b"LIST", b"fact", b"bext", b"cue ", b"smpl", b"JUNK", b"id3 ", b"PEAK")
 _FASTEST = 1_000_000  # samples a second
 _ZEROS = 16  # zero crossings of the filter on each side of a sample
 _FILTERS = 256  # made at once
@@ -71,8 +72,14 @@ def open_wav(data: bytes, name: str) -> Wav:
                 raise CorruptExample(name, f"cut off: {size} bytes announced, {left} there")
             body = memoryview(data)[start:] if unknown else memoryview(data)[start : start + size]
             return _described(body, form, name, whole=not unknown)
-        at = start + size + size % 2  # chunks begin at even places
+        at = _end(data, start, size)
     raise CorruptExample(name, "holds no samples")
+
+
+def _end(data: bytes, start: int, size: int) -> int:
+    """Where the next chunk begins: at an even place, but some programs forget to go there."""
+    after = start + size
+    return after if data[after : after + 4] in _KNOWN else after + size % 2
 
 
 def _chunks(data: bytes, at: int) -> bool:
@@ -80,8 +87,7 @@ def _chunks(data: bytes, at: int) -> bool:
     while at + 8 <= len(data):
         if not data[at : at + 4].isascii():
             return False
-        size = struct.unpack_from("<I", data, at + 4)[0]
-        at += 8 + size + size % 2
+        at = _end(data, at + 8, struct.unpack_from("<I", data, at + 4)[0])
     return at in (len(data), len(data) + 1)
 
 

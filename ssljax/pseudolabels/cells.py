@@ -5,6 +5,7 @@ A row is counted from 1, without the header of a CSV file.
 
 import csv
 import re
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 _CSV = (".csv", ".tsv", ".txt")
+_NO_LABEL = ("-1", "-1.0", "nan", "NaN", "null", "<NA>")
 _FAR = 2**62  # no number of an example or of a class lies beyond
 
 
@@ -28,6 +30,11 @@ def table_of(path: Path) -> pa.Table:
     if path.suffix.lower() in _CSV:
         return _csv(path)
     try:
+        names = pq.read_schema(path).names
+        if twice := [name for name in names if names.count(name) > 1]:
+            raise ValueError(
+                f"{path}: {len(twice)} columns are called {twice[0]}: rename all but one"
+            )
         return pq.read_table(path)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
@@ -63,11 +70,18 @@ def texts(column: pa.ChunkedArray) -> list[str | None]:
     return [None if x is None or x == "" else str(x) for x in column.to_pylist()]
 
 
+def labels_of(column: pa.ChunkedArray, known: Collection[str]) -> list[str | None]:
+    """Cells as text, None where one says that there is no label, unless a class is called so."""
+    return [None if x in _NO_LABEL and x not in known else x for x in texts(column)]
+
+
 def is_text(column: pa.ChunkedArray) -> bool:
     """Whether cells are words, as they are or numbered by a dictionary."""
     kind = column.type
     kind = kind.value_type if pa.types.is_dictionary(kind) else kind
-    return pa.types.is_string(kind) or pa.types.is_large_string(kind)
+    return any(
+        getattr(pa.types, f"is_{t}")(kind) for t in ("string", "large_string", "string_view")
+    )
 
 
 def is_list(column: pa.ChunkedArray) -> bool:
@@ -149,7 +163,7 @@ def classes_of(table: pa.Table, path: Path) -> tuple[str, ...]:
     """
     for name in ("class", "target"):
         if name in table.column_names and is_text(table[name]):
-            said = {x for x in texts(table[name]) if x is not None}
+            said = {x for x in labels_of(table[name], ()) if x is not None}
             if (name == "class" and said) or not all(map(is_number, said)):
                 return tuple(sorted(said, key=_natural))
     if "target" not in table.column_names:

@@ -22,6 +22,7 @@ from ssljax.pseudolabels.cells import (
     is_list,
     is_number,
     is_text,
+    labels_of,
     rows_of_numbers,
     table_of,
     texts,
@@ -176,7 +177,7 @@ class Numbering:
         count = kind.require_classes("a class of each row")
         named = [None] * table.num_rows
         if "class" in table.column_names:
-            named = texts(table["class"])
+            named = labels_of(table["class"], self._known)
         if "target" not in table.column_names:
             target, full = np.zeros(table.num_rows, np.int64), np.zeros(table.num_rows, bool)
         elif is_list(table["target"]):
@@ -197,6 +198,8 @@ class Numbering:
         for i, name in enumerate(named):
             if name is None:
                 continue
+            if full[i] and self.classes and self.classes[hard[i]] == name:
+                continue
             k = self._class(name, path, i + 1, count)
             if full[i] and hard[i] != k:
                 raise ValueError(
@@ -211,15 +214,16 @@ class Numbering:
     def _classes(
         self, column: pa.ChunkedArray, where: str, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
-        cells = texts(column) if is_text(column) else []
+        cells = labels_of(column, self._known) if is_text(column) else []
         words = not all(map(is_number, self.classes or ()))
         if not all(map(is_number, cells)) or (words and any(c in self._known for c in cells)):
             known = (
-                -1 if c in (None, "-1") else self._class(c, where, i, count)
-                for i, c in enumerate(cells, 1)
+                -1 if c is None else self._class(c, where, i, count) for i, c in enumerate(cells, 1)
             )
             target = np.fromiter(known, np.int64, len(cells))
             return np.maximum(target, 0), target >= 0
+        if cells:
+            column = pa.chunked_array([pa.array(cells, pa.string())])
         number, full = wholes(column, where)
         full = full & (number != -1)
         target = number
@@ -235,8 +239,12 @@ class Numbering:
 
     def _class(self, name: str, where: Any, row: int, count: int) -> int:
         known = self._known or {str(k): k for k in range(count)}
-        if name in known:
+        if name in known and (self.classes or ()).count(name) < 2:
             return known[name]
+        if name in known:
+            raise ValueError(
+                f"{where}, row {row}: two classes are called {name!r}: give its number as target"
+            )
         near = difflib.get_close_matches(name, list(known), n=1)
         raise ValueError(
             f"{where}, row {row}: {name!r} is {self._none_of(count)}"

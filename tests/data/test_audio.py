@@ -202,6 +202,13 @@ def test_a_sound_from_a_pipe_lasts_to_the_end(length):
         read_wav(empty, "x")
 
 
+def test_chunks_of_odd_size_without_their_filling():
+    odd = b"LIST" + struct.pack("<I", 5) + b"INFOa"
+    for extra in (odd, odd + b"\0"):
+        samples, _ = read_wav(wav([2**14, -(2**13)], extra=extra), "x.wav")
+        assert samples[:, 0].tolist() == [0.5, -0.25]
+
+
 def test_folders_are_splits_and_classes(tmp_path):
     for name in ("train/yes/a.wav", "train/no/b.wav", "test/no/c.wav", "train/no/.d.wav"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

@@ -96,12 +96,15 @@ def test_labels_from_a_file(tmp_path):
         ("3\n4,1\n", "line 2 has 2 cells, the first 1"),
         ("", "every line must be"),
         ("3\n3\n", "example 3 is labelled more than once"),
-        ("3\n40\n", "line 2: there is no example 40.*from 0 to 39"),
+        ("3\n40\n", "line 2: there is no example '40'.*from 0 to 39"),
         ("3.6\n4\n", "line 1: there is no example '3.6'"),
         ("index,label\n3,0\n4,\n", "line 3: this line has no label"),
         ("file\na.png\n", "have no names"),
         ("3\n4\n", r"2 of 4 classes have no labelled example \(first 1, 2\)"),
         ("3,9\n4,1\n", "label 9"),
+        ("index,label,weight\n3,0,0.5\n", "line 2: weight '0.5'"),
+        ("index,weight\n3,0\n", "every line has weight 0"),
+        ("index,label,class\n3,0,1\n", "every line must be"),
     ],
 )
 def test_bad_files(tmp_path, text, message):
@@ -129,8 +132,20 @@ def test_one_numbering_of_examples_and_classes(tmp_path):
         assert {(int(r["index"][0]), int(r["label"][0])) for r in take(
             found.batches(1, seed=0), 9)} == {(2, 2), (1, 1), (0, 0)}  # fmt: skip
     file.write_text("0\n")
-    with pytest.raises(ValueError, match=r"no example 0.*held out"):
+    with pytest.raises(ValueError, match=r"no example '0'.*held out"):
         FewLabels(file=str(file))(part)
+
+
+def test_targets_weights_and_names_of_a_file_count(tmp_path, caplog):
+    file = tmp_path / "few.csv"
+    file.write_text("index,target,weight,note\n3,cat,1,x\n8,dog,1,x\n5,dog,0,x\n")
+    few = FewLabels(file=str(file), ratio=1)(data(labelled=False))
+    assert [x.tolist() for x in few.given] == [[3, 8], [0, 1]] and few.classes == ("cat", "dog")
+    assert "not read: note" in caplog.text
+    named = Arrays({"image": np.arange(4)}, names=["a", "b", "c", "d"])
+    file.write_text("index,file,label\n0,a,0\n1,c,1\n")
+    with pytest.raises(ValueError, match="line 3: file and index are of two examples"):
+        FewLabels(file=str(file))(named)
 
 
 def test_any_record_has_a_pool():

@@ -185,3 +185,13 @@ def test_the_error_survives_the_way_between_processes():
 
     error = pickle.loads(pickle.dumps(CorruptExample("cat", "no")))
     assert str(error) == "cat: no" and error.name == "cat"
+
+
+def test_of_several_pictures_in_a_file_the_first_is_read_and_that_is_said(caplog, monkeypatch):
+    monkeypatch.setattr("ssljax.data.images._SAID", set())
+    pages = [Image.new("L", (4, 4), v) for v in (10, 20, 30)]
+    file = io.BytesIO()
+    pages[0].save(file, "TIFF", save_all=True, append_images=pages[1:])
+    for _ in range(2):
+        assert (Images()(file.getvalue(), "a.tif") == 10).all()
+    assert caplog.text.count("a.tif holds several pictures, of which the first alone is read") == 1

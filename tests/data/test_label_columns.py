@@ -31,6 +31,7 @@ def numbered(*cells, names=None, missing=True):
         (np.array([-1, -1]), None, None),
         (np.array(["b", "a", ""]), [1, 0, -1], ("a", "b")),
         (np.array([b"b", b"a"]), [1, 0], ("a", "b")),
+        (np.array([b"b", b"\xe9"]), [1, 0], ("\\xe9", "b")),
         (["3", "1", None, "-1", " "], [1, 0, -1, -1, -1], ("1", "3")),
         (["1.0", "", "0.0", "NA", "?"], [1, -1, 0, -1, -1], ("0", "1")),
         (["007", "7"], [0, 1], ("007", "7")),
@@ -55,6 +56,8 @@ def test_what_is_a_class(cells, labels, classes):
         (["1", "1e300"], r"row 1: label 1e\+300"),
         (np.array([-1, 1, 1]), "-1 and 1 alone"),
         (["1", "-1"], "-1 and 1 alone"),
+        (["+1", "-1", "NA"], "-1 and 1 alone"),
+        (np.array([b"+1", b"-1"]), "-1 and 1 alone"),
         (np.array([1j]), "row 0: labels are complex128"),
         (["a", "x" * 500], "row 1: a label of 500 letters"),
     ],
@@ -69,11 +72,27 @@ def test_nan_is_no_label_in_tables_alone():
         numbered(np.array([0, np.nan]), missing=False)
 
 
+@pytest.mark.parametrize(
+    ("cells", "message"),
+    [
+        (["-1", "+1", "0"], "labels are -1, 0 and 1"),
+        (np.array([-1.0, 0, 1]), "labels are -1, 0 and 1"),
+        (["None", "a", None], "None is read as a class"),
+    ],
+)
+def test_what_may_be_meant_otherwise_is_said(cells, message, caplog):
+    numbered(cells)
+    assert message in caplog.text
+
+
 def test_names_of_the_data_count():
     assert numbered(np.array([2, -1]), names=("a", "b", "c")) == ([2, -1], ("a", "b", "c"))
     assert numbered(["c", "a"], names=("a", "b", "c")) == ([2, 0], ("a", "b", "c"))
     with pytest.raises(ValueError, match=r"row 0: label 3, but labels must be 0 to 2 for 3"):
         numbered(np.array([3, 0]), names=("a", "b", "c"))
+    assert numbered(np.array([2, 0]), names=("a", "b", "a"))[0] == [2, 0]  # two kinds of cranes
+    with pytest.raises(ValueError, match="row 0 and below: two classes are called 'a'"):
+        numbered(["b", "a"], names=("a", "b", "a"))
 
 
 def test_splits_have_one_numbering_and_it_is_said_where_they_differ(caplog):
@@ -172,6 +191,9 @@ def test_npz_by_other_names(tmp_path):
     np.savez(tmp_path / "a.npz", train_images=images, train_labels=np.array([[1], [2], [1]]))
     assert data.load(f"npz:{tmp_path}/a.npz").classes == ("1", "2")
     np.savez(tmp_path / "a.npz", image=images, kind=np.array([1, 2, 1]))
+    with pytest.raises(ValueError, match=r"kind.*call it label"):
+        data.load(f"npz:{tmp_path}/a.npz")
+    np.savez(tmp_path / "a.npz", image=images, kind=np.array([1.0, 2.0, 1.0]))
     with pytest.raises(ValueError, match=r"kind.*call it label"):
         data.load(f"npz:{tmp_path}/a.npz")
     x = np.zeros((8, 4, 4), np.uint8)

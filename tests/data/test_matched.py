@@ -70,3 +70,9 @@ def test_what_cannot_be_matched():
     few = Arrays({"audio": np.zeros((3, 1)), "label": np.arange(3)}, classes=tuple("0123"))
     with pytest.raises(ValueError, match="class '3' has no example"):
         Pairs(FIRST, few)
+
+
+def test_classes_that_are_other_numbers_are_not_matched_by_their_place():
+    ones = Arrays({"audio": np.arange(4), "label": np.arange(4) + 1})
+    with pytest.raises(ValueError, match=r"4 and 4 classes \(0 / 1, 1 / 2, 2 / 3\)"):
+        Pairs(FIRST, ones)

@@ -106,6 +106,16 @@ def test_parquet_columns_that_are_not_right(tmp_path, columns, message):
         data.load(f"parquet:{tmp_path}", in_memory_bytes=0, workers=0)
 
 
+def test_two_columns_of_one_name_are_refused(tmp_path):
+    columns = [[png(0)], [png(1)], [0]]
+    pq.write_table(
+        pa.Table.from_arrays([pa.array(c) for c in columns], names=["image", "image", "label"]),
+        tmp_path / "a.parquet",
+    )
+    with pytest.raises(ValueError, match=r"a\.parquet: 2 columns are called image"):
+        data.load(f"parquet:{tmp_path}")
+
+
 def test_parquet_damaged_inside_names_the_file(tmp_path):
     file = tmp_path / "a.parquet"
     options = {"compression": "none", "use_dictionary": False, "write_page_checksum": True}

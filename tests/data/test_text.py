@@ -71,12 +71,31 @@ def test_tables(table, tmp_path):
 
 @pytest.mark.parametrize(
     ("content", "message"),
-    [("a\t0\nb\n", "line 2 has 1 cells"), ("label\twrong\n0\tx\n", "text or sentence")],
+    [
+        ("a\t0\nb\n", "line 2 has 1 cells"),
+        ("label\twrong\n0\tx\n", "text or sentence"),
+        ("Satz\tArt\n" + "so ein Satz\tgut\nein anderer Satz\tgut\n" * 2, "Satz | Art, the names"),
+    ],
 )
 def test_bad_tables(tmp_path, content, message):
     (tmp_path / "a.tsv").write_text(content)
     with pytest.raises(ValueError, match=message):
         read_documents(f"tsv:{tmp_path}/a.tsv", split="train")
+
+
+def test_tables_of_one_split_call_their_classes_alike(tmp_path):
+    (tmp_path / "train-1.csv").write_text("text,label\na b,1\nc d,0\n")
+    (tmp_path / "train-2.csv").write_text("text,topic\na b,sport\nc d,news\n")
+    with pytest.raises(ValueError, match=r"column label of .*train-1\.csv and in topic of .*-2"):
+        read_documents(f"csv:{tmp_path}", split="train")
+
+
+def test_a_small_file_that_unpacks_to_a_large_one_is_refused(tmp_path):
+    (tmp_path / "a.txt.GZ").write_bytes(gzip.compress(b"two words\n"))
+    assert read_documents(f"text:{tmp_path}/a.txt.GZ:train", split="train").texts == ["two words"]
+    (tmp_path / "b.txt.gz").write_bytes(gzip.compress(bytes(2**25)))
+    with pytest.raises(ValueError, match="more than 200 times as much"):
+        read_documents(f"text:{tmp_path}/b.txt.gz", split="train")
 
 
 def test_bad_names(tmp_path, play):

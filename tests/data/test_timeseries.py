@@ -44,6 +44,16 @@ def test_cut_series_are_said_and_classes_are_those_of_training(tmp_path, caplog)
         reader.load(f"ts:{tmp_path}", split="test")
 
 
+def test_splits_have_the_same_channels_and_what_is_no_series_is_said(tmp_path, caplog):
+    (tmp_path / "X_TRAIN.ts").write_text(_HEAD + "1,2:3,4:a\n")
+    (tmp_path / "X_TEST.TS").write_text(_HEAD + "1,2:3,4:5,6:a\n")
+    (tmp_path / "X_TRAIN.arff").touch()
+    assert TimeSeries().splits(f"ts:{tmp_path}") == ("train", "test")
+    with pytest.raises(ValueError, match=r"X_TEST\.TS: 3 channels, and .*X_TRAIN\.ts has 2"):
+        TimeSeries().load(f"ts:{tmp_path}", split="test")
+    assert "not read: 1 .arff (X_TRAIN.arff)" in caplog.text
+
+
 def test_real(shared_data):
     for name, classes, channels, count in (
         ("japanesevowels", 9, 12, 270),
@@ -63,6 +73,11 @@ def test_real(shared_data):
         (_HEAD + "?:2:a\n", "not a series"),
         (_HEAD + "nan:2:a\n", "missing values"),
         ("hello\n", "holds no series"),
+        (_HEAD + "1e39:2:a\n", "line 6: 1e\\+39 is more than a float32"),
+        ("@classLabel true\n@data\n1:a\n", "line 1: names no class"),
+        ("@classLabel true a b a\n@data\n1:a\n", "line 1: .* one of them twice"),
+        ("@targetlabel true\n@data\n1:0.5\n", "line 1: series with a number to predict"),
+        ("@timestamps\n@classLabel\n@data\n1:a\n", "line 4: not a series"),
     ],
 )
 def test_bad_files(tmp_path, text, message):

@@ -96,3 +96,27 @@ def test_a_member_that_announces_too_much_is_not_unpacked(tmp_path, monkeypatch)
     source = open_source(f"folder:{tmp_path}/a.zip", split="train")
     with pytest.raises(ValueError, match=r"ant/0\.png: announces 0\.0 GiB"):
         source[0]
+
+
+def test_names_that_are_no_text_are_refused_before_anything_is_read(tmp_path):
+    tree(tmp_path / "a", "ant/0.png")
+    (tmp_path / "a" / os.fsdecode(b"caf\xe9.txt")).touch()
+    with pytest.raises(ValueError, match=r"1 name\(s\) are not UTF-8 \(caf\\udce9\.txt\)"):
+        open_source(f"folder:{tmp_path}/a", split="train")
+
+
+def test_test_pictures_without_class_folders_have_no_labels(tmp_path):
+    tree(tmp_path, "train/ant/0.png", "train/bee/1.png", "test/2.png")
+    train, test = (open_source(f"folder:{tmp_path}", split=s) for s in ("train", "test"))
+    assert contents(train) == [(0, 0), (1, 1)] and contents(test) == [(2, None)]
+    assert train.classes == test.classes == ("ant", "bee")
+
+
+def test_a_folder_may_be_called_as_a_zip_and_members_may_begin_with_a_slash(tmp_path):
+    tree(tmp_path / "a.zip", "ant/0.png", "bee/1.png")
+    source = open_source(f"folder:{tmp_path}/a.zip", split="train")
+    assert contents(source) == [(0, 0), (1, 1)]
+    with zipfile.ZipFile(tmp_path / "b.zip", "w") as archive:
+        for i, name in enumerate(("/ant/0.png", "../bee/1.png", "./cow/2.png")):
+            archive.writestr(name, png(i))
+    assert open_source(f"folder:{tmp_path}/b.zip", split="train").classes == ("ant", "bee", "cow")

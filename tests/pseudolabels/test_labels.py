@@ -204,6 +204,38 @@ def test_classes_of_a_file_alone(tmp_path):
         named(target=[-7, 0, 1])
 
 
+def test_no_label_has_several_names(tmp_path):
+    data = Numbering.plain(5, classes=("a", "b", "c"))
+    for column in ("target", "class"):
+        for no in ("", "-1", "-1.0", "nan", "null"):
+            (tmp_path / "l.csv").write_text(f"index,{column}\n0,b\n3,{no}\n")
+            found = read(tmp_path / "l.csv", examples=data, classes=3)
+            assert found.index.tolist() == [0] and found.target.tolist() == [1]
+    (tmp_path / "l.csv").write_text("index,target\n0,1.0\n3,nan\n")
+    assert read(tmp_path / "l.csv", examples=data, classes=3).target.tolist() == [1]
+
+
+def test_classes_of_one_name_are_told_by_number(tmp_path):
+    data = Numbering.plain(5, classes=("crane", "b", "crane"))
+    Labels.given(np.array([1, 2]), np.array([0, 2])).write(tmp_path / "l.parquet", CLASSES, data)
+    assert read(tmp_path / "l.parquet", examples=data, classes=3).target.tolist() == [0, 2]
+    (tmp_path / "l.csv").write_text("index,class\n0,crane\n")
+    with pytest.raises(ValueError, match="row 1: two classes are called 'crane': give its number"):
+        read(tmp_path / "l.csv", examples=data, classes=3)
+
+
+def test_columns_as_other_programs_write_them(tmp_path):
+    words = pa.array(["b", "a"], pa.string_view())
+    pq.write_table(pa.table({"index": [0, 1], "target": words}), tmp_path / "l.parquet")
+    data = Numbering.plain(5, classes=("a", "b"))
+    assert read(tmp_path / "l.parquet", examples=data, classes=2).target.tolist() == [1, 0]
+    names = ["index", "target", "target"]
+    twice = pa.Table.from_arrays([pa.array([0])] * 3, names=names)
+    pq.write_table(twice, tmp_path / "l.parquet")
+    with pytest.raises(ValueError, match="2 columns are called target"):
+        read(tmp_path / "l.parquet", examples=data, classes=2)
+
+
 def test_not_a_parquet_file(tmp_path):
     (tmp_path / "x.parquet").write_text("hello")
     with pytest.raises(ValueError, match="not a readable Parquet file"):
