@@ -20,6 +20,7 @@ ALLOWED = {
     "method": {"jax", "optax", "parts", "schedules"},
     "parts": {"jax", "optax"},
     "recipes": {"jax", "method", "nets", "views"},
+    "recipes_triples": {"jax", "optax", "losses", "method", "nets"},
     "tasks": {
         *{"jax", "chex", "optax", "flax", "numpy", "pyarrow", "PIL"},
         *{"nets", "losses", "views", "tasks", "files", "measure"},
@@ -30,6 +31,7 @@ ALLOWED = {
     },
     "methods": {
         *{"jax", "numpy", "optax", "chex", "method", "parts", "recipes", "schedules"},
+        "recipes_triples",
         *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},

@@ -135,6 +135,18 @@ GRAPH = Family(
     cadence=Cadence(log=10, save=100, monitor=0),
 """,
 )
+TRIPLES = Family(
+    "triples:PATH/TO/TRIPLES",
+    "triples:PATH/TO/TRIPLES",
+    "",
+    """\
+    reader=Triples(),  # how many wrong triples are drawn for each right one
+    optimizer=Optimizer(name="adam", learning_rate=1e-2, per_batch=None),
+    steps=2000,
+    batch=512,
+    cadence=Cadence(log=100, save=1000, monitor=0),
+""",
+)
 FEW_LABELS = Family(
     "digits",
     "folder:PATH/TO/CLASSES",

@@ -22,6 +22,8 @@ from ssljax.data.stream import Stream
 from ssljax.data.table import Table
 from ssljax.data.text import Text, Windows
 from ssljax.data.timeseries import TimeSeries
+from ssljax.data.triple_data import TripleData
+from ssljax.data.triples import Triples
 from ssljax.data.voc import Crops
 
 __all__ = [
@@ -50,6 +52,8 @@ __all__ = [
     "Table",
     "Text",
     "TimeSeries",
+    "TripleData",
+    "Triples",
     "Windows",
     "labels",
     "load",

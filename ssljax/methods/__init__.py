@@ -9,6 +9,7 @@ from ssljax.methods.bgrl import BGRL
 from ssljax.methods.byol import BYOL
 from ssljax.methods.clip import CLIP
 from ssljax.methods.colorization import Colorization
+from ssljax.methods.complex_ import ComplEx
 from ssljax.methods.context_encoder import ContextEncoder
 from ssljax.methods.data2vec import Data2Vec
 from ssljax.methods.data2vec_audio import Data2VecAudio
@@ -17,6 +18,7 @@ from ssljax.methods.deepcluster import DeepCluster
 from ssljax.methods.dgi import DGI
 from ssljax.methods.dino import DINO
 from ssljax.methods.dinov2 import DINOv2
+from ssljax.methods.distmult import DistMult
 from ssljax.methods.electra import ELECTRA
 from ssljax.methods.fixmatch import FixMatch
 from ssljax.methods.flexmatch import FlexMatch
@@ -39,6 +41,7 @@ from ssljax.methods.msn import MSN
 from ssljax.methods.nnclr import NNCLR
 from ssljax.methods.pseudo_label import PseudoLabel
 from ssljax.methods.relative_patch import RelativePatch
+from ssljax.methods.rotate import RotatE
 from ssljax.methods.rotation import Rotation
 from ssljax.methods.scan import SCAN, SelfLabel
 from ssljax.methods.siglip import SigLIP
@@ -53,6 +56,7 @@ from ssljax.methods.supervised import Supervised
 from ssljax.methods.swav import SwAV
 from ssljax.methods.t5 import T5
 from ssljax.methods.tico import TiCo
+from ssljax.methods.transe import TransE
 from ssljax.methods.uda import UDA
 from ssljax.methods.vae import VAE
 from ssljax.methods.vgae import VGAE
@@ -88,11 +92,13 @@ __all__ = [
     "Autoencoder",
     "BarlowTwins",
     "Colorization",
+    "ComplEx",
     "ContextEncoder",
     "DINOv2",
     "Data2Vec",
     "Data2VecAudio",
     "DeepCluster",
+    "DistMult",
     "FixMatch",
     "FlexMatch",
     "FreeMatch",
@@ -106,6 +112,7 @@ __all__ = [
     "MoCoV3",
     "PseudoLabel",
     "RelativePatch",
+    "RotatE",
     "Rotation",
     "SelfLabel",
     "SigLIP",
@@ -119,6 +126,7 @@ __all__ = [
     "Supervised",
     "SwAV",
     "TiCo",
+    "TransE",
     "VICReg",
     "Wav2Vec2",
 ]

@@ -41,6 +41,7 @@ from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
 from ssljax.nets.towers import Tower, init_towers, run_towers, tower_inputs, two_towers
 from ssljax.nets.unet import UNetDecoder, UNetEncoder
+from ssljax.nets.vectors import Vectors
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit
 from ssljax.nets.wav2vec2 import (
     SpeechOutputs,
@@ -90,6 +91,7 @@ __all__ = [
     "UNetDecoder",
     "UNetEncoder",
     "VariationalEncoder",
+    "Vectors",
     "ViT",
     "Wav2Vec2Encoder",
     "WideResNet",

@@ -1,0 +1,37 @@
+"""Four methods on UMLS, a knowledge graph of 135 medical concepts and 46 relations.
+
+    ssljax sweep experiments/triples_umls.py --data triples:path/to/umls
+
+`path/to/umls` holds train.txt, valid.txt and test.txt. The results say heldout_mrr: both ends,
+filtered by all three parts, realistic ranks, on the test triples; beside those of random vectors.
+Published for ConvE: MRR .94, hits@1 .92, hits@10 .99 (Dettmers et al. 2018).
+"""
+
+from typing import Any
+
+from ssljax import Cadence, Experiment, Optimizer
+from ssljax.data import Triples
+from ssljax.methods import ComplEx, DistMult, RotatE, TransE
+from ssljax.probes import Evaluation
+
+
+def small(method: Any) -> Experiment:
+    """A run of a minute on two cores."""
+    return Experiment(
+        method=method,
+        data="triples:path/to/umls",
+        reader=Triples(negatives=64),
+        optimizer=Optimizer(name="adam", learning_rate=1e-2, per_batch=None),
+        steps=2000,
+        batch=512,
+        cadence=Cadence(log=100, evaluate=0, save=0, monitor=0),
+        evaluation=Evaluation(knn=(), shots=(), clustering=False, retrieval=False, lidar_views=0),
+    )
+
+
+SWEEP = {
+    "transe": small(TransE(width=256, margin=6.0)),
+    "distmult": small(DistMult(width=256, decay=0.03)),
+    "complex": small(ComplEx(width=256, decay=0.03)),
+    "rotate": small(RotatE(width=256, margin=6.0)),
+}
