@@ -16,11 +16,11 @@ from ssljax.probes import Evaluation
 
 
 def small(method: Any) -> Experiment:
-    """A run of a minute on two cores."""
+    """A run of a minute or two on two cores."""
     return Experiment(
         method=method,
         data="triples:path/to/umls",
-        reader=Triples(negatives=64),
+        reader=Triples(negatives=16),
         optimizer=Optimizer(name="adam", learning_rate=1e-2, per_batch=None),
         steps=2000,
         batch=512,
@@ -30,8 +30,8 @@ def small(method: Any) -> Experiment:
 
 
 SWEEP = {
-    "transe": small(TransE(width=256, margin=6.0)),
-    "distmult": small(DistMult(width=256, decay=0.03)),
-    "complex": small(ComplEx(width=256, decay=0.03)),
-    "rotate": small(RotatE(width=256, margin=6.0)),
+    "transe": small(TransE(width=128, margin=6.0)),
+    "distmult": small(DistMult(width=512, decay=0.01)),
+    "complex": small(ComplEx(width=512, decay=0.01)),
+    "rotate": small(RotatE(width=128, margin=6.0)),
 }

@@ -58,6 +58,8 @@ class Case(NamedTuple):
     batch: Callable[[int], dict[str, np.ndarray]]
     data: Callable[[dict[str, np.ndarray]], Any] | None = None
     """rows -> data set, where rows are no examples by themselves, such as the nodes of a graph."""
+    draws: bool = True
+    """Whether a step draws anything by its key; else its batch brings all that is random."""
 
 
 def images(size: int = 16) -> dict[str, np.ndarray]:

@@ -26,8 +26,8 @@ def triples(size: int = 16) -> dict[str, np.ndarray]:
 
 
 CASES = {
-    "transe": Case(TransE(**SIZES), triples),
-    "rotate": Case(RotatE(**SIZES), triples),
-    "distmult": Case(DistMult(**SIZES), triples),
-    "complex": Case(ComplEx(**SIZES), triples),
+    "transe": Case(TransE(**SIZES), triples, draws=False),
+    "rotate": Case(RotatE(**SIZES), triples, draws=False),
+    "distmult": Case(DistMult(**SIZES), triples, draws=False),
+    "complex": Case(ComplEx(**SIZES), triples, draws=False),
 }

@@ -131,10 +131,11 @@ def test_step(name):
     for key, value in metrics.items():
         assert value.shape == (), key
         assert np.isfinite(value), key
-    # the same seed gives the same numbers, another key others
+    # the same seed gives the same numbers, another key others where anything is drawn
     assert_equal(step(state, batch, KEY), (after, metrics))
     other, _ = step(state, batch, jax.random.key(1))
-    assert not np.array_equal(jax.tree.leaves(other.params)[0], jax.tree.leaves(after.params)[0])
+    same = np.array_equal(jax.tree.leaves(other.params)[0], jax.tree.leaves(after.params)[0])
+    assert same is not CASES[name].draws
     # every parameter tree moves, some of it
     moved = {
         k: any(jax.tree.leaves(jax.tree.map(lambda a, b: bool((a != b).any()), state.params[k], v)))
