@@ -5,6 +5,10 @@
 `path/to/cora` holds ind.cora.x and its kin, the public split. A step sees the whole graph (a batch
 of 2,712 rows, which two, four and eight devices divide). Published, linear probe on the public
 split, mean of several runs: 82.7 (as GraphMAE's authors ran it).
+
+Measured on two shared CPU cores, 2026-11-30, seeds 0 and 1, last step, percent: 79.0 and 79.7;
+random weights 75.0 and 72.0, features 46.9. Three points below: the authors train for 10,000 steps,
+and we have run no more than these 500.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -5,6 +5,9 @@
 `path/to/cora` holds ind.cora.x and its kin, the public split. A step sees the whole graph (a batch
 of 2,712 rows, which two, four and eight devices divide). Published, linear probe on the public
 split, mean of several runs: 82.3 (Velickovic et al. 2019).
+
+Measured on two shared CPU cores, 2026-11-30, seeds 0 and 1, last step, percent: 80.5 and 82.7;
+random weights 71.8 and 72.8, features 46.9.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -3,9 +3,11 @@
     ssljax train experiments/grace_cora.py --data graph:path/to/cora
 
 `path/to/cora` holds ind.cora.x and its kin, the public split. A step sees the whole graph (a batch
-of 2,712 rows, which two, four and eight devices divide). Published, linear probe on the public
-split, mean of several runs: its paper uses random splits, which cannot be
-compared.
+of 2,712 rows, which two, four and eight devices divide). Its paper uses random splits, with
+which this cannot be compared.
+
+Measured on two shared CPU cores, 2026-11-30, seeds 0 and 1, last step, linear probe on the public
+split, percent: 80.6 and 80.8; random weights 61.0 and 64.1, features 46.9.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -4,8 +4,11 @@
 
 `path/to/cora` holds ind.cora.x and its kin, the public split. A step sees the whole graph (a batch
 of 2,712 rows, which two, four and eight devices divide). Published, linear probe on the public
-split, mean of several runs: 84.2 +- 0.4 (Hou et al. 2022), after 1,500
-steps.
+split, mean of several runs: 84.2 +- 0.4 (Hou et al. 2022), after 1,500 steps.
+
+Measured on two shared CPU cores, 2026-11-30, seed 0, last step, percent: 81.7; random weights 77.2,
+features 46.9. A third of the authors' steps, and without their weight decay of 2e-4 and attention
+dropout of 0.1: which of these makes the difference, we have not tried.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -1,10 +1,15 @@
 """A variational graph autoencoder on Cora, and the citations that it has not seen.
 
-    ssljax train experiments/vgae_cora.py --data graph:path/to/cora
+    ssljax train experiments/vgae_cora.py --data graph:path/to/cora --seed 0 --reader.seed 0
     python experiments/links_score.py RUN          # AUC and AP of the held-out links
 
 15% of the links are in no split: 5% for choosing settings and 10% for the test. Published (Kipf and
 Welling 2016): AUC 91.4, AP 92.6.
+
+Measured on two shared CPU cores, 2026-11-30, seeds 0 to 2 of weights and of links, last step,
+percent, mean and standard deviation: AUC 91.6 ± 0.5, AP 92.7 ± 0.5; number of common neighbours AUC
+72.3, AP 72.1. As features for the classes its codes are weak: linear probe 70.9, 67.0 and 65.2
+(random weights 36.7, 42.4 and 34.8, features as they are 52.5).
 """
 
 from ssljax import Cadence, Experiment, Optimizer
