@@ -102,16 +102,22 @@ class TripleData(Arrays):
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
     ) -> Iterator[Rows]:
         """As in `Arrays`, with negatives that follow from seed and step."""
-        plain = super().batches(batch, seed=seed, start=start, host=host)
+        which, hosts = host
+        if batch % hosts:
+            raise ValueError(f"a batch of {batch} is not divisible by {hosts} hosts")
+        mine = slice(which * (batch // hosts), (which + 1) * (batch // hosts))
+        # Each host draws for all of them, so that any number of hosts sees the same batch.
+        plain = super().batches(batch, seed=seed, start=start)
         for step, rows in zip(itertools.count(start), plain, strict=False):
-            rng = np.random.default_rng([seed, 61, step, host[0]])
+            rng = np.random.default_rng([seed, 61, step])
             drawn = [
                 right.wrong(question, self.negatives, rng)
                 for right, question in zip(
                     self._right, self._questions(rows["triple"]), strict=True
                 )
             ]
-            yield rows | {"negative": np.stack(drawn, axis=1)}
+            rows = rows | {"negative": np.stack(drawn, axis=1)}
+            yield {key: value[mine] for key, value in rows.items()}
 
     def once(self, batch: int, *, host: tuple[int, int] = (0, 1)) -> Iterator[Rows]:
         """As in `Arrays`, with the other right answers of the whole graph."""

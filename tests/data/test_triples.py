@@ -76,6 +76,9 @@ def test_negatives_are_never_true_and_follow_from_seed_and_step():
     later = next(data.batches(16, seed=1, start=3))
     for k in later:
         np.testing.assert_array_equal(later[k], batches[3][k])
+    halves = [next(data.batches(16, seed=1, host=(h, 2))) for h in range(2)]
+    for k in later:  # any number of hosts sees the same batch
+        np.testing.assert_array_equal(np.concatenate([h[k] for h in halves]), batches[0][k])
 
 
 def test_an_unknown_entity_is_refused_by_name_or_said(tmp_path, caplog):
