@@ -62,7 +62,7 @@ def averaged(params: PyTree, extra: PyTree, *, decay: float) -> PyTree:
     return extra | {"target": {"params": target, "stats": extra["stats"]}}
 
 
-def check_few(data: Any, *, classes: int, pool: bool = True) -> None:
+def check_few(data: Any, *, classes: int | None, pool: bool = True) -> None:
     """Raises ValueError where a classifier cannot learn from a data set: it needs labels of just
     its classes, and with `pool` the batches of `ssljax.data.Few`.
     """
@@ -207,19 +207,24 @@ class Recipe(Protocol):
 
     lengths: ClassVar[tuple[str, ...]] = ()
     """Fields that count updates, and may be given as a share of the run: a float below 1."""
-    after: ClassVar[Callable[..., PyTree] | None] = None
+    after: Callable[..., PyTree] | None = None
     """(new params, extra, k, updates=length of the run) -> extra, once an update: see `from_loss`.
     None: nothing moves but what the loss gives back."""
-    refresh: ClassVar[Callable[..., State] | None] = None
-    score: ClassVar[Callable[..., Any] | None] = None
-    predict: ClassVar[Callable[..., Any] | None] = None
-    pair: ClassVar[Callable[..., Any] | None] = None
+    refresh: Callable[..., State] | None = None
+    score: Callable[..., Any] | None = None
+    predict: Callable[..., Any] | None = None
+    pair: Callable[..., Any] | None = None
     """As in `Method`; None: the method has none, and the evaluation leaves its numbers out. What a
     method answers to a task of its own, such as the turn of an image, is no `predict`."""
-    project: ClassVar[Callable[[PyTree], PyTree] | None] = None
+    project: Callable[[PyTree], PyTree] | None = None
     """As in `from_loss`; None: parameters may be anywhere."""
-    backbone: ClassVar[Callable[[State], tuple[PyTree, PyTree]]] = staticmethod(backbone)
-    """As in `Method`: the online encoder, where a method does not say that it evaluates another."""
+
+    @staticmethod
+    def backbone(state: State) -> tuple[PyTree, PyTree]:
+        """As in `Method`: the online encoder, where a method does not say that it evaluates
+        another.
+        """
+        return backbone(state)
 
     def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
         """The pure functions, with this optimizer. Called once by the runner.
@@ -227,7 +232,9 @@ class Recipe(Protocol):
         updates: length of the run, for `after` and `lengths`.
         """
         whole = {name: length(getattr(self, name), updates) for name in self.lengths}
-        recipe: Any = dataclasses.replace(self, **whole) if whole else self  # a dataclass
+        recipe: Any = self  # a dataclass
+        if whole:
+            recipe = dataclasses.replace(recipe, **whole)
         return from_loss(
             tx,
             init=recipe.init,

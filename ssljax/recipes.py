@@ -125,10 +125,15 @@ class OfFewLabels(OfImages):
     backbone = staticmethod(target_backbone)
 
     @property
-    def chain(self) -> dict[str, Any]:
+    def count(self) -> int:
+        """How many classes. Raises: ValueError where that is open."""
         if self.classes is None:
             raise ValueError("classes is open: give its number, or take it from data by `filled`")
-        return {"encoder": self.encoder, "head": MLP(widths=(self.classes,))}
+        return self.classes
+
+    @property
+    def chain(self) -> dict[str, Any]:
+        return {"encoder": self.encoder, "head": MLP(widths=(self.count,))}
 
     def filled(self, data: Any) -> Self:
         if self.classes is not None or data.classes is None:

@@ -14,12 +14,12 @@ def cosine(k: jax.Array, updates: int, *, start: float, stop: float) -> jax.Arra
     return stop + (start - stop) * (1 + jnp.cos(jnp.pi * _done(k, updates))) / 2
 
 
-def linear(k: jax.Array, updates: int, *, start: float, stop: float) -> jax.Array:
+def linear(k: jax.Array, updates: float, *, start: float, stop: float) -> jax.Array:
     """A straight line: start + (stop - start) k / updates."""
     return start + (stop - start) * _done(k, updates)
 
 
-def _done(k: jax.Array, updates: int) -> jax.Array:
+def _done(k: jax.Array, updates: float) -> jax.Array:
     return jnp.clip(k, 0, updates) / updates if updates > 0 else jnp.ones(())
 
 

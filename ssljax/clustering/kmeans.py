@@ -20,6 +20,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 _EXACT = jax.lax.Precision.HIGHEST
 # Distances [block, K] that are held at a time. A CPU is four times faster where they stay in cache.
@@ -40,7 +41,7 @@ class Clusters(NamedTuple):
 
 
 def kmeans(
-    x: jax.Array,
+    x: ArrayLike,
     clusters: int,
     *,
     key: jax.Array,

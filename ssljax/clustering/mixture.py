@@ -14,6 +14,7 @@ from typing import Literal, NamedTuple
 
 import jax
 import jax.numpy as jnp
+from jax.typing import ArrayLike
 
 from ssljax.clustering.kmeans import kmeans
 
@@ -37,7 +38,7 @@ class Fit(NamedTuple):
 
 
 def gaussian_mixture(
-    x: jax.Array,
+    x: ArrayLike,
     components: int,
     *,
     key: jax.Array,

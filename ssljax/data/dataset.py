@@ -40,6 +40,7 @@ class Dataset(Protocol):
     @property
     def names(self) -> Sequence[str] | None:
         """What a person calls each example, [N]; None where they have no names."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -47,12 +48,15 @@ class Dataset(Protocol):
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
     ) -> Iterator[Rows]:
         """Batches number start, start + 1, ... without end, the same for the same seed."""
+        ...
 
     def once(self, batch: int, *, host: tuple[int, int] = (0, 1)) -> Iterator[Rows]:
         """One pass in order, with "mask" bool for the rows that count."""
+        ...
 
     def labels(self) -> np.ndarray | None:
         """All labels, int32 [N], by "index", -1 where an example has none; None without labels."""
+        ...
 
 
 class Arrays:

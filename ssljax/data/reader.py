@@ -23,18 +23,23 @@ class Reader(Protocol):
         """The reader with what it learns from the training data `spec`, read from `folder` where it
         lies there already, and else written there. Readers that learn nothing return themselves.
         """
+        ...
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers, of train, validation and test."""
+        ...
 
     def load(self, spec: str, *, split: str, in_memory_bytes: int, workers: int) -> Dataset:
         """A split as a data set. One of pairs may have `prompts`,
         a data set of one side alone with labels: all that stands for a class in zero-shot
         classification (`Captions`, `Matched`).
         """
+        ...
 
     def shapes(self) -> Spec | None:
         """Leaves of an example beside label and index, or None where only the data tells."""
+        ...
 
     def plain(self, rows: Rows) -> np.ndarray:
         """The plainest features [B, D] of a batch, float32: what every encoder has to beat."""
+        ...

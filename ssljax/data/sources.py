@@ -34,15 +34,19 @@ class Source(Protocol):
         """What is stored of example i, such as {"image": bytes or array}; with its label only where
         all labels cannot be read without all of the data.
         """
+        ...
 
     def labels(self) -> np.ndarray | None:
         """All labels, int32 [N], -1 where an example has none; None where none has one."""
+        ...
 
     def name(self, i: int) -> str:
         """What to call example i in a message."""
+        ...
 
     def key(self, i: int) -> str:
         """What a person calls example i: a file below the folder of the data, or file and row."""
+        ...
 
 
 def open_source(

@@ -55,7 +55,7 @@ def _blur(x: jax.Array) -> jax.Array:
     for axis in (1, 2):  # separable; slices, for a convolution would round on some devices
         length = x.shape[axis] - _WINDOW + 1
         parts = (jax.lax.slice_in_dim(x, i, i + length, axis=axis) for i in range(_WINDOW))
-        x = sum(w * part for w, part in zip(weight, parts, strict=True))
+        x = jnp.asarray(sum(w * part for w, part in zip(weight, parts, strict=True)))
     return x
 
 

@@ -43,7 +43,7 @@ class AdaMatch(OfWeakAndStrong):
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         params, extra = super().init(key, batch)
-        extra |= {"alignment": alignment_start(self.classes), "ramp": jnp.zeros(())}
+        extra |= {"alignment": alignment_start(self.count), "ramp": jnp.zeros(())}
         return params, extra
 
     def loss(

@@ -123,7 +123,7 @@ class BERT(OfTexts):
             keys, rows["tokens"], self._maskable(rows), words
         )
         x, training = text_inputs(rows) | {"tokens": hidden.tokens}, key is not None
-        rngs = {"dropout": key} if training else None
+        rngs = None if key is None else {"dropout": key}
         states, _ = nets.apply(
             self.encoder, params["encoder"], {}, x, train=training, rngs=rngs, method="tokens"
         )
@@ -148,5 +148,3 @@ class BERT(OfTexts):
     @property
     def _pair(self) -> dict[str, Any]:
         return {name: self.networks[name] for name in ("pooler", "pair")}
-
-    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning

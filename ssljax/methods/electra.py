@@ -146,5 +146,3 @@ class ELECTRA(OfTexts):
     @property
     def _guess(self) -> TokenHead:
         return TokenHead(vocab=self.encoder.vocab, eps=self.encoder.eps, dtype=self.encoder.dtype)
-
-    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning

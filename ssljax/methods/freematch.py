@@ -40,7 +40,7 @@ class FreeMatch(OfWeakAndStrong):
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         params, extra = super().init(key, batch)
-        return params, extra | {"thresholds": freematch_start(self.classes)}
+        return params, extra | {"thresholds": freematch_start(self.count)}
 
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array

@@ -70,7 +70,7 @@ class GPT(Encoding):
     ) -> tuple[jax.Array, jax.Array, jax.Array, jax.Array]:
         """(nats, targets, weights [B, L - 1], logits [B, L - 1, V]); without a key no dropout."""
         x, training = self._context(batch), key is not None
-        rngs = {"dropout": key} if training else None
+        rngs = None if key is None else {"dropout": key}
         logits, _ = nets.apply(
             self.encoder, params, {}, x, train=training, rngs=rngs, method="logits"
         )

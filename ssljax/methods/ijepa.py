@@ -98,7 +98,7 @@ class IJEPA(OfImages):
     def _predict(self, params: Any, stats: Any, x: jax.Array, blocks: Blocks) -> jax.Array:
         """Predictions for each target block of each image, [B * targets, T, D]."""
         encode = partial(nets.apply, self.encoder, train=True, method="tokens")
-        context = {"keep": blocks.context, "valid": blocks.context_valid}
+        context: dict[str, Any] = {"keep": blocks.context, "valid": blocks.context_valid}
         z, _ = encode(params["encoder"], stats["encoder"], x, **context)
         table = nets.sincos_positions(*self.encoder.grid(x), self.predictor.width)
         again = partial(jnp.repeat, repeats=self.targets, axis=0)

@@ -66,7 +66,8 @@ class MAE(OfImages):
         rows, columns = self.encoder.grid(x)
         n = rows * columns
         order = random_keep(key, len(x), patches=n, keep=n)
-        return tuple(jnp.split(order, [int(n * (1 - self.ratio))], axis=1))
+        kept, removed = jnp.split(order, [int(n * (1 - self.ratio))], axis=1)
+        return kept, removed
 
     def _target(self, x: jax.Array, removed: jax.Array) -> tuple[jax.Array, Any, Any]:
         """What is predicted [B, M, D], and what was subtracted and divided by."""

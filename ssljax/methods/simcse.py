@@ -60,5 +60,3 @@ class SimCSE(OfTexts):
     @property
     def _head(self) -> Pooler:
         return Pooler(dtype=self.encoder.dtype)
-
-    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning

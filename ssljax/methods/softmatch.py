@@ -42,8 +42,8 @@ class SoftMatch(OfWeakAndStrong):
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
         params, extra = super().init(key, batch)
-        extra |= {"confidence": softmatch_start(self.classes)}
-        return params, extra | {"alignment": alignment_start(self.classes)}
+        extra |= {"confidence": softmatch_start(self.count)}
+        return params, extra | {"alignment": alignment_start(self.count)}
 
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array

@@ -72,7 +72,7 @@ class SwAV(OfCrops):
         w = nets.freeze(params["prototypes"]["kernel"], extra["update"] < self.freeze)
         exact = jax.lax.Precision.HIGHEST
         scores = jnp.einsum("bvd,kd->bvk", z, w, precision=exact)
-        options = {"epsilon": self.epsilon, "temperature": self.temperature}
+        options: dict[str, Any] = {"epsilon": self.epsilon, "temperature": self.temperature}
         extra = extra | {"stats": stats}
         if not self.queue:
             return swav(scores, **options), (extra, {})

@@ -98,8 +98,6 @@ class T5(OfTexts):
         names = ("depth", "heads", "head_width", "hidden", "eps", "dropout", "dtype")
         return T5Decoder(**{name: getattr(self.encoder, name) for name in names})
 
-    inputs = staticmethod(text_inputs)  # what the encoder reads of a batch: for fine-tuning
-
 
 def _dropout(key: jax.Array | None) -> dict[str, jax.Array] | None:
     return None if key is None else {"dropout": key}

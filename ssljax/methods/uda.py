@@ -71,7 +71,7 @@ class UDA(OfWeakAndStrong):
             "exp": jnp.exp(5 * (done - 1)),
             "log": 1 - jnp.exp(-5 * done),
         }[self.annealing]
-        return share * (1 - 1 / self.classes) + 1 / self.classes
+        return share * (1 - 1 / self.count) + 1 / self.count
 
     def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         limit = jnp.asarray(self._limit(k + 1, updates), jnp.float32)  # of the next step

@@ -41,7 +41,7 @@ def apply(
     rngs: dict[str, jax.Array] | None = None,
     method: str = "__call__",
     **inputs: PyTree,
-) -> tuple[jax.Array, PyTree]:
+) -> tuple[PyTree, PyTree]:
     """Runs a network.
 
     Args:
@@ -61,7 +61,7 @@ def apply(
         variables["batch_stats"] = stats
     moving = ["batch_stats"] if train and stats else False
     try:
-        out = module.apply(
+        out: Any = module.apply(
             variables, x, train=train, rngs=rngs, mutable=moving, method=method, **inputs
         )
     except (flax.errors.ScopeParamShapeError, flax.errors.ScopeParamNotFoundError) as error:

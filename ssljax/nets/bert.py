@@ -369,7 +369,7 @@ def bert(size: Literal["tiny", "mini", "small", "base", "large"], **fields: Any)
     if size not in _SIZES:
         raise ValueError(f"there is no BERT size {size!r}: choose one of {', '.join(_SIZES)}")
     width, depth, heads = _SIZES[size]
-    usual = {"width": width, "depth": depth, "heads": heads, "hidden": 4 * width}
+    usual: dict[str, Any] = {"width": width, "depth": depth, "heads": heads, "hidden": 4 * width}
     return Bert(**usual | fields)
 
 

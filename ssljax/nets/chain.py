@@ -4,7 +4,7 @@ A chain is a dict of modules in the order in which they run; `params` and `stats
 keys, so `params["encoder"]` is the backbone whatever follows it.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import flax.linen as nn
@@ -14,7 +14,7 @@ import jax.numpy as jnp
 from ssljax.nets.apply import apply, init
 
 PyTree = Any
-Chain = dict[str, nn.Module]
+Chain = Mapping[str, nn.Module]
 
 
 def init_chain(chain: Chain, key: jax.Array, x: PyTree) -> tuple[PyTree, PyTree]:
@@ -51,7 +51,7 @@ def apply_chain(
 
 
 def apply_each(
-    chain: Chain, params: PyTree, stats: PyTree, views: Sequence[jax.Array], *, train: bool
+    chain: Chain, params: PyTree, stats: PyTree, views: Sequence[PyTree], *, train: bool
 ) -> tuple[list[jax.Array], PyTree]:
     """Runs a chain on each of several views `[B, ...]`, so that batch norm never mixes them.
 

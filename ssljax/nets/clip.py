@@ -18,7 +18,7 @@ those of CLIP with ViT-B/32. Weights start as in `ViT` (normal, deviation 0.02),
 the authors of either did.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -263,14 +263,20 @@ def _check_fields(tower: ImageTower | TextTower) -> None:
     check_activation(tower.activation)
 
 
-def siglip_image(patch: int = 16, **fields: int | str) -> ImageTower:
+def siglip_image(patch: int = 16, **fields: Any) -> ImageTower:
     """SigLIP's image tower, ViT-B; `fields` are further fields of `ImageTower`."""
-    usual = {"pool": "attention", "activation": "gelu_tanh", "eps": 1e-6}
-    return ImageTower(**usual | {"patch": patch} | fields)
+    usual: dict[str, Any] = {"pool": "attention", "activation": "gelu_tanh", "eps": 1e-6}
+    return ImageTower(**{**usual, "patch": patch, **fields})
 
 
-def siglip_text(**fields: int | str) -> TextTower:
+def siglip_text(**fields: Any) -> TextTower:
     """SigLIP's text tower beside ViT-B; `fields` are further fields of `TextTower`."""
-    size = {"vocabulary": 32000, "length": 64, "width": 768, "heads": 12, "hidden": 3072}
+    size: dict[str, Any] = {
+        "vocabulary": 32000,
+        "length": 64,
+        "width": 768,
+        "heads": 12,
+        "hidden": 3072,
+    }
     usual = {"causal": False, "pool": "last", "activation": "gelu_tanh", "eps": 1e-6}
-    return TextTower(**size | usual | fields)
+    return TextTower(**(size | usual | fields))

@@ -13,6 +13,7 @@ P6 is made of P5, the centerness lies beside the box, and distances go through a
 
 import math
 from collections.abc import Sequence
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -130,7 +131,9 @@ class FCOS(nn.Module):
                 f"FCOS of width {self.width} has {self.groups} groups, which do not divide it"
             )
         levels = Pyramid(width=self.width, name="fpn")(maps[-3:])
-        shared = dict(width=self.width, convolutions=self.convolutions, groups=self.groups)
+        shared: dict[str, Any] = dict(
+            width=self.width, convolutions=self.convolutions, groups=self.groups
+        )
         rare = math.log(self.prior / (1 - self.prior))
         (logits,) = Tower(
             **shared, outputs=(("cls_logits", self.classes, rare),), name="classification_head"

@@ -48,8 +48,8 @@ class _Attention(nn.Module):
         cache: Cache | None = None,
     ) -> tuple[jax.Array, Cache | None]:
         b, n, d = x.shape
-        dense = {"dtype": jnp.dtype(self.dtype)}
-        qkv = nn.Dense(3 * d, kernel_init=NORMAL, name="c_attn", **dense)(x)
+        dtype = jnp.dtype(self.dtype)
+        qkv = nn.Dense(3 * d, kernel_init=NORMAL, name="c_attn", dtype=dtype)(x)
         q, k, v = jnp.moveaxis(qkv.reshape(b, n, 3, self.heads, d // self.heads), 2, 0)
         if cache is None:
             rate = self.attention_dropout if train else 0.0
@@ -62,9 +62,8 @@ class _Attention(nn.Module):
             seen = jnp.arange(k.shape[1]) <= at + jnp.arange(n)[:, None]
             y = attend(q, k, v, seen=jnp.broadcast_to(seen, (b, *seen.shape)))
             cache = {"k": k, "v": v, "at": at + n}
-        y = nn.Dense(d, kernel_init=nn.initializers.normal(self.out_std), name="c_proj", **dense)(
-            y.reshape(b, n, d)
-        )
+        start = nn.initializers.normal(self.out_std)
+        y = nn.Dense(d, kernel_init=start, name="c_proj", dtype=dtype)(y.reshape(b, n, d))
         return nn.Dropout(self.dropout, deterministic=not train)(y), cache
 
 
@@ -236,4 +235,5 @@ def gpt2(size: Literal["small", "medium", "large", "xl"], **fields: Any) -> GPT2
     if size not in _SIZES:
         raise ValueError(f"there is no GPT-2 size {size!r}: choose one of {', '.join(_SIZES)}")
     width, depth, heads = _SIZES[size]
-    return GPT2(**{"width": width, "depth": depth, "heads": heads} | fields)
+    usual: dict[str, Any] = {"width": width, "depth": depth, "heads": heads}
+    return GPT2(**usual | fields)

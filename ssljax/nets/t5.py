@@ -242,7 +242,8 @@ def t5(size: Literal["small", "base", "large"], **fields: Any) -> T5Encoder:
     if size not in _SIZES:
         raise ValueError(f"there is no T5 size {size!r}: choose one of {', '.join(_SIZES)}")
     width, depth, heads, hidden = _SIZES[size]
-    return T5Encoder(**{"width": width, "depth": depth, "heads": heads, "hidden": hidden} | fields)
+    usual: dict[str, Any] = {"width": width, "depth": depth, "heads": heads, "hidden": hidden}
+    return T5Encoder(**usual | fields)
 
 
 def shared_table(params: Any) -> jax.Array:

@@ -352,4 +352,5 @@ def vit(
     if size not in SIZES:
         raise ValueError(f"there is no ViT size {size!r}: choose one of {', '.join(SIZES)}")
     width, depth, heads = SIZES[size]
-    return ViT(**{"patch": patch, "width": width, "depth": depth, "heads": heads} | fields)
+    usual: dict[str, Any] = {"patch": patch, "width": width, "depth": depth, "heads": heads}
+    return ViT(**usual | fields)

@@ -48,9 +48,9 @@ def uncounted(hlo: str, *, calls: int = 1) -> Work:
     return Work(turns, kernels, passes)
 
 
-def matmul_flops(op: Op, left: str, right: str) -> float:
+def matmul_flops(op: Op, left_shape: str, right_shape: str) -> float:
     """FLOPs of a convolution or dot of two arrays of these shapes; padding costs nothing."""
-    result, left, right = dimensions(op.shape), dimensions(left), dimensions(right)
+    result, left, right = dimensions(op.shape), dimensions(left_shape), dimensions(right_shape)
     if op.kind == "dot":
         axes = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", op.line)[1]
         return 2.0 * math.prod(result) * math.prod(left[int(a)] for a in axes.split(",") if a)

@@ -26,9 +26,11 @@ class Teacher(Protocol):
 
     def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
         """Targets of all examples of a data set, averaged over `views` random views if any."""
+        ...
 
     def features(self, data: Any) -> np.ndarray:
         """Features of all examples, float32 [N, D]."""
+        ...
 
 
 class LabelContext(NamedTuple):

@@ -17,7 +17,12 @@ from ssljax.report.runs import PLAIN, Run, differing_fields, encoders_of, to_flo
 from ssljax.report.tables import shown_keys
 
 _COLOURS = ("#1f6fb4", "#d9541e", "#178a5e", "#a3439a", "#c98a00", "#3aa6c9", "#7a5c3e", "#666e78")
-RC = {"svg.fonttype": "none", "svg.hashsalt": "ssljax", "text.parse_math": False, "font.size": 9.5}
+RC: dict[Any, Any] = {
+    "svg.fonttype": "none",
+    "svg.hashsalt": "ssljax",
+    "text.parse_math": False,
+    "font.size": 9.5,
+}
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
 _HEADLINE = ("accuracy", "linear_offline", "knn20_t0.07", "knn200_t0.1", "kmeans_accuracy")
 

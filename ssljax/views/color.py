@@ -59,7 +59,9 @@ def to_grey(image: jax.Array) -> jax.Array:
     return r * image[..., :1] + g * image[..., 1:2] + b * image[..., 2:]
 
 
-def _blend(image: jax.Array, a: jax.Array, b: jax.Array, c: jax.Array) -> jax.Array:
+def _blend(
+    image: jax.Array, a: jax.Array | float, b: jax.Array | float, c: jax.Array | float
+) -> jax.Array:
     """The formula of the module: clip(a x + b luma + c mean luma) of [..., H, W, C]."""
     luma = to_grey(image)
     mean = jnp.mean(luma, axis=(-3, -2), keepdims=True)

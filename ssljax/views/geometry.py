@@ -109,7 +109,9 @@ def sample_crop(
     left = jnp.minimum(jnp.floor(u[-1] * (width - w + 1)).astype(jnp.int32), width - w)
     found = jnp.any(fits)
     fallback = centre_box(shape, ratio=ratio)
-    return tuple(jnp.where(found, a, b) for a, b in zip((top, left, h, w), fallback, strict=True))
+    box = (top, left, h, w)
+    top, left, h, w = (jnp.where(found, a, b) for a, b in zip(box, fallback, strict=True))
+    return top, left, h, w
 
 
 def random_resized_crop(
@@ -131,7 +133,7 @@ def random_flip(key: jax.Array, image: jax.Array, *, p: float = 0.5) -> jax.Arra
     return image if p <= 0 else keep_or_change(key, p, image, image[:, ::-1])
 
 
-def _blur_matrix(sigma: jax.Array, length: int, radius: int) -> jax.Array:
+def _blur_matrix(sigma: jax.Array | float, length: int, radius: int) -> jax.Array:
     """The matrix [length, length] of a Gaussian cut off at `radius`, reflected at both ends."""
     j = jnp.arange(length, dtype=jnp.float32)
     i, last = j[:, None], length - 1

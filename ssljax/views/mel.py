@@ -124,10 +124,11 @@ def slopes(x: jax.Array, length: jax.Array, reach: int = 2) -> jax.Array:
     length: frames that are real; beyond the ends the first and the last of them are repeated.
     """
     at, last = jnp.arange(x.shape[0]), jnp.maximum(length - 1, 0)
-    total = sum(
+    steps = (
         n * (x[jnp.clip(at + n, 0, last)] - x[jnp.clip(at - n, 0, last)])
         for n in range(1, reach + 1)
     )
+    total = jnp.asarray(sum(steps))
     return total / (2 * sum(n * n for n in range(1, reach + 1)))
 
 
