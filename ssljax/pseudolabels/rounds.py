@@ -146,7 +146,7 @@ def self_train(
                 reason = "no_change" if plan.keep else "nothing_selected"
                 log.warning("round %d chose nothing: %s", r, _why(guess, out, target))
                 break
-            guess = _read_guess(here, plan.source(r), context)
+            guess = _guess_again(here, plan.source(r), context)
             if guess.p is not None:
                 earlier.append(guess.p)
             pseudo = tables.read(path, examples=called, target=target)
@@ -264,11 +264,16 @@ def _write_guess(here: Path, guess: Guess) -> None:
     os.replace(fresh, here / "guess.npz")
 
 
-def _read_guess(here: Path, source: Callable[[LabelContext], Guess], context: Any) -> Guess:
+def read_guess(here: Path) -> Guess:
+    """What the teacher said about the whole pool, from the folder of a round."""
+    with np.load(here / "guess.npz", allow_pickle=False) as stored:
+        return Guess(from_named(stored), stored["confidence"], stored.get("p"))
+
+
+def _guess_again(here: Path, source: Callable[[LabelContext], Guess], context: Any) -> Guess:
     """What guess.npz holds; where it is damaged or gone it is made again."""
     try:
-        with np.load(here / "guess.npz", allow_pickle=False) as stored:
-            return Guess(from_named(stored), stored["confidence"], stored.get("p"))
+        return read_guess(here)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         log.warning("%s cannot be read (%s) and is made again", here / "guess.npz", error)
     guess = source(context).check(f"{here.name}, {type(source).__name__}")

@@ -11,19 +11,19 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ssljax.measure import Measure
 from ssljax.report.charts import RC, colours_for, svg_of
+from ssljax.report.labelled import drawn, mistakes
 from ssljax.report.measures import NAMES, measures_of, said
 from ssljax.report.page import (
     details_of,
     grid_of,
-    image_tag,
     legend_of,
     section,
-    side_of,
     text_table,
     write_page,
 )
 from ssljax.report.runs import flat_fields, read_arrays, read_json
 
+_PER_CLASS = {"precision": "precision", "recall": "recall", "f1": "F1", "iou": "IoU"}
 _NAMED = 20  # classes whose names, and confusions, have room in a chart
 
 
@@ -41,14 +41,15 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
     names = [str(n) for n in arrays["names"]] if "names" in arrays else None
     body = [
         f"<header><h1>{escape(folder.resolve().name)}</h1></header>",
-        section("Results", _results(results)),
+        section("Results", _results(results) + _test_table(results)),
         section("By round", grid_of(_by_round(results))),
         section(
             "Classes",
             grid_of(_classes(first, names)) + _confused(last, names) + _class_table(last, arrays),
         ),
+        section("Labels of the last round", drawn(arrays)),
         section("Calibration", grid_of([_reliability(first)])),
-        section("Most confident mistakes", _mistakes(arrays)),
+        section("Most confident mistakes", mistakes(arrays)),
         section("Warnings", _warnings(results)),
         section(
             "Configuration", details_of("All fields", flat_fields(config.get("experiment", {})))
@@ -208,14 +209,39 @@ def _class_table(last: dict[str, Any], arrays: dict[str, np.ndarray]) -> str:
     if "per_class_f1" not in found:
         return ""
     names = arrays.get("names", np.arange(len(found["prior"])).astype(str))
+    shown = [n for n in _PER_CLASS if f"per_class_{n}" in found]
     rows = [
-        [str(names[k]), str(found["selected"][k]), str(found["prior"][k])]
-        + [f"{100 * found[f'per_class_{n}'][k]:.1f}" for n in ("precision", "recall", "f1")]
+        [str(names[k]), f"{found['selected'][k]:,}", f"{found['prior'][k]:,}"]
+        + [f"{100 * found[f'per_class_{n}'][k]:.1f}" for n in shown]
         for k in range(len(found["prior"]))
     ]
-    head = ["class", "labelled", "in the pool", "precision", "recall", "F1"]
+    head = ["class", "labelled", "in the pool", *(_PER_CLASS[n] for n in shown)]
     body = text_table(head, rows)
     return f"<details><summary>Every class, last round, percent</summary>{body}</details>"
+
+
+def _test_table(results: dict[str, Any]) -> str:
+    """Everything that the target scores on the test data, means over the seeds."""
+    columns = {
+        "supervised": [s["rounds"][0]["test"] for s in results["seeds"]],
+        "self_trained": [s["rounds"][-1]["test"] for s in results["seeds"]],
+        "full": [s.get("full", {}) for s in results["seeds"]],
+    }
+    columns = {k: columns[k] for k in NAMES if k in results}
+    keys = [k for k in next(iter(columns.values()), [{}])[0] if k != "score"]
+    if not keys:
+        return ""
+    rows = []
+    for key in keys:
+        values = ([numbers.get(key) for numbers in column] for column in columns.values())
+        rows.append([key, *(_mean(v) for v in values)])
+    body = text_table(["number", *(NAMES[k] for k in columns)], rows)
+    return f"<details><summary>Every number on the test data</summary>{body}</details>"
+
+
+def _mean(values: list[float | None]) -> str:
+    known = [v for v in values if v is not None]
+    return f"{np.mean(known):.4g}" if known else "—"
 
 
 def _reliability(first: dict[str, Any]) -> str:
@@ -233,32 +259,6 @@ def _reliability(first: dict[str, Any]) -> str:
         labels = [f"round {r['round']}, ECE {100 * r['ece']:.1f}%" for r in rounds]
         legend = legend_of(labels, colours_for(len(rounds)))
         return _figure("Reliability of all predictions on the pool", figure, legend)
-
-
-def _mistakes(arrays: dict[str, np.ndarray]) -> str:
-    rows = arrays.get("mistakes")
-    if rows is None or not len(rows):
-        return ""
-    cells = []
-    for i, label, truth, confidence in rows.tolist():
-        if not isinstance(label, str):  # older runs wrote numbers of classes
-            label, truth = arrays["names"][int(label)], arrays["names"][int(truth)]
-        cells.append(
-            (f"number {int(i)}", f"labelled {label}", f"is {truth}", f"{float(confidence):.3f}")
-        )
-    if "texts" in arrays:
-        rows = [[*words, str(x)] for words, x in zip(cells, arrays["texts"], strict=True)]
-        return text_table(["example", "label", "truth", "confidence", "text"], rows)
-    if "images" not in arrays:
-        return text_table(["example", "label", "truth", "confidence"], list(map(list, cells)))
-    images = arrays["images"]
-    side = side_of(images.shape[1])
-    tags = (
-        f'<figure class="wrong">{image_tag(x, side)}<small>{escape(y)}, {escape(t)}<br>{c}'
-        "</small></figure>"
-        for x, (_, y, t, c) in zip(images, cells, strict=True)
-    )
-    return f'<div class="sheet" style="--side:{side}px">{"".join(tags)}</div>'
 
 
 def _warnings(results: dict[str, Any]) -> str:

@@ -39,6 +39,7 @@ class Network:
     optimizer: Optimizer = Optimizer(per_batch=None)
     steps: int = 500
     batch: int = 64
+    """Examples of a step; also those that are labelled at once, for what can be trained on fits."""
     ema: float = 0.0
     """Decay of the moving average that labels and is evaluated (mean teacher); 0: none."""
     members: int = 1
@@ -87,7 +88,7 @@ class Network:
             if int(state.step) < self.steps:
                 raise KeyboardInterrupt("stopped by a signal; the same command goes on")
             states.append(state)
-        return NetworkTeacher(model, tuple(states), batch=max(self.batch, 256))
+        return NetworkTeacher(model, tuple(states), batch=self.batch)
 
     def load(self, data: Any, labels: Labels, folder: Path, *, seed: int) -> "NetworkTeacher":
         """What `train` has left in `folder`, of which nothing is written or trained again.
@@ -103,7 +104,7 @@ class Network:
         return NetworkTeacher(
             model,
             tuple(_restored(place, like, steps=self.steps) for place in places),
-            batch=max(self.batch, 256),
+            batch=self.batch,
         )
 
     def _chosen(self, data: Any, labels: Labels) -> Chosen:

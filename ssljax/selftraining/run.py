@@ -27,6 +27,7 @@ from ssljax.pseudolabels.rounds import self_train
 from ssljax.runs.folder import hardware, lock, prepare
 from ssljax.runs.load import begin_with
 from ssljax.runs.run import run
+from ssljax.selftraining.pictures import write_pictures
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import (
     check_targets,
@@ -68,7 +69,9 @@ def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
         results = summary(seeds, target) | {"seeds": seeds, "test": tested, "hardware": hardware()}
         results["notes"] = notes(results)
         write_json(folder / "results.json", results)
-        _pictures(folder, pool, seeds)
+        held_out = test if config.holds_out else None
+        called = numbering_of(folder / f"seed{config.seeds[0]}", pool, held_out, target)
+        write_pictures(folder, pool, target, called, seeds[0]["rounds"])
         report.write_self_training(folder)
     return results
 
@@ -157,20 +160,6 @@ def _pretrained(config: SelfTraining, folder: Path) -> Embedded | Weights | None
     else:
         return None
     return Embedded(place)
-
-
-def _pictures(folder: Path, pool: Arrays, seeds: list[dict[str, Any]]) -> None:
-    """Images of the most confident mistakes of the first seed's last round, for the report."""
-    found = seeds[0]["rounds"][-1].get("mistakes", [])
-    arrays = {"names": np.array(pool.classes)} if pool.classes else {}
-    if found:
-        arrays["mistakes"] = np.array([list(map(str, m)) for m in found])
-        rows = pool.take(np.array([m[0] for m in found]))
-        if "image" in rows:
-            arrays["images"] = rows["image"]
-        elif pool.readable is not None:
-            arrays["texts"] = np.array(pool.readable(rows))
-    np.savez_compressed(folder / "report.npz", **arrays)
 
 
 def given_labels(

@@ -15,12 +15,11 @@ import pyarrow as pa
 from ssljax.losses import detection
 from ssljax.measure import Measure
 from ssljax.nets.fcos import FCOS, STRIDES
-from ssljax.tasks import coco
+from ssljax.tasks import box_pictures, coco
 from ssljax.tasks.average_precision import average_precision, boxes_quality
 from ssljax.tasks.quality import ratio
 from ssljax.tasks.target import Examples, Target
 
-_COLOURS = ((230, 60, 60), (40, 110, 220), (30, 160, 70), (200, 120, 0), (140, 60, 180))
 Objects = dict[str, Any]
 
 
@@ -232,18 +231,17 @@ class Boxes(Target):
 
     def draw(self, image: np.ndarray, target: Objects) -> np.ndarray:
         """Edges of sure boxes, a colour a class, on pictures uint8 [n, H, W, C]."""
-        pictures = np.repeat(image, 3, axis=-1) if image.shape[-1] == 1 else np.array(image)
-        scale = pictures.shape[1] / self.size
-        for picture, row in zip(pictures, rows_of(target), strict=True):
-            high = np.array(picture.shape[1::-1])[[0, 1, 0, 1]] - 1
-            for box, k, s in row:
-                if s < self.sure:
-                    continue
-                x1, y1, x2, y2 = np.clip(np.round(np.array(box) * scale), 0, high).astype(int)
-                colour = _COLOURS[k % len(_COLOURS)]
-                picture[[y1, y2], x1 : x2 + 1] = colour
-                picture[y1 : y2 + 1, [x1, x2]] = colour
-        return pictures
+        return box_pictures.by_class(image, rows_of(target), size=self.size, sure=self.sure)
+
+    def compared(
+        self, image: np.ndarray, truth: Objects | None, guess: Objects, confidence: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Truth and label, a colour a class, and which boxes are right, wrong, missed, unsure."""
+        found = super().compared(image, truth, guess, confidence)
+        if truth is None:
+            return found
+        rows, how = (rows_of(truth), rows_of(guess)), {"size": self.size, "sure": self.sure}
+        return found | {box_pictures.COMPARED: box_pictures.compared(image, *rows, **how)}
 
 
 def rows_of(target: Objects) -> list[list[tuple[list[float], int, float]]]:

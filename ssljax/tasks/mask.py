@@ -26,6 +26,7 @@ from ssljax.tasks.quality import ratio
 from ssljax.tasks.target import Examples, Rows, Target, Targets, joined, spread_weight
 
 _SURE = "confidence.csv"
+_WRONG = np.array([214, 40, 40], np.uint8)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -168,7 +169,7 @@ class Mask(Target):
     def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
         """Of pixels: precision, recall and f1 are means over classes, with lists per_class_*.
         Recall counts the pixels of all images; "miou", per_class_iou, "accuracy" and the table
-        "confusion" those of the chosen ones."""
+        "confusion" those of the chosen ones; "selected" and "prior" are numbers of pixels."""
         truth, guess, chosen = np.asarray(truth), np.asarray(guess), np.asarray(chosen, bool)
         table = self.confusion(truth[chosen], guess[chosen])
         count = np.bincount(truth.reshape(-1), minlength=self.classes)[: self.classes]
@@ -185,7 +186,9 @@ class Mask(Target):
             "coverage": float(np.mean(chosen)),
             "miou": _mean(iou, occurs),
             "accuracy": float(ratio(right.sum(), said.sum())),
-            "confusion": table.tolist(),
+            "confusion": table[:, :-1].tolist(),
+            "selected": said.tolist(),
+            "prior": count.tolist(),
         }
 
     def column(self, target: Targets) -> pa.Array:
@@ -262,6 +265,23 @@ class Mask(Target):
         rgb = np.broadcast_to(image, (*image.shape[:3], 3)).astype(np.uint16)
         over = (rgb + PALETTE[masks] + 1) // 2
         return np.where((masks == IGNORE)[..., None], rgb, over).astype(np.uint8)
+
+    def compared(
+        self, image: np.ndarray, truth: Targets | None, guess: Targets, confidence: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Truth and label, the pixels that are wrong in red, and how sure each is, from black (as
+        sure as of any class, 1 / K) to white."""
+        guess = np.asarray(guess)
+        pictures = super().compared(image, truth, guess, confidence)
+        if truth is not None:
+            grey = np.asarray(image).mean(-1, keepdims=True) / 2 + 96
+            wrong = (truth != guess) & (truth != IGNORE) & (guess != IGNORE)
+            pictures["wrong, in red"] = np.where(wrong[..., None], _WRONG, grey).astype(np.uint8)
+        if confidence.shape == guess.shape:
+            sure = (confidence - 1 / self.classes) / (1 - 1 / self.classes)
+            grey = (255 * np.clip(sure, 0, 1)).astype(np.uint8)
+            pictures["sure white, unsure black"] = np.repeat(grey[..., None], 3, axis=-1)
+        return pictures
 
 
 def _overlaps(table: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -212,6 +212,15 @@ class Target(Protocol):
         default: there is nothing to draw."""
         return None
 
+    def compared(
+        self, image: np.ndarray, truth: Targets | None, guess: Targets, confidence: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Pictures of labels beside the truth, by title, each uint8 [n, H, W, 3], for the report:
+        by default truth and label as `draw` has them. image: uint8 [n, H, W, C]."""
+        said = {"truth": truth, "label": guess}
+        drawn = {k: self.draw(image, x) for k, x in said.items() if x is not None}
+        return {title: picture for title, picture in drawn.items() if picture is not None}
+
     # Classes of examples, where there are some.
 
     def require_classes(self, who: str) -> int:

@@ -1,0 +1,63 @@
+"""What the report of a self-training shows: mistakes, and labels drawn beside the truth."""
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssljax.data import Arrays
+from ssljax.pseudolabels import labels as tables
+from ssljax.pseudolabels.numbering import Numbering
+from ssljax.pseudolabels.rounds import read_guess
+from ssljax.selftraining.pool import truth_of
+from ssljax.tasks import Target
+from ssljax.tasks.target import take
+
+_SHOWN = 6  # labels that are drawn, from the surest to the least sure
+
+
+def write_pictures(
+    folder: Path, pool: Arrays, target: Target, called: Numbering, rounds: list[dict[str, Any]]
+) -> None:
+    """Writes report.npz into the folder of the run, of its first seed's last round: the names of
+    the classes, the most confident mistakes, and the pictures of `Target.compared`.
+
+    called: how the files of labels call the examples. rounds: what round.json of each says.
+    """
+    arrays = {"names": np.array(pool.classes)} if pool.classes else {}
+    if found := rounds[-1].get("mistakes", []):
+        arrays["mistakes"] = np.array([list(map(str, m)) for m in found])
+        rows = pool.take(np.array([m[0] for m in found]))
+        if "image" in rows:
+            arrays["images"] = rows["image"]
+        elif pool.readable is not None:
+            arrays["texts"] = np.array(pool.readable(rows))
+    last = folder / f"seed{rounds[-1]['seed']}" / "rounds" / f"{rounds[-1]['round']:02d}"
+    if "image" in pool.spec and (last / "labels.parquet").exists():
+        arrays |= _compared(last, pool, target, called)
+    np.savez_compressed(folder / "report.npz", **arrays)
+
+
+def _compared(last: Path, pool: Arrays, target: Target, called: Numbering) -> dict[str, np.ndarray]:
+    """{"drawn" uint8 [n, v, H, W, 3], "drawn_titles" [v], "drawn_notes" [n]}, or {} where such
+    targets are not drawn."""
+    labels = tables.read(last / "labels.parquet", examples=called, target=target)
+    order = np.argsort(-labels.confidence, kind="stable")
+    few = labels.take(order[np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).astype(int)])
+    truth = truth_of(pool, target)
+    said = target.compared(
+        pool.take(few.index)["image"],
+        None if truth is None else take(truth, few.index),
+        few.target,
+        read_guess(last).take(few.index).confidence,
+    )
+    if not said:
+        return {}
+    shown = target.show(few.target, pool.classes)
+    names = [f"number {i}" if pool.names is None else pool.names[i] for i in few.index]
+    told = zip(names, few.confidence, shown, strict=True)
+    return {
+        "drawn": np.stack(list(said.values()), axis=1),
+        "drawn_titles": np.array(list(said)),
+        "drawn_notes": np.array([f"{name}, {c:.0%} sure: {what}" for name, c, what in told]),
+    }
