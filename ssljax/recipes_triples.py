@@ -46,6 +46,13 @@ class OfTriples(Recipe):
         return Vectors(count=self.entities or 1, width=self.width, spread=self.start)
 
     @property
+    def kinds(self) -> int:
+        """How many relations. Raises: ValueError where that is open."""
+        if self.relations is None:
+            raise ValueError("relations is open: give its number, or take it from data by `filled`")
+        return self.relations
+
+    @property
     def relation_table(self) -> Any:
         """The vectors of the relations."""
         count = (self.relations or 1) * (2 if self.reciprocal else 1)
@@ -88,7 +95,7 @@ class OfTriples(Recipe):
         """What the missing head or tail should be like [B, width], by the number of the other end
         and of the relation, int [B]."""
         if head and self.reciprocal:
-            r, head = r + self.relations, False
+            r, head = r + self.kinds, False
         entity, relation = params["encoder"]["rows"][end], params["relations"]["rows"][r]
         return self.asks(entity, relation, head=head)
 
@@ -115,7 +122,7 @@ class OfTriples(Recipe):
         ]
         of_head, of_tail = ((best + worst) / 2 for best, worst in found)
         numbers = {f"hits_{k}": (1.0 * (of_head <= k) + (of_tail <= k), two) for k in (1, 3, 10)}
-        tied = sum(worst - best for best, worst in found)
+        tied = sum((worst - best for best, worst in found), jnp.zeros(len(h)))
         best, worst = filtered_ranks(self.relation_scores(params, h, t), r, batch["related"])
         return {
             "mrr": (1 / of_head + 1 / of_tail, two),
@@ -195,6 +202,6 @@ class AgainstAll(OfTriples):
         for end, wanted, head in ((t, h, True), (h, t, False)):
             logits = self.all_scores(params, self.asked(params, end, r, head=head))
             entropy = optax.softmax_cross_entropy_with_integer_labels(logits, wanted)
-            factors = (table[h], ways[r + head * self.relations], table[t])
+            factors = (table[h], ways[r + head * self.kinds], table[t])
             value += jnp.mean(entropy) + self.decay * cubed_norm(*map(self.modulus, factors))
         return value

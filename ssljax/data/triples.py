@@ -47,8 +47,7 @@ class Triples:
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """Those of train, validation and test that have a file."""
-        folder = _folder(spec)
-        return tuple(part for part in _FILES if _file(folder, part) is not None)
+        return tuple(_files(_folder(spec)))
 
     def load(
         self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
@@ -56,18 +55,18 @@ class Triples:
         """The triples of a split. Raises: ValueError that names file and row, FileNotFoundError."""
         del in_memory_bytes, workers
         folder, part = _folder(spec), normal(split)
-        offered = self.splits(spec)
+        offered = _files(folder)
         for needed in ("train", part):
             if needed not in offered:
                 names = ", ".join(f"{_FILES[needed][0]}{kind}" for kind in _KINDS)
                 raise FileNotFoundError(f"{folder} has no {needed} part: it needs one of {names}")
-        words = {name: _read(_file(folder, name)) for name in offered}
+        words = {name: _read(file) for name, file in offered.items()}
         train = words["train"]
         entities = np.unique(np.concatenate([train[:, 0], train[:, 2]]))
         relations = np.unique(train[:, 1])
         numbers = {}
         for name, names in words.items():
-            where = _file(folder, name)
+            where = offered[name]
             numbers[name] = self._numbered(names, entities, relations, where, say=name == part)
         return TripleData(
             numbers[part],
@@ -127,13 +126,18 @@ def _folder(spec: str) -> Path:
     return folder
 
 
-def _file(folder: Path, part: str) -> Path | None:
-    found = [folder / (stem + kind) for stem in _FILES[part] for kind in _KINDS]
-    found = [file for file in found if file.is_file()]
-    if len(found) > 1:
-        names = ", ".join(file.name for file in found)
-        raise ValueError(f"{folder} has several files of the {part} part: {names}")
-    return found[0] if found else None
+def _files(folder: Path) -> dict[str, Path]:
+    """The file of each part that is there."""
+    offered = {}
+    for part, stems in _FILES.items():
+        found = [folder / (stem + kind) for stem in stems for kind in _KINDS]
+        found = [file for file in found if file.is_file()]
+        if len(found) > 1:
+            names = ", ".join(file.name for file in found)
+            raise ValueError(f"{folder} has several files of the {part} part: {names}")
+        if found:
+            offered[part] = found[0]
+    return offered
 
 
 def _read(file: Path) -> np.ndarray:

@@ -25,7 +25,7 @@ def self_adversarial(
 
 def cubed_norm(*moduli: jax.Array) -> jax.Array:
     """The mean over triples of the sum of |x|^3 over their factors [B, D]: the nuclear 3-norm."""
-    return sum(jnp.sum(jnp.abs(x) ** 3) / len(x) for x in moduli)
+    return sum((jnp.sum(jnp.abs(x) ** 3) / len(x) for x in moduli), jnp.zeros(()))
 
 
 def filtered_ranks(

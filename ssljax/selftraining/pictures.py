@@ -24,7 +24,7 @@ def write_pictures(
 
     called: how the files of labels call the examples. rounds: what round.json of each says.
     """
-    arrays = {"names": np.array(pool.classes)} if pool.classes else {}
+    arrays: dict[str, Any] = {"names": np.array(pool.classes)} if pool.classes else {}
     if found := rounds[-1].get("mistakes", []):
         arrays["mistakes"] = np.array([list(map(str, m)) for m in found])
         rows = pool.take(np.array([m[0] for m in found]))
