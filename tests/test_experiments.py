@@ -6,6 +6,7 @@ import jax
 import numpy as np
 import pytest
 from conftest import ROOT
+from laws import NOT_NOW, has_its_turn
 
 from ssljax.data import Graphs
 from ssljax.pods.compile import Examples, lower_step
@@ -72,7 +73,14 @@ def test_self_training_says_how_it_is_run(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("path", [p for p in FILES if p.stem not in CHAINED], ids=lambda p: p.stem)
+@pytest.mark.parametrize(
+    "path",
+    [
+        pytest.param(p, id=p.stem, marks=() if has_its_turn(p.stem) else NOT_NOW)
+        for p in FILES
+        if p.stem not in CHAINED
+    ],
+)
 def test_the_step_of_an_experiment_is_traced(path):
     """With its real networks and batch, without compiling: shapes and dtypes fit together."""
     experiment = record.load_file(path).EXPERIMENT

@@ -11,7 +11,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from laws import all_cases, has_its_turn
+from laws import NOT_NOW, all_cases, has_its_turn
 
 from ssljax import methods
 from ssljax.data import Arrays
@@ -38,13 +38,14 @@ OPTION = [name for name, case in CASES.items() if name != FIRST[type(case.method
 
 def _law(name, *, core=(), turns=False):
     """A method as a parameter. One worker takes all laws of a method, so that they share what was
-    compiled. With `turns`, methods outside of `core` come by turns.
+    compiled. Outside of `core`, second cases of a class are slow, and with `turns` all are; what is
+    slow comes by turns.
     """
     marks = [pytest.mark.xdist_group(name)]
     if name not in core and (turns or name in OPTION):
         marks.append(pytest.mark.slow)
-    if name not in core and turns and not has_its_turn(name):
-        marks.append(pytest.mark.skip(reason="has its turn at another commit (SSLJAX_TURN=all)"))
+        if not has_its_turn(name):
+            marks.append(NOT_NOW)
     return pytest.param(name, marks=marks)
 
 

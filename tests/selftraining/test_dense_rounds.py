@@ -149,6 +149,7 @@ def test_masks_go_through_rounds_and_into_png_files(tmp_path):
         assert mask.mode == "P" and mask.size == (SIDE, SIDE) and set(np.unique(mask)) <= {0, 1}
 
 
+@pytest.mark.slow
 def test_boxes_go_through_rounds_and_into_coco_json(tmp_path):
     (tmp_path / "data" / "pictures").mkdir(parents=True)
     tables = {"train": ([], []), "test": ([], [])}
