@@ -37,11 +37,14 @@ class Measure:
         return 100.0 if self.unit == "%" else 1.0
 
     def format(self, numbers: float | Mapping[str, Any]) -> str:
-        """A number, or {"mean", "std"} of several, as text without the unit: "71.2 ± 1.5"."""
+        """A number, or {"mean", "std", "values"} of several, as text without its unit: "71.2 ± 1".
+        One value has no spread: "71.2".
+        """
         if not isinstance(numbers, Mapping):
             return f"{self.scale * numbers:.{self.digits}f}"
         mean, std = self.scale * numbers["mean"], self.scale * numbers["std"]
-        return f"{mean:.{self.digits}f} ± {std:.{self.digits}f}"
+        text = f"{mean:.{self.digits}f}"
+        return text if len(numbers.get("values", ())) == 1 else f"{text} ± {std:.{self.digits}f}"
 
     def gain(self, before: float, after: float) -> float:
         """How much better `after` is, in the unit of the number; negative where it is worse."""

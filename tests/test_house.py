@@ -15,7 +15,7 @@ ALLOWED = {
     "nets": {"jax", "flax", "mesh", "nets"},
     "data": {
         *{"numpy", "grain", "tensorflow_datasets", "pyarrow", "PIL", "sklearn", "absl"},
-        *{"tokenizers", "data"},
+        *{"tokenizers", "data", "files"},
     },
     "method": {"jax", "optax", "parts", "schedules"},
     "parts": {"jax", "optax"},

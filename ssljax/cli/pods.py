@@ -11,6 +11,7 @@ from ssljax.pods.profile import profile
 
 
 def compile_for(arguments: list[str]) -> None:
+    """`ssljax compile`."""
     parser = Parser(
         "compile",
         "Compiles the training step of an experiment for a TPU slice, on a machine without one, "
@@ -31,6 +32,7 @@ def compile_for(arguments: list[str]) -> None:
 
 
 def trace(arguments: list[str]) -> None:
+    """`ssljax profile`."""
     parser = Parser(
         "profile", "Traces a few training steps of an experiment on the devices of this machine."
     )

@@ -18,6 +18,7 @@ from ssljax.use.encoder import Encoder
 
 
 def probe(arguments: list[str]) -> None:
+    """`ssljax probe`."""
     parser = Parser(
         "probe", "Evaluates the encoder of a run again, on its own data or on other data."
     )
@@ -61,6 +62,7 @@ def probe(arguments: list[str]) -> None:
 
 
 def label(arguments: list[str]) -> None:
+    """`ssljax label`."""
     parser = Parser(
         "label",
         "Labels data with the last teacher of a self-training run, or with the features of a "
@@ -91,6 +93,7 @@ def label(arguments: list[str]) -> None:
 
 
 def embed(arguments: list[str]) -> None:
+    """`ssljax embed`."""
     parser = Parser(
         "embed",
         "Writes the features of all examples of some data, one row each with index (row of the "
@@ -122,6 +125,7 @@ def embed(arguments: list[str]) -> None:
 
 
 def sample(arguments: list[str]) -> None:
+    """`ssljax sample`."""
     parser = Parser("sample", "Writes on from a prompt with the causal language model of a run.")
     parser.add_run()
     parser.add_argument("--prompt", default="\n", help="text to go on from (default: a new line)")
@@ -150,6 +154,7 @@ def sample(arguments: list[str]) -> None:
 
 
 def report(arguments: list[str]) -> None:
+    """`ssljax report`."""
     parser = Parser("report", "Writes the report page of a run, or one page that compares several.")
     parser.add_argument("runs", nargs="+", metavar="RUN", help="run folders")
     parser.add_argument(

@@ -65,6 +65,7 @@ def _fresh(name: str) -> Path:
 
 
 def train(arguments: list[str]) -> None:
+    """`ssljax train`."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(
             "usage: ssljax train FILE [--workdir DIR] [--FIELD VALUE ...]\n\n"
@@ -83,6 +84,7 @@ def train(arguments: list[str]) -> None:
 
 
 def selftrain(arguments: list[str]) -> None:
+    """`ssljax selftrain`."""
     if not arguments or arguments[0] in ("-h", "--help"):
         print(
             "usage: ssljax selftrain FILE [--workdir DIR] [--FIELD VALUE ...]\n\n"
@@ -117,6 +119,7 @@ def selftrain(arguments: list[str]) -> None:
 
 
 def sweep(arguments: list[str]) -> None:
+    """`ssljax sweep`."""
     parser = Parser(
         "sweep",
         "Runs every experiment of a file that defines SWEEP = {name: Experiment, ...}, or of "

@@ -12,6 +12,7 @@ from ssljax.selftraining.teachers import load_any
 
 
 def export(arguments: list[str]) -> None:
+    """`ssljax export`."""
     parser = Parser(
         "export", "Writes the pretrained encoder of a run in a format that others read."
     )
@@ -70,6 +71,7 @@ def _for_transformers(
 
 
 def bring_in(arguments: list[str]) -> None:
+    """`ssljax import`."""
     parser = Parser(
         "import",
         "Reads published weights and writes them as a file that training can begin from, with "

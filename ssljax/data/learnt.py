@@ -1,10 +1,12 @@
 """What a reader learns from the training data, kept in the run folder as a small JSON file."""
 
-import json
-import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
+
+from ssljax.data.dataset import Dataset, Rows, Spec
+from ssljax.data.split_names import normal
+from ssljax.files import read_json, write_json
 
 _TRAINED = ("saved.json", "results.json", "checkpoints", "data.json")
 
@@ -15,22 +17,57 @@ def learnt(folder: Path | None, name: str, make: Callable[[], dict[str, Any]]) -
 
     Raises: ValueError where the file is damaged.
     """
-    file = None if folder is None else Path(folder) / name
-    if file is not None and file.is_file():
-        try:
-            found = json.loads(file.read_text(encoding="utf-8"))
-            return dict(found)
-        except (ValueError, TypeError) as error:
-            raise ValueError(
-                f"{file} is damaged: {error}. Put back a copy of it: the run was trained with it"
-            ) from error
+    if folder is None:
+        return make()
+    file = Path(folder) / name
+    if file.is_file():
+        return read_json(file, dict, remedy="Put back a copy of it: the run was trained with it")
     found = make()
-    if file is not None and not _has_trained(file.parent):
-        fresh = file.with_name(f".{name}.{os.getpid()}.tmp")
-        fresh.write_text(json.dumps(found) + "\n", encoding="utf-8")
-        os.replace(fresh, file)
+    if not _has_trained(file.parent):
+        write_json(file, found)
     return found
 
 
 def _has_trained(folder: Path) -> bool:
     return any((folder / name).exists() for name in _TRAINED) or any(folder.glob("seed*"))
+
+
+class Scaled(Protocol):
+    """A reader that can read by what was learned from other data."""
+
+    plain_name: Any
+    splits: Any
+    shapes: Any
+    plain: Any
+
+    def scaled(self, spec: str, split: str, known: dict[str, Any] | None) -> Dataset:
+        """A split as the data was read from which `known` was learned; None: from `spec` itself."""
+        ...
+
+    def given(self, values: Sequence[Any], known: dict[str, Any], like: Spec | None) -> Rows:
+        """Rows of examples from Python."""
+        ...
+
+
+class Prepared:
+    """A reader with what it has learned: it reads any data as it read the data of its run."""
+
+    def __init__(self, reader: Scaled, known: dict[str, Any]) -> None:
+        self.reader, self.known, self.plain_name = reader, known, reader.plain_name
+        self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
+
+    def prepared(self, spec: str, folder: Path | None = None) -> "Prepared":
+        """Itself."""
+        del spec, folder
+        return self
+
+    def load(
+        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
+    ) -> Dataset:
+        """As `load` of the reader; data without what is to be predicted is read without labels."""
+        del in_memory_bytes, workers
+        return self.reader.scaled(spec, normal(split), self.known)
+
+    def rows(self, values: Sequence[Any], *, like: Spec | None = None) -> Rows:
+        """Rows of examples from Python: for tables {column: number or text}, for series [T, C]."""
+        return self.reader.given(values, self.known, like)

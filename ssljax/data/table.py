@@ -9,6 +9,7 @@ A row is {"features": float32 [D]} with {"label": int32} where one class is to b
 things than numbers is a category: one feature for each value of the training split.
 """
 
+import logging
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -21,9 +22,10 @@ from ssljax.data.columns import label_columns
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.documents import document_splits, read_cells
 from ssljax.data.labels import Column, classes_of
-from ssljax.data.learnt import learnt
+from ssljax.data.learnt import Prepared, learnt
 from ssljax.data.split_names import normal
 
+log = logging.getLogger("ssljax")
 FILE = "columns.json"
 _TARGETS = ("label", "target", "class")
 _SKLEARN = ("iris", "wine", "breast_cancer", "diabetes")
@@ -68,13 +70,14 @@ class Table:
         if self.kind != "set" and len(self.target) > 1:
             raise ValueError(f"kind {self.kind} has one target, not {', '.join(self.target)}")
 
-    def prepared(self, spec: str, folder: Any = None) -> "Table | ScaledTable":
+    def prepared(self, spec: str, folder: Any = None) -> "Table | Prepared":
         """With spreads and categories of the training split of `spec`, kept in `folder`; itself
         without a folder: it then reads them from whatever data it is given.
         """
         if folder is None:
             return self
-        return ScaledTable(self, learnt(folder, FILE, lambda: {"columns": self._learn(spec)}))
+        known = learnt(folder, FILE, lambda: {"columns": self._learn(spec)})
+        return Prepared(self, known["columns"])
 
     def _learn(self, spec: str) -> dict[str, Any]:
         """What each column of the training split is: mean and spread, or its values."""
@@ -170,6 +173,14 @@ class Table:
             )
         return {"values": values.tolist()}
 
+    def given(
+        self, values: Sequence[dict[str, Any]], known: dict[str, Any], like: Spec | None
+    ) -> Rows:
+        """{"features": float32 [N, D]} of rows {column: number or text}."""
+        del like
+        columns = {n: np.array([row[n] for row in values]) for n in values[0] if n in known}
+        return {"features": self.features("these rows", columns, known)}
+
     def features(self, spec: str, columns: Columns, known: dict[str, Any]) -> np.ndarray:
         """float32 [N, D] of columns. Raises: ValueError where there are others than in training."""
         for name in columns:
@@ -180,40 +191,17 @@ class Table:
         parts = []
         for name, what in known.items():
             if "values" in what:
-                parts.append(columns[name][:, None].astype(str) == np.array(what["values"], str))
+                alike = columns[name][:, None].astype(str) == np.array(what["values"], str)
+                if strange := int((~alike.any(axis=1)).sum()):
+                    log.warning(
+                        "%s: in %d rows the category of column %r is none of the training data",
+                        *(spec, strange, name),
+                    )
+                parts.append(alike)
             else:
                 x = _numbers(spec, name, columns[name])
                 parts.append(((x - what["mean"]) / what["std"])[:, None])
         return np.concatenate([p.astype(np.float64) for p in parts], axis=1).astype(np.float32)
-
-
-class ScaledTable:
-    """A `Table` that reads any data by the spreads and categories of the data of its run."""
-
-    plain_name = Table.plain_name
-
-    def __init__(self, table: Table, known: dict[str, Any]) -> None:
-        self.table, self.known = table, known["columns"]
-        self.splits, self.shapes, self.plain = table.splits, table.shapes, table.plain
-
-    def prepared(self, spec: str, folder: Any = None) -> "ScaledTable":
-        """Itself."""
-        del spec, folder
-        return self
-
-    def load(
-        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
-    ) -> Arrays:
-        """As `Table.load`; a table without a column to predict is read without labels."""
-        del in_memory_bytes, workers
-        return self.table.scaled(spec, split, self.known)
-
-    def rows(self, values: Sequence[dict[str, Any]], *, like: Spec | None = None) -> Rows:
-        """{"features": float32 [N, D]} of rows {column: number or text}."""
-        del like
-        names = [n for n in values[0] if n in self.known]
-        columns = {n: np.array([row[n] for row in values]) for n in names}
-        return {"features": self.table.features("these rows", columns, self.known)}
 
 
 def _cells(spec: str, split: str) -> Cells:

@@ -17,7 +17,7 @@ import numpy as np
 
 from ssljax.data.cells import read_text
 from ssljax.data.dataset import Arrays, Rows, Spec
-from ssljax.data.learnt import learnt
+from ssljax.data.learnt import Prepared, learnt
 from ssljax.data.split_names import SPLITS, normal
 from ssljax.data.walk import find
 
@@ -39,14 +39,13 @@ class TimeSeries:
         if self.length < 1:
             raise ValueError(f"length {self.length}: a series needs at least one step")
 
-    def prepared(self, spec: str, folder: Path | None = None) -> "TimeSeries | ScaledSeries":
+    def prepared(self, spec: str, folder: Path | None = None) -> "TimeSeries | Prepared":
         """With mean and spread of the channels of the training split of `spec`, kept in `folder`;
         itself without a folder: it then reads them from whatever data it is given.
         """
         if folder is None or not self.standardize:
             return self
-        found = learnt(folder, FILE, lambda: _scaling(self._first(spec)))
-        return ScaledSeries(self, found)
+        return Prepared(self, learnt(folder, FILE, lambda: _scaling(self._first(spec))))
 
     def _first(self, spec: str) -> list[np.ndarray]:
         """The series of the training split, or of the one that there is."""
@@ -145,32 +144,6 @@ class TimeSeries:
         mean = (x * real).sum(1) / count
         spread = np.sqrt((((x - mean[:, None]) ** 2) * real).sum(1) / count)
         return np.concatenate([mean, spread], axis=1).astype(np.float32)
-
-
-class ScaledSeries:
-    """A `TimeSeries` that scales any data by mean and spread of the data of its run."""
-
-    plain_name = TimeSeries.plain_name
-
-    def __init__(self, series: TimeSeries, scaling: dict[str, Any]) -> None:
-        self.series, self.scaling = series, scaling
-        self.splits, self.shapes, self.plain = series.splits, series.shapes, series.plain
-
-    def prepared(self, spec: str, folder: Path | None = None) -> "ScaledSeries":
-        """Itself."""
-        del spec, folder
-        return self
-
-    def load(
-        self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
-    ) -> Arrays:
-        """As `TimeSeries.load`."""
-        del in_memory_bytes, workers
-        return self.series.scaled(spec, normal(split), self.scaling)
-
-    def rows(self, series: Sequence[Any], *, like: Spec | None = None) -> Rows:
-        """Rows of series [T, C], as they were measured."""
-        return self.series.given(series, self.scaling, like)
 
 
 def _scaling(series: Sequence[np.ndarray]) -> dict[str, Any]:

@@ -8,11 +8,12 @@ Special tokens come first, so their numbers are the same in every vocabulary: [P
 [CLS] 2, [SEP] 3, [MASK] 4.
 """
 
-import os
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from ssljax.files import atomically
 
 SPECIALS = ("[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]")
 KINDS = ("wordpiece", "bpe", "characters")
@@ -124,9 +125,7 @@ def load_tokenizer(file: Path) -> Any:
 
 def save_tokenizer(tokenizer: Any, file: Path) -> None:
     """Writes the whole file or nothing."""
-    fresh = file.with_name(f"{file.name}.{os.getpid()}.tmp")
-    fresh.write_text(tokenizer.to_str(pretty=True))
-    os.replace(fresh, file)
+    atomically(file, lambda fresh: fresh.write_text(tokenizer.to_str(pretty=True)))
 
 
 def token_bytes(tokenizer: Any) -> list[int] | None:

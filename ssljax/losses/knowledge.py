@@ -34,7 +34,8 @@ def filtered_ranks(
     """(best, worst) rank of the answer, float32 [B] each, from 1.
 
     The best rank counts what scores higher, the worst also what scores the same; their mean is the
-    realistic rank, which a constant score cannot flatter.
+    realistic rank, which a constant score cannot flatter. A score that is no number, of the answer
+    or of another, counts against the answer.
 
     Args:
       scores: [B, N]. answer: int [B].
@@ -46,6 +47,6 @@ def filtered_ranks(
     here = jnp.arange(len(scores))[:, None]
     others = jnp.ones(scores.shape, bool).at[here, slots].set(False, mode="drop")
     others = others.at[here[:, 0], answer].set(False)
-    higher = jnp.sum(others & (scores > right), axis=1)
+    higher = jnp.sum(others & ~(scores <= right), axis=1)
     same = jnp.sum(others & (scores == right), axis=1)
     return (1 + higher).astype(jnp.float32), (1 + higher + same).astype(jnp.float32)

@@ -29,6 +29,13 @@ def measures_of(results: dict[str, Any]) -> tuple[Measure, tuple[Measure, ...]]:
     return (_VALUES[0], _VALUES) if values else (Measure(key="accuracy"), _CLASSES)
 
 
+def over(seeds: int) -> str:
+    """What numbers with or without a ± are, in words."""
+    if seeds == 1:
+        return "one seed, which does not say what is chance"
+    return f"mean ± standard deviation over {seeds} seeds"
+
+
 def quality_cells(row: dict[str, Any], shown: tuple[Measure, ...]) -> dict[str, str]:
     """The numbers of a row of quality_by_round, as text by the title of its measure."""
     keys = {"labels": shown[0]} | {m.key: m for m in shown[1:]}

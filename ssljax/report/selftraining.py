@@ -12,7 +12,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 from ssljax.measure import Measure
 from ssljax.report.charts import RC, colours_for, svg_of
 from ssljax.report.labelled import drawn, mistakes
-from ssljax.report.measures import NAMES, measures_of, said
+from ssljax.report.measures import NAMES, measures_of, over, said
 from ssljax.report.page import (
     details_of,
     grid_of,
@@ -82,8 +82,8 @@ def _results(results: dict[str, Any]) -> str:
     if gap is not None:
         rows.append(["gap closed", f"{100 * gap:.0f}%"])
     note = (
-        f'<p class="note">{escape(measure.title)}, mean ± standard deviation over '
-        f"{len(results['seeds'])} seeds; every network has the same number of steps.</p>"
+        f'<p class="note">{escape(measure.title)}, {over(len(results["seeds"]))}; every network '
+        "has the same number of steps.</p>"
     )
     worse = '<p class="warn">Self-training does not help here.</p>'
     if gap is None and "full" in results:

@@ -7,7 +7,7 @@ import matplotlib
 from matplotlib.figure import Figure
 
 from ssljax.report.charts import RC, colours_for, svg_of
-from ssljax.report.measures import COVERAGE, measures_of, quality_cells
+from ssljax.report.measures import COVERAGE, measures_of, over, quality_cells
 from ssljax.report.page import section, text_table, write_page
 from ssljax.report.runs import names_of
 from ssljax.report.selftraining import finished
@@ -29,8 +29,8 @@ def write_self_trainings(folders: list[Path], out: Path, *, picture: Path | None
         chart = f'<figure class="wide">{svg_of(figure)}</figure>'
     count = len(next(iter(found.values()))["seeds"])
     note = (
-        f'<p class="note">Mean ± standard deviation over {count} seeds; what is said of labels is '
-        "of the last round's pseudo-labels.</p>"
+        f'<p class="note">{over(count).capitalize()}; what is said of labels is of the '
+        "last round's pseudo-labels.</p>"
     )
     head, rows = comparison(found)
     body = [

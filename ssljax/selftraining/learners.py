@@ -2,7 +2,8 @@
 
 A learner is a frozen dataclass with `target(data)`, the kind of target that it is asked for, and
 `train(data, labels, folder, seed, start) -> Teacher`; a teacher can `guess` the targets of any data
-and give its `features` (`pseudolabels.generate`).
+and give its `features` (`pseudolabels.generate`). Its `task` is that of its network, None where
+it has none.
 """
 
 import dataclasses
@@ -10,7 +11,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import jax
 import numpy as np
@@ -202,6 +203,8 @@ class Scikit:
     """Called without arguments for a fresh estimator: a frozen dataclass with `__call__`."""
     reader: Any = None
     """What gives the features; None: rows have "features"."""
+    task: ClassVar[Task | None] = None
+    """There is no network."""
 
     def target(self, data: Any) -> Target:
         """Classes or values, what the data has. Raises: ValueError where it has others."""

@@ -61,8 +61,8 @@ class SelfTraining:
     @property
     def targets(self) -> list[Any]:
         """What the networks are asked for; none of estimators of scikit-learn."""
-        tasks = (getattr(x, "task", None) for x in (self.learner, self.student))
-        return [task.target for task in tasks if task is not None]
+        learners = [x for x in (self.learner, self.student) if x is not None]
+        return [x.task.target for x in learners if x.task is not None]
 
     def load(self, folder: Path | None = None) -> tuple[Arrays, Arrays]:
         """(pool with whatever labels the data has, test data), both in memory."""

@@ -6,7 +6,7 @@ import numpy as np
 
 from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.labels import Guess
-from ssljax.report.measures import NAMES, measures_of, said
+from ssljax.report.measures import NAMES, measures_of, over, said
 from ssljax.tasks import Target, Targets
 from ssljax.tasks.target import take
 
@@ -71,7 +71,7 @@ def table(results: dict[str, Any]) -> str:
     """The numbers of the task as text."""
     measure, shown = measures_of(results)
     lines = [
-        f"{len(results['seeds'])} seeds, {results['seeds'][0]['labels']} labels, last round: "
+        f"{results['seeds'][0]['labels']} labels, last round, {over(len(results['seeds']))}: "
         f"{measure.title}"
     ]
     lines += [f"  {line}" for line in results.get("notes", ())]

@@ -146,7 +146,7 @@ def _pretrained(config: SelfTraining, folder: Path) -> Embedded | Weights | None
             raise ValueError("begin and pretrain both name a pretraining: keep one of them")
         place = Path(config.begin)
         if not place.is_dir():
-            task = getattr(config.learner, "task", None)
+            task = config.learner.task
             if task is None:
                 raise ValueError("begin: only networks begin from weights, not scikit-learn")
             return Weights(place, task.encoder)

@@ -169,7 +169,8 @@ class Mask(Target):
     def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
         """Of pixels: precision, recall and f1 are means over classes, with lists per_class_*.
         Recall counts the pixels of all images; "miou", per_class_iou, "accuracy" and the table
-        "confusion" those of the chosen ones; "selected" and "prior" are numbers of pixels."""
+        "confusion" those of the chosen ones, where "confusion" (truth, label) leaves out
+        what got no class; "selected" and "prior" are numbers of pixels."""
         truth, guess, chosen = np.asarray(truth), np.asarray(guess), np.asarray(chosen, bool)
         table = self.confusion(truth[chosen], guess[chosen])
         count = np.bincount(truth.reshape(-1), minlength=self.classes)[: self.classes]

@@ -119,7 +119,7 @@ def _share(dataset: Any, i: int, n: int) -> Any:
 
 
 def _columns(encoder: Encoder, dataset: Any) -> Iterator[Columns]:
-    names, classes = getattr(dataset, "names", None), dataset.classes
+    names, classes = dataset.names, dataset.classes
     for rows, x in encoder.pieces(dataset):
         at = rows["index"]
         found = {"index": np.asarray(dataset.origin)[at].astype(np.int64)}

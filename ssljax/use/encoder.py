@@ -1,6 +1,7 @@
 """A trained encoder as one object that is called on arrays, on files or on a data set.
 
-The training data is not needed: what the encoder must know of it lies in the run folder.
+The training data of `ssljax train` is not needed: what the encoder must know of it lies in the run
+folder. A run of `ssljax selftrain` is opened with its pool, which must be where it was.
 """
 
 from collections.abc import Iterator, Mapping, Sequence

@@ -132,6 +132,7 @@ def test_edits_by_hand():
 def test_a_measure_knows_its_direction_and_its_unit():
     up, down = Measure(key="accuracy"), Measure(key="rmse", name="RMSE", better="lower", unit="K")
     assert up.format({"mean": 0.7125, "std": 0.01}) == "71.2 ± 1.0" and down.format(2.0) == "2.0"
+    assert up.format({"mean": 0.7125, "std": 0.0, "values": [0.7125]}) == "71.2"  # one seed
     assert up.title == "accuracy (%)" and down.title == "RMSE (K, lower is better)"
     assert up.gap_closed(0.8, 0.85, 0.9) == pytest.approx(0.5)
     assert down.gap_closed(4.0, 3.0, 2.0) == pytest.approx(0.5)
