@@ -549,7 +549,9 @@ def test_a_clock_that_jumps(tmp_path, monkeypatch, caplog):
     assert_same(jumping, straight)
     assert numbers(tmp_path / "b") == numbers(tmp_path / "a")
     assert saved(tmp_path / "b") == [30, 60, 80]
-    assert "a step takes" not in caplog.text
+    # A busy machine may well be slow for a second; only a jump makes it hours.
+    slow = [r.args[0] for r in caplog.records if "a step takes" in str(r.msg)]
+    assert all(seconds < 3600 for seconds in slow)
 
 
 @pytest.fixture(scope="module")
