@@ -18,7 +18,16 @@ from ssljax.cli.whole_files import WHOLE
 
 _PACKAGE = Path(ssljax.__file__).parent
 _HOMES = {
-    "data": ("Audio", "Captions", "FewLabels", "Graphs", "Images", "Text", "Triples"),
+    "data": (
+        "Audio",
+        "Captions",
+        "FewLabels",
+        "Graphs",
+        "Images",
+        "Interactions",
+        "Text",
+        "Triples",
+    ),
     "views": (
         *("Duotone", "Grey", "ImageView", "MultiCrop", "RandAugment", "ShiftFlip", "WaveView"),
         *("crop_and_flip", "plain_only"),

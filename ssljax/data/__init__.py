@@ -13,6 +13,8 @@ from ssljax.data.few import Few, FewLabels
 from ssljax.data.graph import GraphData, pack_edges
 from ssljax.data.graphs import Graphs
 from ssljax.data.images import Images
+from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen
+from ssljax.data.interactions import Interactions
 from ssljax.data.masks import Masks
 from ssljax.data.matched import Matched, Pairs
 from ssljax.data.neighbors import Neighbors
@@ -27,11 +29,14 @@ from ssljax.data.triples import Triples
 from ssljax.data.voc import Crops
 
 __all__ = [
+    "Answered",
     "Arrays",
+    "Asked",
     "Audio",
     "BoxedImages",
     "Captioned",
     "Captions",
+    "Catalogue",
     "Chosen",
     "Conll",
     "CorruptExample",
@@ -42,11 +47,13 @@ __all__ = [
     "GraphData",
     "Graphs",
     "Images",
+    "Interactions",
     "Masks",
     "Matched",
     "Neighbors",
     "Pairs",
     "Reader",
+    "Seen",
     "Source",
     "Stream",
     "Table",

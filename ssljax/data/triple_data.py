@@ -15,43 +15,8 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from ssljax.data.answers import Answers
 from ssljax.data.dataset import Arrays, Rows
-
-
-class _Answers:
-    """All right answers to each of a list of questions, each once and in order."""
-
-    def __init__(self, question: np.ndarray, answer: np.ndarray, *, choices: int) -> None:
-        """question, answer: int [T], of one triple each; answers are below `choices`."""
-        pairs = np.unique(question.astype(np.int64) * choices + answer)
-        self._asked, self._start, self.count = np.unique(
-            pairs // choices, return_index=True, return_counts=True
-        )
-        self.answer, self._choices = (pairs % choices).astype(np.int32), choices
-        # How many wrong answers are smaller than each right one, a list a question.
-        skipped = self.answer - (np.arange(len(pairs)) - np.repeat(self._start, self.count))
-        self._gaps = np.repeat(np.arange(len(self._asked)), self.count) * choices + skipped
-
-    def place(self, question: np.ndarray) -> np.ndarray:
-        """Which question it is, int [B]."""
-        return np.searchsorted(self._asked, question)
-
-    def others(self, question: np.ndarray, answer: np.ndarray, width: int) -> np.ndarray:
-        """int32 [B, width], the right answers but one, filled up with -1."""
-        at = self.place(question)
-        slot = np.arange(width)
-        inside = slot < self.count[at][:, None]
-        last = len(self.answer) - 1
-        found = self.answer[np.minimum(self._start[at][:, None] + slot, last)]
-        return np.where(inside & (found != answer[:, None]), found, -1).astype(np.int32)
-
-    def wrong(self, question: np.ndarray, count: int, rng: np.random.Generator) -> np.ndarray:
-        """int32 [B, count] drawn evenly from what is no right answer; from all where all is."""
-        at = self.place(question)[:, None]
-        free = np.maximum(self._choices - self.count[at], 1)
-        drawn = (rng.random((len(question), count)) * free).astype(np.int64)
-        before = np.searchsorted(self._gaps, at * self._choices + drawn, side="right")
-        return np.minimum(drawn + before - self._start[at], self._choices - 1).astype(np.int32)
 
 
 class TripleData(Arrays):
@@ -84,7 +49,7 @@ class TripleData(Arrays):
         self._known_triples = triple if known is None else np.concatenate([triple, known])
         self._right = self._answers(triple)
         self._every = every = self._answers(self._known_triples)
-        self._pairs = _Answers(
+        self._pairs = Answers(
             self._pair(self._known_triples), self._known_triples[:, 1], choices=len(relations)
         )
         asked = self._questions(triple)
@@ -153,12 +118,12 @@ class TripleData(Arrays):
         h, _, t = triple.astype(np.int64).T
         return h * len(self.entities) + t
 
-    def _answers(self, triple: np.ndarray) -> tuple[_Answers, _Answers]:
+    def _answers(self, triple: np.ndarray) -> tuple[Answers, Answers]:
         head, tail = self._questions(triple)
         many = len(self.entities)
         return (
-            _Answers(head, triple[:, 0], choices=many),
-            _Answers(tail, triple[:, 2], choices=many),
+            Answers(head, triple[:, 0], choices=many),
+            Answers(tail, triple[:, 2], choices=many),
         )
 
 

@@ -1,0 +1,173 @@
+"""Interactions as data: an example is one of them, or a user who is asked about.
+
+`Answered`, what someone thought of something:
+
+    user, item  int32 [B]
+    feature     int32 [B, S], value float32 [B, S]: what is known of both, see `side_features`
+    rating      float32 [B]; or clicked float32 [B], 0 or 1
+    index       int32 [B]
+
+`Seen`, for rankings: user, item, and in training negative int32 [B, K], things that the user has
+nothing to do with. `Asked`, to score rankings, a user each: wanted int32 [B, W], what was held out,
+and seen int32 [B, A], what counts for nothing; -1 where there are no more.
+"""
+
+import itertools
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from ssljax.data.answers import Answers
+from ssljax.data.dataset import Arrays, Rows
+from ssljax.data.side_features import Side
+
+
+class Catalogue(NamedTuple):
+    """Who and what there is: the same for all splits."""
+
+    users: tuple[str, ...]
+    """Their ids in the file, by number."""
+    items: tuple[str, ...]
+    titles: tuple[str, ...]
+    """What a person calls the items."""
+    of_users: Side
+    of_items: Side
+    """Their features count from where those of the users end."""
+    scale: tuple[float, float]
+    """Lowest and highest rating."""
+    liked: float
+    """The rating from which on someone liked something."""
+
+    @property
+    def sizes(self) -> tuple[int, ...]:
+        """Slots of each field."""
+        return (*self.of_users.sizes, *self.of_items.sizes)
+
+    @property
+    def features(self) -> tuple[str, ...]:
+        """What a person calls each feature, by number."""
+        return (*self.of_users.names, *self.of_items.names)
+
+    def fields(self, user: np.ndarray, item: np.ndarray) -> Rows:
+        """feature and value [B, S] of pairs, int [B] each."""
+        first = len(self.of_users.names)
+        pairs = (
+            (self.of_users.feature[user], first + self.of_items.feature[item]),
+            (self.of_users.value[user], self.of_items.value[item]),
+        )
+        feature, value = (np.concatenate(pair, axis=1) for pair in pairs)
+        return {"feature": feature.astype(np.int32), "value": value}
+
+
+class _OfCatalogue(Arrays):
+    """Examples with the catalogue that they are numbered by."""
+
+    catalogue: Catalogue
+
+    def _called(self, catalogue: Catalogue, rows: Rows, origin: np.ndarray) -> None:
+        names = [catalogue.users[u] for u in rows["user"]]
+        if "item" in rows:
+            pairs = zip(names, rows["item"], strict=True)
+            names = [f"{user}\t{catalogue.items[i]}" for user, i in pairs]
+        super().__init__(rows, names=names, origin=origin)
+        self.catalogue = catalogue
+
+
+class Answered(_OfCatalogue):
+    """What users thought of items."""
+
+    def __init__(self, rows: Rows, *, catalogue: Catalogue, origin: np.ndarray) -> None:
+        """rows: user, item, and rating or clicked, [N] each."""
+        self._called(catalogue, rows, origin)
+        fields = catalogue.fields(rows["user"][:1], rows["item"][:1])
+        self.spec = self.spec | {k: (v.shape[1:], v.dtype) for k, v in fields.items()}
+
+    def take(self, index: np.ndarray) -> Rows:
+        """As in `Arrays`, with what is known of both."""
+        rows = super().take(index)
+        return rows | self.catalogue.fields(rows["user"], rows["item"])
+
+    def part(self, index: np.ndarray) -> "Answered":
+        """The examples at these positions, called and numbered as here."""
+        rows = {k: v[index] for k, v in self._rows.items() if k != "index"}
+        return Answered(rows, catalogue=self.catalogue, origin=self.origin[index])
+
+
+class Seen(_OfCatalogue):
+    """What users dealt with; in training each comes with items that they did not deal with."""
+
+    def __init__(
+        self,
+        user: np.ndarray,
+        item: np.ndarray,
+        *,
+        catalogue: Catalogue,
+        origin: np.ndarray,
+        negatives: int,
+    ) -> None:
+        self._called(catalogue, {"user": user, "item": item}, origin)
+        self.negatives = negatives
+        self.answers = Answers(user, item, choices=len(catalogue.items))
+        self.spec = self.spec | {"negative": ((negatives,), np.dtype(np.int32))}
+
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """User and item of all, int32 [N] each."""
+        return self._rows["user"], self._rows["item"]
+
+    def batches(
+        self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
+    ) -> Iterator[Rows]:
+        """As in `Arrays`, with negatives that follow from seed and step."""
+        which, hosts = host
+        if batch % hosts:
+            raise ValueError(f"a batch of {batch} is not divisible by {hosts} hosts")
+        mine = slice(which * (batch // hosts), (which + 1) * (batch // hosts))
+        # Each host draws for all of them, so that any number of hosts sees the same batch.
+        plain = super().batches(batch, seed=seed, start=start)
+        for step, rows in zip(itertools.count(start), plain, strict=False):
+            rng = np.random.default_rng([seed, 67, step])
+            rows = rows | {"negative": self.answers.wrong(rows["user"], self.negatives, rng)}
+            yield {key: value[mine] for key, value in rows.items()}
+
+    def part(self, index: np.ndarray) -> "Seen":
+        """These interactions, as if there were no others."""
+        return Seen(
+            *(column[index] for column in self.pairs),
+            catalogue=self.catalogue,
+            origin=self.origin[index],
+            negatives=self.negatives,
+        )
+
+
+class Asked(_OfCatalogue):
+    """Users, with the items that a ranking should bring first."""
+
+    def __init__(
+        self,
+        user: np.ndarray,
+        item: np.ndarray,
+        *,
+        catalogue: Catalogue,
+        seen: tuple[np.ndarray, np.ndarray],
+    ) -> None:
+        """user, item: the pairs that were held out [N]. seen: those that count for nothing."""
+        count = len(catalogue.items)
+        self._wanted, self._seen = Answers(user, item, choices=count), Answers(*seen, choices=count)
+        self._widths = {
+            "wanted": int(self._wanted.count.max()),
+            "seen": int(self._seen.count.max()),
+        }
+        users = np.unique(user).astype(np.int32)
+        self._called(catalogue, {"user": users}, users)
+        narrow = {k: ((width,), np.dtype(np.int32)) for k, width in self._widths.items()}
+        self.spec = self.spec | narrow
+
+    def take(self, index: np.ndarray) -> Rows:
+        """As in `Arrays`, with what is wanted and what was seen."""
+        rows = super().take(index)
+        none = np.full(len(index), -1)
+        for name, answers in (("wanted", self._wanted), ("seen", self._seen)):
+            rows[name] = answers.others(rows["user"], none, self._widths[name])
+        return rows
