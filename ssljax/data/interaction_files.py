@@ -128,7 +128,7 @@ def _read_text(
     if names is None:
         with pyarrow.csv.open_csv(file, read_options=reading, parse_options=parsing) as opened:
             names = opened.schema.names
-    text = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(names, pa.string()))
+    text = pyarrow.csv.ConvertOptions(column_types={name: pa.string() for name in names or ()})
     return pyarrow.csv.read_csv(file, reading, parsing, text)
 
 

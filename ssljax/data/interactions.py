@@ -200,11 +200,13 @@ class Interactions:
             titles = np.where(called == "", items, called)
         scale = (0.0, 1.0) if found.rating is None else self._scale(found)
         catalogue = Catalogue(
-            *(tuple(names.tolist()) for names in (users, items, titles)),
-            of_users,
-            of_items,
-            scale,
-            self.liked,
+            users=tuple(users.tolist()),
+            items=tuple(items.tolist()),
+            titles=tuple(titles.tolist()),
+            of_users=of_users,
+            of_items=of_items,
+            scale=scale,
+            liked=self.liked,
         )
         return catalogue, user, item
 
