@@ -14,6 +14,7 @@ import shutil
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -30,7 +31,7 @@ _LOOKED_AT = 32  # examples in the fingerprint
 _REMEDY = "Remove it to go on: the run then takes the data as it finds it"
 
 
-def about(experiment: Experiment, train: Any, test: Any | None, feed: Any) -> dict[str, Any]:
+def about(experiment: Any, train: Any, test: Any | None, feed: Any) -> dict[str, Any]:
     """What data.json holds of the data sets of a run, without the names of files."""
     return {
         "data": experiment.data,
@@ -94,13 +95,7 @@ def spec_of(described: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dt
 
 def check_same(known: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """Raises ValueError that says what has changed where the data is not that of the run."""
-    then, found, changed = known["train"], now["train"], []
-    if then["examples"] != found["examples"]:
-        changed.append(f"{found['examples']:,} examples in place of {then['examples']:,}")
-    if then["classes"] != found["classes"]:
-        changed.append(f"classes {_listed(found)} in place of {_listed(then)}")
-    if spec_of(then) != spec_of(found):
-        changed.append(f"examples of {spec_of(found)} in place of {spec_of(then)}")
+    changed = _changed(known["train"], now["train"])
     if not changed and known["fingerprint"] != now["fingerprint"]:
         changed.append("examples, or labels, of other content")
     if changed:
@@ -109,6 +104,31 @@ def check_same(known: dict[str, Any], now: dict[str, Any], folder: Path) -> None
             f"{'; '.join(changed)}. Name the place of the same data with --data, or choose another "
             f"--workdir; to go on with it nevertheless, remove {folder / FILE}"
         )
+
+
+def check_same_test(known: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
+    """As `check_same`, of the test data, where numbers of the run were measured on it already."""
+    changed = _changed(known["test"], now["test"])
+    if not changed and known["test_fingerprint"] != now["test_fingerprint"]:
+        changed.append("examples, or labels, of other content")
+    if changed:
+        raise ValueError(
+            f"the test data is not what the run in {folder} was measured on: it has "
+            f"{'; '.join(changed)}. Name the place of the same data with --test, or choose another "
+            "--workdir"
+        )
+
+
+def _changed(then: dict[str, Any], found: dict[str, Any]) -> list[str]:
+    """What differs between two data sets as data.json describes them."""
+    changed = []
+    if then["examples"] != found["examples"]:
+        changed.append(f"{found['examples']:,} examples in place of {then['examples']:,}")
+    if then["classes"] != found["classes"]:
+        changed.append(f"classes {_listed(found)} in place of {_listed(then)}")
+    if spec_of(then) != spec_of(found):
+        changed.append(f"examples of {spec_of(found)} in place of {spec_of(then)}")
+    return changed
 
 
 def _listed(described: dict[str, Any]) -> str:
@@ -186,16 +206,45 @@ class Remembered:
         return self._data
 
 
-def from_here(experiment: Experiment, known: dict[str, Any]) -> Experiment:
-    """`experiment` with data that is found from the folder in which the run was started, where its
+def remembered(
+    config: Any, folder: Path, about: dict[str, Any]
+) -> tuple[Remembered, Remembered | None]:
+    """(training data, test data or None) of a run, read when somebody needs an example.
+
+    config: an `Experiment`, or whatever has `data`, `test` and `load`. about: see `read`.
+    """
+
+    @cache
+    def both() -> tuple[Any, Any]:
+        check_files(folder, about)
+        try:
+            return from_here(config, about).load(folder)
+        except FileNotFoundError as error:
+            raise FileNotFoundError(
+                f"{error}. This needs the data of the run in {folder}, which is no longer where it "
+                "was: put it back there, or name data with --data where the command takes it"
+            ) from error
+
+    tested = about["test"]
+    test = None if tested is None else Remembered(tested, lambda: both()[1])
+    return Remembered(about["train"], lambda: both()[0]), test
+
+
+def from_here(config: Any, known: dict[str, Any]) -> Any:
+    """`config` with data that is found from the folder in which the run was started, where its
     place is relative and the run is looked at from elsewhere.
     """
-    kind, _, place = experiment.data.partition(":")
-    there = Path(known["folder"]) / place
+    places = {"data": config.data, "test": config.test}
+    found = {k: _from(known["folder"], v) for k, v in places.items() if v is not None}
+    return dataclasses.replace(config, **found)
+
+
+def _from(folder: str, data: str) -> str:
+    kind, _, place = data.partition(":")
     plain = place.split(":")[0]
-    if not plain or Path(plain).exists() or not (Path(known["folder"]) / plain).exists():
-        return experiment
-    return dataclasses.replace(experiment, data=f"{kind}:{there}")
+    if not plain or Path(plain).exists() or not (Path(folder) / plain).exists():
+        return data
+    return f"{kind}:{Path(folder) / place}"
 
 
 def place_of(experiment: Experiment, folder: Path) -> str:

@@ -3,7 +3,7 @@ needs an example of it.
 """
 
 import dataclasses
-from functools import cache, partial
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -54,20 +54,16 @@ def _data(experiment: Experiment, folder: Path) -> tuple[Any, Any, dict]:
         train, test = experiment.load(folder)
         return train, test, train.spec
 
-    @cache
-    def both() -> tuple[Any, Any]:
-        known.check_files(folder, about)
-        return known.from_here(experiment, about).load(folder)
-
-    train = known.Remembered(about["train"], lambda: both()[0])
-    tested = about["test"]
-    test = None if tested is None else known.Remembered(tested, lambda: both()[1])
+    train, test = known.remembered(experiment, folder, about)
     return train, test, known.spec_of(about["feed"])
 
 
-def reader_of(experiment: Experiment, folder: Path) -> Any:
+def reader_of(experiment: Any, folder: Path) -> Any:
     """The reader of a run with all that it has learned, for other data than that of the run: the
-    training data is not opened. Raises: FileNotFoundError where something learned has gone.
+    training data is not opened.
+
+    experiment: the `Experiment` or `SelfTraining` of the run. Raises: FileNotFoundError where
+    something learned has gone.
     """
     folder = Path(folder)
     reader, about = experiment.reader, known.read(folder)

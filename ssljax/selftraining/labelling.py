@@ -13,9 +13,11 @@ from ssljax.pseudolabels.generate import Clusters, LabelContext, Neighbors
 from ssljax.pseudolabels.labels import GIVEN, Labels
 from ssljax.pseudolabels.numbering import Numbering
 from ssljax.runs.experiment import Experiment
+from ssljax.runs.folder import config_of
+from ssljax.runs.load import reader_of
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import without_labels
-from ssljax.selftraining.teachers import Embedded, config_of, open_run
+from ssljax.selftraining.teachers import Embedded, Opened
 from ssljax.tasks import Examples, OneOf
 
 BY = {
@@ -56,18 +58,18 @@ def label(
     if isinstance(config, SelfTraining):
         if given is not None:
             raise ValueError(f"{folder} is a run of self-training, which labels without --given")
-        run = open_run(folder, file=file)
-        teacher, r, pool, called = run.teacher, run.round, run.pool, run.numbering
-        target = run.target
+        run = Opened(folder, file=file)
+        teacher, r, target = run.teacher, run.round, run.target
         if data is None:
-            few = run.given
+            pool, called, few = run.pool, run.numbering, run.given
         else:
             pool = _other(config, folder, data)
-            called = Numbering.of(pool, classes=_same_names(called.classes, pool))
+            names = run.classes if target.has_classes() else None
+            called = Numbering.of(pool, classes=_same_names(names, pool))
         guess = teacher.guess(without_labels(pool, target))
     else:
         teacher = Embedded(folder, file=file)
-        pool = config.load(folder)[0] if data is None else _other(config, folder, data)
+        pool = teacher.data if data is None else _other(config, folder, data)
         # Data that streams from disk keeps its labels, at which none of these sources looks.
         hidden = without_labels(pool) if hasattr(pool, "take") else pool
         names = pool.classes if pool.labelled else None
@@ -109,8 +111,7 @@ def label(
 
 
 def _other(config: SelfTraining | Experiment, folder: Path, data: str) -> Any:
-    reader = config.reader.prepared(config.data, folder)
-    return reader.load(data, split="train", in_memory_bytes=8 * 2**30, workers=0)
+    return reader_of(config, folder).load(data, split="train", in_memory_bytes=8 * 2**30, workers=0)
 
 
 def _same_names(classes: tuple[str, ...] | None, pool: Any) -> tuple[str, ...] | None:

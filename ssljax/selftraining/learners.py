@@ -91,13 +91,17 @@ class Network:
             states.append(state)
         return NetworkTeacher(model, tuple(states), batch=self.batch)
 
-    def load(self, data: Any, labels: Labels, folder: Path, *, seed: int) -> "NetworkTeacher":
-        """What `train` has left in `folder`, of which nothing is written or trained again.
+    def load(
+        self, data: Any, labels: Callable[[], Labels], folder: Path, *, seed: int
+    ) -> "NetworkTeacher":
+        """What `train` has left in `folder`, of which nothing is written or trained again. Of
+        `data` only its spec is looked at, and of `labels` nothing.
 
         Raises: FileNotFoundError where its last checkpoint is not there.
         """
-        chosen, model = self._chosen(data, labels), Student(task=self.task, ema=self.ema)
-        init = partial(initial, self._method(model), spec=chosen.spec, batch=self.batch)
+        del labels
+        model = Student(task=self.task, ema=self.ema)
+        init = partial(initial, self._method(model), spec=data.spec, batch=self.batch)
         shapes = jax.eval_shape(init, jax.random.key(seed))
         parallel = Parallel()
         like = abstract(shapes, parallel.place(shapes, parallel.mesh()))
@@ -229,9 +233,11 @@ class Scikit:
         fitted.fit(x, target, **({} if plain else {"sample_weight": used.weight}))
         return teacher
 
-    def load(self, data: Any, labels: Labels, folder: Path, *, seed: int) -> "ScikitTeacher":
-        """As it was trained: an estimator is a function of the labels and the seed."""
-        return self.train(data, labels, folder, seed=seed)
+    def load(
+        self, data: Any, labels: Callable[[], Labels], folder: Path, *, seed: int
+    ) -> "ScikitTeacher":
+        """As it was trained: an estimator is a function of the data, the labels and the seed."""
+        return self.train(data, labels(), folder, seed=seed)
 
 
 class ScikitTeacher:

@@ -11,7 +11,16 @@ import numpy as np
 
 from ssljax.data import Arrays, Images
 from ssljax.pseudolabels.rounds import Rounds
+from ssljax.runs.experiment import MAY_DIFFER as _OF_AN_EXPERIMENT
 from ssljax.runs.experiment import Experiment
+
+MAY_DIFFER = (
+    *("data", "test"),
+    *(f"{x}.{n}" for x in ("learner", "student") for n in _OF_AN_EXPERIMENT if "cadence" in n),
+    *(f"pretrain.{n}" for n in _OF_AN_EXPERIMENT),
+)
+"""Fields that may change while a run goes on. `data` and `test` may be other places of the same
+examples; see `ssljax.runs.experiment`."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -24,11 +24,12 @@ from ssljax.pseudolabels.generate import Teacher
 from ssljax.pseudolabels.labels import GIVEN, Labels
 from ssljax.pseudolabels.numbering import Numbering, refuse_older
 from ssljax.pseudolabels.rounds import self_train
-from ssljax.runs.folder import hardware, lock, prepare
+from ssljax.runs import known
+from ssljax.runs.folder import accept, begun, compared, hardware, opened
 from ssljax.runs.load import begin_with
 from ssljax.runs.run import run
 from ssljax.selftraining.pictures import write_pictures
-from ssljax.selftraining.plan import SelfTraining
+from ssljax.selftraining.plan import MAY_DIFFER, SelfTraining
 from ssljax.selftraining.pool import (
     check_targets,
     classes_in,
@@ -50,18 +51,14 @@ log = logging.getLogger("ssljax")
 def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
     """Runs or resumes `config` in `folder` and returns what results.json holds.
 
-    Raises: ValueError where `folder` belongs to another configuration, or for labels that do not
-      fit.
+    Raises: ValueError where `folder` belongs to another configuration or to other data, or for
+      labels that do not fit.
     """
     if jax.process_count() > 1:
         raise ValueError("self-training runs on one host: its rounds read and write files")
     folder = Path(folder)
-    prepare(config, folder)
-    with lock(folder):
-        pool, test = config.load(folder)
-        names = classes_in(pool, config, folder / f"seed{config.seeds[0]}")
-        pool = with_classes(pool, names)
-        check_targets(config.targets, pool, test)
+    with opened(folder):
+        pool, test = _begun(config, folder)
         first = _pretrained(config, folder)
         target = config.learner.target(pool)
         seeds = [_one(config, folder / f"seed{s}", pool, test, first, s) for s in config.seeds]
@@ -74,6 +71,29 @@ def run_self_training(config: SelfTraining, folder: Path) -> dict[str, Any]:
         write_pictures(folder, pool, target, called, seeds[0]["rounds"])
         report.write_self_training(folder)
     return results
+
+
+def _begun(config: SelfTraining, folder: Path) -> tuple[Arrays, Arrays]:
+    """(pool, test data), with the folder made or found to be of this very run and data."""
+    fresh = not begun(folder)
+    changed = compared(config, folder, may_differ=MAY_DIFFER)
+    about = None if fresh else known.read(folder)
+    if about is None and any(c.startswith(("data:", "test:")) for c in changed):
+        compared(config, folder, may_differ=set(MAY_DIFFER) - {"data", "test"})
+    with known.learning(folder, about, fresh=fresh) as learned:
+        pool, test = config.load(learned)
+        pool = with_classes(pool, classes_in(pool, config, folder / f"seed{config.seeds[0]}"))
+        check_targets(config.targets, pool, test)
+        target = config.learner.target(pool)
+        now = known.about(config, pool, test, without_labels(pool, target))
+        now |= {"test_fingerprint": known.fingerprint(test, test), "holds_out": config.holds_out}
+        if about is not None:
+            known.check_same(about, now, folder)
+            known.check_same_test(about, now, folder)
+            now["files"] = about["files"]
+        accept(config, folder, changed)
+        known.accept(now, folder, learned)
+    return pool, test
 
 
 def _one(
@@ -89,7 +109,7 @@ def _one(
     start = None if first is None else first.start
     target = config.learner.target(pool)
     truth, hidden = truth_of(pool, target), without_labels(pool, target)
-    known, unseen = truth_of(test, target), without_labels(test, target)
+    right, unseen = truth_of(test, target), without_labels(test, target)
     called = numbering_of(folder, pool, test if config.holds_out else None, target)
     given = given_labels(config, folder, called, truth, target, seed)
     given, held_out = split_off(given, config.holdout, seed, target)
@@ -99,7 +119,7 @@ def _one(
         return learner.train(hidden, labels, place, seed=seed, start=teacher or start)
 
     def score(teacher: Teacher) -> dict[str, float]:
-        return scores(target, known, teacher.guess(unseen))
+        return scores(target, right, teacher.guess(unseen))
 
     rows, ended = self_train(
         folder,

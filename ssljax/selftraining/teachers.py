@@ -1,9 +1,9 @@
 """The networks of a finished run, as sources of labels."""
 
-import json
-from functools import partial
+import logging
+from functools import cached_property, partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import jax
 import numpy as np
@@ -14,9 +14,10 @@ from ssljax.method import Method, State
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.labels import Guess, Labels
 from ssljax.pseudolabels.numbering import Numbering
-from ssljax.runs import record
+from ssljax.runs import known
 from ssljax.runs.evaluation import embedder
 from ssljax.runs.experiment import Experiment
+from ssljax.runs.folder import config_of
 from ssljax.runs.load import load_run
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.selftraining.pool import (
@@ -29,11 +30,16 @@ from ssljax.selftraining.pool import (
 from ssljax.tasks import Target
 
 
+log = logging.getLogger("ssljax")
+
+
 class Embedded:
     """The encoder of a run of `ssljax train`: features, and classes where the method has some."""
 
     def __init__(self, folder: Path, *, file: str | None = None) -> None:
-        self.config, method, state, _, _ = load_run(folder, file=file)
+        self.config, method, state, train, _ = load_run(folder, file=file)
+        self.data = train
+        """That of the run."""
         params, stats = method.backbone(state)
         self.start = {"encoder": params}, {"encoder": stats}
         """What a network of the same encoder begins from."""
@@ -64,51 +70,96 @@ class Embedded:
         return self._kept[1]
 
 
-class Opened(NamedTuple):
-    """A run of self-training, read back: nothing in its folder was written."""
+class Opened:
+    """A run of self-training, read back: nothing in its folder is written, and its pool is read
+    when somebody needs an example, or a number of one, so that networks are there without it.
 
-    config: SelfTraining
-    teacher: Any
-    """That of the last finished round."""
-    round: int
-    pool: Arrays
-    target: Target
-    numbering: Numbering
-    """Of the pool, as a person sees the data."""
-    given: Labels
-
-
-def open_run(folder: Path, *, file: str | None = None, seed: int | None = None) -> Opened:
-    """A run of self-training by its folder. Raises: FileNotFoundError where no round is finished,
-    or a checkpoint is not there.
+    config, folder: of the run. round: the last finished one. pool, test: its data. target: what
+    the last learner is asked for. classes: names of the classes, or None. holds_out: whether test
+    data is a part of the same data.
     """
-    folder = Path(folder)
-    config = config_of(folder, file)
-    seed = config.seeds[0] if seed is None else seed
-    here = folder / f"seed{seed}"
-    done = sorted((here / "rounds").glob("*/round.json"))
-    if not done:
-        raise FileNotFoundError(f"{folder} has no finished round of seed {seed} yet")
-    last, r = done[-1].parent, int(done[-1].parent.name)
+
+    def __init__(self, folder: Path, *, file: str | None = None, seed: int | None = None) -> None:
+        """Raises: FileNotFoundError where no round is finished."""
+        self.folder, self.config = Path(folder), config_of(Path(folder), file)
+        self._seed = self.config.seeds[0] if seed is None else seed
+        self._here = self.folder / f"seed{self._seed}"
+        done = sorted((self._here / "rounds").glob("*/round.json"))
+        if not done:
+            raise FileNotFoundError(f"{folder} has no finished round of seed {self._seed} yet")
+        self._last, self.round = done[-1].parent, int(done[-1].parent.name)
+        about = known.read(self.folder)
+        if about is None:
+            _check_tokenizer(self.config, self.folder)
+            pool, self.test = self.config.load(self.folder)
+            self.pool = with_classes(pool, classes_in(pool, self.config, self._here))
+            self.target = _target(self.config, self.pool)
+            self._hidden = without_labels(self.pool, self.target)
+            self.holds_out = self.config.holds_out
+        else:
+            self.holds_out = about["holds_out"]
+            known.check_files(self.folder, about)
+            found, self.test = known.remembered(self.config, self.folder, about)
+            self.pool = known.Remembered(about["train"], lambda: self._called(found.opened()))
+            self.target = _target(self.config, self.pool)
+            self._hidden = known.Remembered(
+                about["feed"], lambda: without_labels(self.pool.opened(), self.target)
+            )
+        self.classes = self.pool.classes
+
+    def _called(self, pool: Arrays) -> Arrays:
+        return with_classes(pool, classes_in(pool, self.config, self._here))
+
+    @cached_property
+    def teacher(self) -> Any:
+        """That of the last finished round. Raises: FileNotFoundError where a checkpoint is not
+        there, or an estimator, which is fitted again, has lost its data.
+        """
+        learner, place = self.config.trained(self.round), self._last / "student"
+        if learner.task is None:
+            log.info("the estimator of %s is fitted again, on the data of the run", self.folder)
+        return learner.load(self._hidden, self._labels, place, seed=self._seed)
+
+    @cached_property
+    def given(self) -> Labels:
+        """The labels that a person gave, held-out ones too."""
+        return tables.read(self._here / "given.parquet", examples=self._files, target=self.target)
+
+    @property
+    def numbering(self) -> Numbering:
+        """Of the pool, as a person sees the data."""
+        return Numbering.of(self.pool, classes=self._files.classes, held_out=self._held_out)
+
+    def _labels(self) -> Labels:
+        """What the last learner was trained on."""
+        given = split_off(self.given, self.config.holdout, self._seed, self.target)[0]
+        if not self.round:
+            return given
+        path = self._last / "labels.parquet"
+        pseudo = tables.read(path, examples=self._files, target=self.target)
+        return given.joined(pseudo.take(~np.isin(pseudo.index, given.index)), self.target)
+
+    @property
+    def _held_out(self) -> Any:
+        return self.test if self.holds_out else None
+
+    @cached_property
+    def _files(self) -> Numbering:
+        return numbering_of(self._here, self.pool, self._held_out, self.target)
+
+
+def _target(config: SelfTraining, pool: Any) -> Target:
+    """What the learner is asked for; a network says it without a look at the data."""
+    task = config.learner.task
+    return config.learner.target(pool) if task is None else task.target
+
+
+def _check_tokenizer(config: SelfTraining, folder: Path) -> None:
     learns = getattr(config.reader, "text", config.reader)  # of captions: that of the texts
     if hasattr(learns, "tokenizer") and not (folder / "tokenizer.json").is_file():
         raise FileNotFoundError(
             f"{folder} has lost its tokenizer.json, and another one reads other tokens: put it back"
         )
-    pool, test = config.load(folder)
-    held_out = test if config.holds_out else None
-    pool = with_classes(pool, classes_in(pool, config, here))
-    target = config.learner.target(pool)
-    called = numbering_of(here, pool, held_out, target)
-    every = tables.read(here / "given.parquet", examples=called, target=target)
-    labels = given = split_off(every, config.holdout, seed, target)[0]
-    if r:
-        pseudo = tables.read(last / "labels.parquet", examples=called, target=target)
-        labels = given.joined(pseudo.take(~np.isin(pseudo.index, given.index)), target)
-    hidden = without_labels(pool, target)
-    teacher = config.trained(r).load(hidden, labels, last / "student", seed=seed)
-    now = Numbering.of(pool, classes=called.classes, held_out=held_out)
-    return Opened(config, teacher, r, pool, target, now, every)
 
 
 def load_teacher(
@@ -120,17 +171,8 @@ def load_teacher(
     config = config_of(Path(folder), file)
     if isinstance(config, Experiment):
         return config, Embedded(Path(folder), file=file), 0
-    return open_run(folder, file=file, seed=seed)[:3]
-
-
-def config_of(folder: Path, file: str | None) -> Any:
-    """The `SelfTraining` or `Experiment` of a run folder."""
-    if not (folder / "config.json").is_file():
-        raise FileNotFoundError(f"{folder} is not a run folder: it has no config.json")
-    module = record.load_file(file) if file else None
-    return record.decode(
-        json.loads((folder / "config.json").read_text())["experiment"], module=module
-    )
+    run = Opened(folder, file=file, seed=seed)
+    return config, run.teacher, run.round
 
 
 def load_any(
@@ -143,13 +185,14 @@ def load_any(
     folder = Path(folder)
     if isinstance(config_of(folder, file), Experiment):
         return load_run(folder, file=file)
-    config, teacher, r = load_teacher(folder, file=file)
-    if not hasattr(teacher, "states"):
+    opened = Opened(folder, file=file)
+    config, learner = opened.config, opened.config.trained(opened.round)
+    if learner.task is None:
         raise ValueError(
             f"{folder} trained an estimator of scikit-learn, which has no encoder to look at: "
             "`ssljax label` labels data with it"
         )
-    learner = config.trained(r)
+    teacher = opened.teacher
     experiment = Experiment(
         method=teacher.model,
         data=config.data,
@@ -159,7 +202,13 @@ def load_any(
         steps=learner.steps,
         batch=learner.batch,
     )
-    train, test = experiment.load(folder)
+    if (about := known.read(folder)) is None:
+        train, test = experiment.load(folder)
+    else:
+        if opened.holds_out:  # then an experiment, which splits by itself, has both in one
+            whole = len(opened.pool) + about["test"]["examples"]
+            about = about | {"train": about["train"] | {"examples": whole}, "test": None}
+        train, test = known.remembered(experiment, folder, about)
     method = teacher.model.build(
         learner.optimizer.build(steps=learner.steps, batch=learner.batch), updates=learner.steps
     )
