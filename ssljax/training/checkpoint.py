@@ -35,6 +35,14 @@ _STATE, _SUMS = "default", "checksums"  # the two parts of a checkpoint, each a 
 _ROWS = "metrics.jsonl"
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that Orbax is writing
 
+# What lies whole on every device is written in slices, one by each, so that hosts share the work.
+# Each shape and slice is a program to be compiled: not worth it for the many small arrays.
+ocp.type_handlers.register_type_handler(
+    jax.Array,
+    ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20),
+    override=True,
+)
+
 
 class Checkpoints:
     """The checkpoints of one run folder."""

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ssljax.method import Method, State
@@ -51,7 +50,9 @@ class Loop:
     ) -> State:
         """Goes through the turns, up to `steps`, or until `stop` is set."""
         stride, clock = self.cadence.steps_per_call, self.clock
-        bad, rows, step, saved = jnp.zeros((), jnp.int32), None, start, time.monotonic()
+        # Placed as the step returns it: from another place, the second call would compile again.
+        bad = jax.device_put(np.zeros((), np.int32), state.step.sharding)
+        rows, step, saved = None, start, time.monotonic()
         while True:
             stopping = stop_agreed(stop.is_set(), step, stride=stride)
             due = _due(step, start, steps, self.cadence, stopping=stopping)

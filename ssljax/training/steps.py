@@ -58,7 +58,7 @@ def compiled_step(
             values = jax.tree.map(lambda v: v[-1], values)
         return state, bad, values
 
-    return jax.jit(many, donate_argnums=0, out_shardings=(shardings, None, None))
+    return jax.jit(many, donate_argnums=0, out_shardings=(shardings, shardings.step, None))
 
 
 def explain(

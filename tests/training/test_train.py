@@ -329,3 +329,15 @@ def test_bad_input():
         Cadence(save_minutes=5, log=0).check(10)
     with pytest.raises(ValueError, match=r"cadence.log 50 must be a multiple of steps_per_call 4"):
         fit(quadratic(), Arrays(ROWS), steps=8, batch=16, cadence=Cadence(steps_per_call=4))
+
+
+def test_a_run_compiles_its_step_once_and_saves_without_compiling(tmp_path, caplog):
+    cadence = Cadence(log=1, save=2, refresh=2, monitor=0)
+    method = quadratic(refresh=lambda state, dataset: state)
+    for steps in (4, 6):  # the second goes on from a checkpoint
+        caplog.clear()
+        with jax.log_compiles():
+            fit(method, Arrays(ROWS), steps=steps, batch=16, cadence=cadence, folder=tmp_path)
+        compiled = re.findall(r"Compiling jit\((\w+)\)", caplog.text)
+        assert compiled.count("many") == 1
+        assert "slice" not in compiled  # Orbax's, one for each array and device
