@@ -29,7 +29,6 @@ from ssljax.selftraining.pool import (
 )
 from ssljax.tasks import Target
 
-
 log = logging.getLogger("ssljax")
 
 

@@ -1,6 +1,7 @@
 """A run of self-training is whole without its data, and says in one line where it needs it."""
 
 import shutil
+from pathlib import Path
 from dataclasses import dataclass
 
 import numpy as np
@@ -83,7 +84,7 @@ def test_a_network_needs_no_data(tmp_path, capsys, monkeypatch):
     cli.main(["label", "../run", "--data", f"npz:{other}", "--out", "other.csv"])
     cli.main(["report", "../run", "--out", "page.html"])
     assert len(np.load("x.npz")["features"]) == 200
-    rows = [open(name).read().splitlines() for name in ("all.csv", "other.csv")]
+    rows = [Path(name).read_text().splitlines() for name in ("all.csv", "other.csv")]
     assert [len(found) for found in rows] == [161, 201]  # the pool, and the whole of other data
     again = load_teacher(tmp_path / "run")[1].states[0].params
     np.testing.assert_array_equal(whole["encoder"]["conv1"]["kernel"],
