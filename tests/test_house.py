@@ -21,6 +21,7 @@ ALLOWED = {
     "parts": {"jax", "optax"},
     "recipes": {"jax", "method", "nets", "views"},
     "recipes_triples": {"jax", "optax", "losses", "method", "nets"},
+    "recipes_interactions": {"jax", "optax", "losses", "method", "nets"},
     "tasks": {
         *{"jax", "chex", "optax", "flax", "numpy", "pyarrow", "PIL"},
         *{"nets", "losses", "views", "tasks", "files", "measure"},
@@ -31,7 +32,7 @@ ALLOWED = {
     },
     "methods": {
         *{"jax", "numpy", "optax", "chex", "method", "parts", "recipes", "schedules"},
-        "recipes_triples",
+        *{"recipes_triples", "recipes_interactions"},
         *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},

@@ -147,6 +147,18 @@ TRIPLES = Family(
     cadence=Cadence(log=100, save=1000, monitor=0),
 """,
 )
+ANSWERS = Family(
+    "interactions:PATH/TO/RATINGS",
+    "interactions:PATH/TO/RATINGS",
+    "",
+    """\
+    reader=Interactions(learn="rating"),  # or "click", whether a rating is a liked one
+    optimizer=Optimizer(name="adam", learning_rate=2e-3, per_batch=None),
+    steps=2000,
+    batch=1024,
+    cadence=Cadence(log=100, save=1000, monitor=0),
+""",
+)
 FEW_LABELS = Family(
     "digits",
     "folder:PATH/TO/CLASSES",

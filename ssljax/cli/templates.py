@@ -1,6 +1,7 @@
 """Starting files for `ssljax new`: small enough for a laptop, and right in form for any size."""
 
 from ssljax.cli.families import (
+    ANSWERS,
     BERT,
     DRAWING,
     FEW_LABELS,
@@ -46,6 +47,9 @@ METHODS: dict[str, tuple[Family, str]] = {
     "DistMult": (TRIPLES, "width=128, decay=0.01"),
     "ComplEx": (TRIPLES, "width=128, decay=0.01"),
     "RotatE": (TRIPLES, "width=128, margin=6.0"),
+    "LR": (ANSWERS, "decay=1e-3"),
+    "FM": (ANSWERS, "width=16, decay=0.01"),
+    "DeepFM": (ANSWERS, "width=16, decay=0.01"),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),

@@ -15,6 +15,7 @@ from ssljax.methods.data2vec import Data2Vec
 from ssljax.methods.data2vec_audio import Data2VecAudio
 from ssljax.methods.dcl import DCL
 from ssljax.methods.deepcluster import DeepCluster
+from ssljax.methods.deepfm import DeepFM
 from ssljax.methods.dgi import DGI
 from ssljax.methods.dino import DINO
 from ssljax.methods.dinov2 import DINOv2
@@ -22,6 +23,7 @@ from ssljax.methods.distmult import DistMult
 from ssljax.methods.electra import ELECTRA
 from ssljax.methods.fixmatch import FixMatch
 from ssljax.methods.flexmatch import FlexMatch
+from ssljax.methods.fm import FM
 from ssljax.methods.freematch import FreeMatch
 from ssljax.methods.gan import GAN
 from ssljax.methods.gpt import GPT
@@ -33,6 +35,7 @@ from ssljax.methods.ijepa import IJEPA
 from ssljax.methods.jigsaw import Jigsaw
 from ssljax.methods.joint_masked import JointMasked
 from ssljax.methods.lejepa import LeJEPA
+from ssljax.methods.lr import LR
 from ssljax.methods.mae import MAE
 from ssljax.methods.mean_teacher import MeanTeacher
 from ssljax.methods.moco_v2 import MoCoV2
@@ -73,11 +76,13 @@ __all__ = [
     "DGI",
     "DINO",
     "ELECTRA",
+    "FM",
     "GAN",
     "GPT",
     "GRACE",
     "IBOT",
     "IJEPA",
+    "LR",
     "MAE",
     "MSN",
     "NNCLR",
@@ -98,6 +103,7 @@ __all__ = [
     "Data2Vec",
     "Data2VecAudio",
     "DeepCluster",
+    "DeepFM",
     "DistMult",
     "FixMatch",
     "FlexMatch",

@@ -20,6 +20,7 @@ from ssljax.nets.clip import ImageTower, TextTower, siglip_image, siglip_text
 from ssljax.nets.decoder import Decoder
 from ssljax.nets.fcos import FCOS
 from ssljax.nets.few import apply_few
+from ssljax.nets.fields import FieldVectors, pair_sum
 from ssljax.nets.gan import (
     DiscriminatorHead,
     DiscriminatorTrunk,
@@ -70,6 +71,7 @@ __all__ = [
     "Decoder",
     "DiscriminatorHead",
     "DiscriminatorTrunk",
+    "FieldVectors",
     "Generator",
     "GraphSAGE",
     "ImageTower",
@@ -116,6 +118,7 @@ __all__ = [
     "init_towers",
     "mean_frames",
     "mean_tokens",
+    "pair_sum",
     "permuted",
     "resize_positions",
     "roberta",

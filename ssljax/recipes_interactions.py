@@ -1,0 +1,110 @@
+"""Families of methods on interactions: what all that learn what users think of items share."""
+
+from dataclasses import dataclass, replace
+from typing import Any, Self
+
+import jax
+import jax.numpy as jnp
+import optax
+
+from ssljax import nets
+from ssljax.method import Batch, Metrics, PyTree, Recipe, State
+from ssljax.nets import FieldVectors
+
+_MULTIPLE = 128
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfFields(Recipe):
+    """A rating, or the logit of a click, from the fields of a user and an item.
+
+    A method says how fields make a logit; here it is the sum of a number for each. The encoder is
+    the table of all features, the first column of which is that number. It is dense: an optimizer
+    such as Adam moves all rows in every step, also those that a batch lacks. At the size of
+    MovieLens 100K (2,669 rows of 17) that is less than what a small network beside it costs; large
+    tables are split over devices by `Parallel(fsdp=True)`, and so is what the optimizer keeps.
+    """
+
+    features: int | None = None
+    """How many features there are; None: as many as the data has."""
+    sizes: tuple[int, ...] | None = None
+    """Slots of each field; None: those of the data."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest rating; None: those of the data."""
+    decay: float = 0.0
+    """Of the squares of the vectors of fields: for each example their sum times this is added."""
+
+    @property
+    def factors(self) -> int:
+        """Numbers of a feature beside the first."""
+        return 0
+
+    @property
+    def encoder(self) -> Any:
+        # A multiple of 128, so that many devices can share the rows evenly; the last are not used.
+        count = -(-(self.features or 1) // _MULTIPLE) * _MULTIPLE
+        return FieldVectors(count=count, width=1 + self.factors, sizes=self.sizes or (1,))
+
+    def filled(self, data: Any) -> Self:
+        here = data.catalogue
+        return replace(
+            self,
+            features=self.features or len(here.features),
+            sizes=self.sizes or here.sizes,
+            scale=self.scale or here.scale,
+        )
+
+    def check(self, data: Any) -> None:
+        if "feature" not in data.spec or not {"rating", "clicked"} & set(data.spec):
+            raise ValueError(
+                "this method learns ratings or clicks: use data interactions:PATH, read by "
+                'Interactions(learn="rating") or "click"'
+            )
+
+    def inputs(self, batch: Batch) -> PyTree:
+        return {name: batch[name] for name in ("feature", "value")}
+
+    def fields(self, params: PyTree, batch: Batch) -> jax.Array:
+        """[B, fields, 1 + factors]"""
+        return nets.apply(self.encoder, params["encoder"], {}, self.inputs(batch), train=False)[0]
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[PyTree, PyTree]:
+        params, _ = nets.init(self.encoder, key, self.inputs(batch))
+        params = {"encoder": params, "bias": {"logit": jnp.zeros(())}}
+        return params, {"stats": {"encoder": {}}}
+
+    def embed(self, state: State, batch: Batch) -> jax.Array:
+        fields = self.fields(state.params, batch)
+        return fields.reshape(len(fields), -1)
+
+    def logits(
+        self, params: PyTree, stats: PyTree, fields: jax.Array, key: jax.Array | None
+    ) -> tuple[jax.Array, PyTree]:
+        """(logits [B], new statistics) of fields [B, fields, 1 + factors]; key: in training."""
+        del key
+        return params["bias"]["logit"] + fields[..., 0].sum(1), stats
+
+    def rating(self, logit: jax.Array) -> jax.Array:
+        """Logits as ratings: 0 is the middle of the scale, -1 and 1 are its ends."""
+        low, high = self.scale or (-1.0, 1.0)
+        return (low + high) / 2 + (high - low) / 2 * logit
+
+    def loss(
+        self, params: PyTree, extra: PyTree, batch: Batch, key: jax.Array
+    ) -> tuple[jax.Array, tuple[PyTree, Metrics]]:
+        fields = self.fields(params, batch)
+        logit, stats = self.logits(params, extra["stats"], fields, key)
+        if "clicked" in batch:
+            values = optax.sigmoid_binary_cross_entropy(logit, batch["clicked"])
+        else:
+            values = (self.rating(logit) - batch["rating"]) ** 2
+        penalty = self.decay * jnp.sum(fields**2, axis=(1, 2))
+        return jnp.mean(values + penalty), (extra | {"stats": stats}, {"answers": values.mean()})
+
+    def predict(self, state: State, batch: Batch) -> jax.Array:
+        """Ratings within the scale, or logits of clicks, [B, 1]."""
+        fields = self.fields(state.params, batch)
+        logit, _ = self.logits(state.params, state.extra["stats"], fields, None)
+        if "clicked" not in batch:
+            logit = jnp.clip(self.rating(logit), *(self.scale or (None, None)))
+        return logit[:, None]

@@ -1,0 +1,37 @@
+"""Methods on interactions, small: 5 users, 7 items, and fields of one, one and two slots."""
+
+import numpy as np
+from laws import Case
+
+from ssljax.methods import FM, LR, DeepFM
+from ssljax.nets import MLP
+
+FIELDS = {"features": 11, "sizes": (1, 1, 2), "scale": (1.0, 5.0), "decay": 0.01}
+
+
+def answered(size: int = 16) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    feature = np.stack([rng.integers(*ends, size) for ends in ((0, 3), (3, 7), (7, 11), (7, 11))])
+    value = rng.uniform(0.3, 1.2, (size, 4)).astype(np.float32)
+    value[::3, 3] = 0  # a set of one
+    return {
+        "user": feature[0].astype(np.int32),
+        "item": feature[1].astype(np.int32) - 3,
+        "feature": feature.T.astype(np.int32),
+        "value": value,
+        "rating": rng.integers(1, 6, size).astype(np.float32),
+        "label": (np.arange(size) % 4).astype(np.int32),
+        "index": np.arange(size, dtype=np.int32),
+    }
+
+
+def clicks(size: int = 16) -> dict[str, np.ndarray]:
+    rows = answered(size)
+    return rows | {"clicked": (rows.pop("rating") >= 4).astype(np.float32)}
+
+
+CASES = {
+    "lr": Case(LR(**FIELDS), answered, draws=False),
+    "fm": Case(FM(width=3, **FIELDS), answered, draws=False),
+    "deepfm": Case(DeepFM(width=3, deep=MLP(widths=(5, 1), norm=False), **FIELDS), clicks),
+}

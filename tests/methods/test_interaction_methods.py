@@ -1,0 +1,134 @@
+"""Methods on interactions against loops in float64, on given arrays."""
+
+from dataclasses import replace
+
+import jax
+import numpy as np
+import optax
+import pytest
+from cases_interactions import CASES, answered, clicks
+
+from ssljax.method import State
+from ssljax.methods import DeepFM
+from ssljax.nets import MLP
+from ssljax.training.sharding import Parallel, batch_sharding, to_global
+
+BATCHES = {"rating": answered(), "click": clicks()}
+
+
+def start(name):
+    """The method without dropout, with numbers as large as trained ones."""
+    method = CASES[name].method
+    if isinstance(method, DeepFM):
+        method = replace(method, dropout=0.0)
+    params, extra = method.init(jax.random.key(3), BATCHES["rating"])
+    rng = np.random.default_rng(1)
+    params = jax.tree.map(lambda x: rng.normal(0, 0.4, x.shape).astype(np.float32), params)
+    return method, params, extra
+
+
+def vectors_of(rows, batch, b, slots):
+    """w and v of each field of example b, a number at a time."""
+    found = []
+    for field in slots:
+        total = np.zeros(rows.shape[1])
+        for s in field:
+            total += np.float64(batch["value"][b, s]) * rows[batch["feature"][b, s]]
+        found.append(total)
+    return found
+
+
+def naive(method, params, batch, *, pairs, deep):
+    """(loss, answers) of a batch."""
+    rows, total, said = np.float64(params["encoder"]["rows"]), 0.0, []
+    for b in range(len(batch["feature"])):
+        fields = vectors_of(rows, batch, b, ((0,), (1,), (2, 3)))
+        logit = float(params["bias"]["logit"]) + sum(f[0] for f in fields)
+        for i in range(3 if pairs else 0):
+            for j in range(i + 1, 3):
+                logit += sum(fields[i][k] * fields[j][k] for k in range(1, rows.shape[1]))
+        if deep:
+            x = np.concatenate([f[1:] for f in fields])
+            first, last = (params["deep"][f"linear_{i}"] for i in range(2))
+            x = np.maximum(x @ np.float64(first["kernel"]) + np.float64(first["bias"]), 0)
+            logit += (x @ np.float64(last["kernel"]) + np.float64(last["bias"]))[0]
+        if "clicked" in batch:
+            p = 1 / (1 + np.exp(-logit))
+            total -= np.log(p if batch["clicked"][b] else 1 - p)
+            said.append(logit)
+        else:
+            rating = 3 + 2 * logit
+            total += (rating - batch["rating"][b]) ** 2
+            said.append(min(max(rating, 1), 5))
+        total += method.decay * sum((f**2).sum() for f in fields)
+    return total / len(batch["feature"]), np.array(said)
+
+
+def check(name, *, pairs, deep):
+    method, params, extra = start(name)
+    for batch in BATCHES.values():
+        expected, said = naive(method, params, batch, pairs=pairs, deep=deep)
+        value, _ = jax.jit(method.loss)(params, extra, batch, jax.random.key(0))
+        np.testing.assert_allclose(float(value), expected, rtol=1e-5)
+        answers = jax.jit(method.predict)(State(0, params, None, extra), batch)
+        np.testing.assert_allclose(answers[:, 0], said, rtol=1e-5, atol=1e-6)
+
+
+def test_lr_reference():
+    check("lr", pairs=False, deep=False)
+
+
+def test_fm_reference():
+    check("fm", pairs=True, deep=False)
+
+
+def test_deepfm_reference():
+    check("deepfm", pairs=True, deep=True)
+
+
+def test_what_dropout_hides_is_hidden_from_the_network_alone():
+    method, params, extra = start("deepfm")
+    hidden = replace(method, dropout=0.5)
+    fields = method.fields(params, BATCHES["click"])
+    key = jax.random.key(5)
+    plain, _ = method.logits(params, extra["stats"], fields, key)
+    without = params | {"deep": jax.tree.map(np.zeros_like, params["deep"])}
+    fm, _ = method.logits(without, extra["stats"], fields, None)
+    kept = np.asarray(jax.random.bernoulli(key, 0.5, (16, 9)))
+    masked = np.concatenate([fields[..., :1], 2 * fields[..., 1:] * kept.reshape(16, 3, 3)], -1)
+    expected = fm + (
+        method.logits(params, extra["stats"], masked, None)[0]
+        - method.logits(without, extra["stats"], masked, None)[0]
+    )
+    found, _ = hidden.logits(params, extra["stats"], fields, key)
+    np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+    assert not np.allclose(found, plain)
+    unseen, _ = hidden.logits(params, extra["stats"], fields, None)
+    np.testing.assert_allclose(unseen, method.logits(params, extra["stats"], fields, None)[0])
+
+
+def test_a_large_table_is_split_over_eight_devices_and_the_step_is_the_same():
+    """As ten million rows would be: each device holds an eighth, of Adam's numbers too."""
+    deep = MLP(widths=(4, 1), norm=False)
+    method = DeepFM(width=7, features=2_100, sizes=(1, 1, 2), scale=(1.0, 5.0), deep=deep)
+    run, batch = method.build(optax.adam(0.05), updates=1), BATCHES["rating"]
+    batch = batch | {"feature": batch["feature"] * 200}
+    state = jax.jit(run.init)(jax.random.key(0), batch)
+    assert state.params["encoder"]["rows"].shape == (2176, 8)
+    parallel = Parallel(fsdp=True)
+    mesh = parallel.mesh()
+    spread = jax.device_put(state, parallel.place(state, mesh))
+    step = jax.jit(run.step)
+    many, _ = step(spread, to_global(batch, batch_sharding(mesh)), jax.random.key(1))
+    for tree in (many.params, many.opt[0].mu, many.opt[0].nu):
+        rows = tree["encoder"]["rows"]
+        assert {s.data.shape for s in rows.addressable_shards} == {(272, 8)}
+    one, _ = step(state, batch, jax.random.key(1))
+    for a, b in zip(jax.tree.leaves(many.params), jax.tree.leaves(one.params), strict=True):
+        np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_what_does_not_fit_is_said():
+    method = CASES["fm"].method
+    with pytest.raises(ValueError, match="fields of"):
+        replace(method, sizes=(1, 1)).init(jax.random.key(0), BATCHES["click"])
