@@ -1,15 +1,16 @@
 """Families of methods on interactions: what all that learn what users think of items share."""
 
 from dataclasses import dataclass, replace
-from typing import Any, Self
+from typing import Any, ClassVar, Self
 
 import jax
 import jax.numpy as jnp
 import optax
 
 from ssljax import nets
+from ssljax.losses.ranking import bpr, first_k
 from ssljax.method import Batch, Metrics, PyTree, Recipe, State
-from ssljax.nets import FieldVectors
+from ssljax.nets import FieldVectors, Vectors
 
 _MULTIPLE = 128
 
@@ -108,3 +109,84 @@ class OfFields(Recipe):
         if "clicked" not in batch:
             logit = jnp.clip(self.rating(logit), *(self.scale or (None, None)))
         return logit[:, None]
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRankings(Recipe):
+    """What a user should see first: users and items have vectors, and a score is their product.
+
+    The encoder is the table of the users; a feature is the vector of a user as scores read it.
+    """
+
+    width: int = 64
+    """Numbers of a vector."""
+    users: int | None = None
+    """How many there are; None: as many as the data has."""
+    items: int | None = None
+    """The same of items."""
+    decay: float = 0.0
+    """Of the squares of the vectors of a batch: for each interaction their sum times this."""
+    first: ClassVar[int] = 10
+    """How many of a ranking are scored."""
+
+    @property
+    def encoder(self) -> Any:
+        return Vectors(count=self.users or 1, width=self.width)
+
+    @property
+    def item_table(self) -> Any:
+        """The vectors of the items."""
+        return Vectors(count=self.items or 1, width=self.width)
+
+    def filled(self, data: Any) -> Self:
+        here = data.catalogue
+        users, items = self.users or len(here.users), self.items or len(here.items)
+        return replace(self, users=users, items=items)
+
+    def check(self, data: Any) -> None:
+        if "negative" not in data.spec:
+            raise ValueError(
+                "this method learns rankings: use data interactions:PATH, read by "
+                'Interactions(learn="rank")'
+            )
+
+    def inputs(self, batch: Batch) -> PyTree:
+        return batch["user"]
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[PyTree, PyTree]:
+        one, two = jax.random.split(key)
+        params = {
+            "encoder": nets.init(self.encoder, one, batch["user"])[0],
+            "items": nets.init(self.item_table, two, batch["user"])[0],
+        }
+        return params, {"stats": {"encoder": {}, "items": {}}}
+
+    def tables(self, params: PyTree, extra: PyTree) -> tuple[jax.Array, jax.Array]:
+        """Vectors of all users [users, width] and of all items [items, width], as scores read
+        them."""
+        del extra
+        return params["encoder"]["rows"], params["items"]["rows"]
+
+    def embed(self, state: State, batch: Batch) -> jax.Array:
+        return self.tables(state.params, state.extra)[0][batch["user"]]
+
+    def scores(self, state: State, user: jax.Array) -> jax.Array:
+        """Scores [B, items] of all items for users, int [B]."""
+        of_users, of_items = self.tables(state.params, state.extra)
+        return of_users[user] @ of_items.T
+
+    def score(self, state: State, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """The first ten among all items but those that were seen before."""
+        scores = self.scores(state, batch["user"])
+        found = first_k(scores, batch["wanted"], batch["seen"], k=self.first)
+        return {name: (values, jnp.ones(len(values))) for name, values in found.items()}
+
+    def preferred(self, params: PyTree, extra: PyTree, batch: Batch) -> jax.Array:
+        """The loss of BPR with the decay of the vectors in a batch, scalar."""
+        of_users, of_items = self.tables(params, extra)
+        user, liked = of_users[batch["user"]], of_items[batch["item"]]
+        other = of_items[batch["negative"]]
+        value = bpr(jnp.sum(user * liked, axis=1), jnp.einsum("bd,bkd->bk", user, other))
+        tables = params["encoder"]["rows"], params["items"]["rows"]
+        rows = tables[0][batch["user"]], tables[1][batch["item"]], tables[1][batch["negative"]]
+        return value + self.decay * sum(jnp.sum(x**2) for x in rows) / len(user)

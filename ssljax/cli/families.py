@@ -159,6 +159,12 @@ ANSWERS = Family(
     cadence=Cadence(log=100, save=1000, monitor=0),
 """,
 )
+RANKING = ANSWERS._replace(
+    fields=ANSWERS.fields.replace(
+        'Interactions(learn="rating"),  # or "click", whether a rating is a liked one',
+        'Interactions(learn="rank"),  # each comes with an item that was not chosen',
+    )
+)
 FEW_LABELS = Family(
     "digits",
     "folder:PATH/TO/CLASSES",

@@ -6,6 +6,7 @@ from ssljax.methods.autoencoder import Autoencoder
 from ssljax.methods.barlow_twins import BarlowTwins
 from ssljax.methods.bert import BERT
 from ssljax.methods.bgrl import BGRL
+from ssljax.methods.bpr import BPR
 from ssljax.methods.byol import BYOL
 from ssljax.methods.clip import CLIP
 from ssljax.methods.colorization import Colorization
@@ -70,6 +71,7 @@ from ssljax.methods.wmse import WMSE
 __all__ = [
     "BERT",
     "BGRL",
+    "BPR",
     "BYOL",
     "CLIP",
     "DCL",

@@ -3,7 +3,7 @@
 import numpy as np
 from laws import Case
 
-from ssljax.methods import FM, LR, DeepFM
+from ssljax.methods import BPR, FM, LR, DeepFM
 from ssljax.nets import MLP
 
 FIELDS = {"features": 11, "sizes": (1, 1, 2), "scale": (1.0, 5.0), "decay": 0.01}
@@ -30,7 +30,20 @@ def clicks(size: int = 16) -> dict[str, np.ndarray]:
     return rows | {"clicked": (rows.pop("rating") >= 4).astype(np.float32)}
 
 
+def seen(size: int = 16) -> dict[str, np.ndarray]:
+    rng = np.random.default_rng(0)
+    return {
+        "user": rng.integers(0, 5, size).astype(np.int32),
+        "item": rng.integers(0, 7, size).astype(np.int32),
+        "negative": rng.integers(0, 7, (size, 2)).astype(np.int32),
+        "label": (np.arange(size) % 4).astype(np.int32),
+        "index": np.arange(size, dtype=np.int32),
+    }
+
+
+TABLES = {"width": 4, "users": 5, "items": 7, "decay": 0.01}
 CASES = {
+    "bpr": Case(BPR(**TABLES), seen, draws=False),
     "lr": Case(LR(**FIELDS), answered, draws=False),
     "fm": Case(FM(width=3, **FIELDS), answered, draws=False),
     "deepfm": Case(DeepFM(width=3, deep=MLP(widths=(5, 1), norm=False), **FIELDS), clicks),

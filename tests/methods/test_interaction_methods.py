@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from cases_interactions import CASES, answered, clicks
+from cases_interactions import CASES, answered, clicks, seen
 
 from ssljax.method import State
 from ssljax.methods import DeepFM
@@ -126,6 +126,25 @@ def test_a_large_table_is_split_over_eight_devices_and_the_step_is_the_same():
     one, _ = step(state, batch, jax.random.key(1))
     for a, b in zip(jax.tree.leaves(many.params), jax.tree.leaves(one.params), strict=True):
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
+
+
+def test_bpr_reference():
+    method, batch = CASES["bpr"].method, seen()
+    params, extra = method.init(jax.random.key(3), batch)
+    users, items = (np.float64(params[k]["rows"]) for k in ("encoder", "items"))
+    total = 0.0
+    for u, i, wrong in zip(batch["user"], batch["item"], batch["negative"], strict=True):
+        for j in wrong:
+            total += np.log1p(np.exp(-(users[u] @ items[i] - users[u] @ items[j]))) / 2
+        total += method.decay * sum((x**2).sum() for x in (users[u], items[i], *items[wrong]))
+    value, _ = method.loss(params, extra, batch, jax.random.key(0))
+    np.testing.assert_allclose(float(value), total / 16, rtol=1e-5)
+    np.testing.assert_allclose(
+        method.scores(State(0, params, None, extra), batch["user"]),
+        users[batch["user"]] @ items.T,
+        rtol=1e-5,
+        atol=1e-7,
+    )
 
 
 def test_what_does_not_fit_is_said():
