@@ -129,7 +129,8 @@ def test_commands_and_their_flags_are_understood(command, tmp_path, monkeypatch,
 @pytest.mark.parametrize("front", ["README.md", "README.zh-CN.md"])
 def test_the_front_page_is_one_page_with_two_commands(front):
     text = TEXTS[front]
-    assert len(text.splitlines()) <= 150
+    rows = [line for line in text.splitlines() if line.startswith("| [")]  # one for each method
+    assert len(text.splitlines()) - len(rows) <= 65
     first = re.search(r"```bash\n.*?```", text, re.S)[0]
     assert re.sub(r" +#.*", "", first) == TWO
     assert all(f"| [{name}](ssljax/methods/" in text for name in methods.__all__)
