@@ -1,8 +1,8 @@
 """A run of self-training is whole without its data, and says in one line where it needs it."""
 
 import shutil
-from pathlib import Path
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 import pytest
