@@ -14,7 +14,7 @@ from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Text
 from ssljax.methods import BERT
 from ssljax.nets import Bert
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 
 EXPERIMENT = Experiment(
     method=BERT(
@@ -37,7 +37,7 @@ EXPERIMENT = Experiment(
     steps=600,
     batch=64,
     cadence=Cadence(log=50, save=300, monitor=0, steps_per_call=10),
-    evaluation=Evaluation(shots=(10,), draws=3, retrieval=False),
+    evaluation=Evaluation(few_shot=FewShot(shots=(10,), draws=3), retrieval=None),
 )
 
 if __name__ == "__main__":

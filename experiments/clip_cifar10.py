@@ -19,7 +19,7 @@ from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Captions, Images, Text
 from ssljax.methods import CLIP
 from ssljax.nets import MLP, SmallConv, TextTower
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 from ssljax.views import CIFAR_MEAN, CIFAR_STD, crop_and_flip
 
 TEMPLATES = (
@@ -52,7 +52,11 @@ EXPERIMENT = Experiment(
     batch=128,
     cadence=Cadence(log=50, evaluate=600, save=600, monitor=0),
     evaluation=Evaluation(
-        shots=(10,), draws=3, lidar_views=0, max_examples=10_000, clustering=False, retrieval=False
+        few_shot=FewShot(shots=(10,), draws=3),
+        lidar=None,
+        max_examples=10_000,
+        clustering=None,
+        retrieval=None,
     ),
 )
 

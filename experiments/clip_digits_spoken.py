@@ -19,7 +19,7 @@ from ssljax import Cadence, Experiment, Optimizer
 from ssljax.data import Audio, Images, Matched
 from ssljax.methods import CLIP
 from ssljax.nets import MLP, SmallConv
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 from ssljax.views import ImageView, LogMel, MelPicture
 
 EXPERIMENT = Experiment(
@@ -54,7 +54,7 @@ EXPERIMENT = Experiment(
     batch=64,
     cadence=Cadence(log=50, evaluate=600, save=600, monitor=0),
     evaluation=Evaluation(
-        shots=(1, 10), draws=3, lidar_views=0, max_examples=10_000, clustering=False
+        few_shot=FewShot(shots=(1, 10), draws=3), lidar=None, max_examples=10_000, clustering=None
     ),
 )
 

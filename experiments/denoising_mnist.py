@@ -10,7 +10,7 @@ No published number is claimed for this setting.
 from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import Autoencoder
 from ssljax.nets import ConvDecoder, ConvEncoder
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 
 EXPERIMENT = Experiment(
     method=Autoencoder(encoder=ConvEncoder(code=32), decoder=ConvDecoder(grid=32), noise=0.5),
@@ -19,7 +19,7 @@ EXPERIMENT = Experiment(
     steps=10 * (60_000 // 128),
     batch=128,
     cadence=Cadence(log=50, evaluate=0, save=1000, monitor=500),
-    evaluation=Evaluation(draws=5, max_examples=20_000),
+    evaluation=Evaluation(few_shot=FewShot(draws=5), max_examples=20_000),
 )
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ digits among the samples, the rarest with 7.0%, at a mean confidence of 0.68 (re
 from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import GAN
 from ssljax.nets import DiscriminatorTrunk, Generator
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 from ssljax.views import plain_only
 
 EXPERIMENT = Experiment(
@@ -34,7 +34,7 @@ EXPERIMENT = Experiment(
     steps=5000,
     batch=64,
     cadence=Cadence(log=50, evaluate=0, save=1000, monitor=500),
-    evaluation=Evaluation(draws=5, max_examples=20_000),
+    evaluation=Evaluation(few_shot=FewShot(draws=5), max_examples=20_000),
 )
 
 if __name__ == "__main__":

@@ -24,7 +24,7 @@ EXPERIMENT = Experiment(
     steps=500,
     batch=2712,
     cadence=Cadence(log=10, evaluate=0, save=0, monitor=0),
-    evaluation=Evaluation(knn=(), shots=(), clustering=False, retrieval=False, lidar_views=0),
+    evaluation=Evaluation(knn=None, few_shot=None, clustering=None, retrieval=None, lidar=None),
 )
 
 if __name__ == "__main__":

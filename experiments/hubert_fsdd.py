@@ -53,7 +53,7 @@ EXPERIMENT = Experiment(
     steps=STEPS,
     batch=32,
     cadence=Cadence(log=50, evaluate=0, save=300, monitor=0, refresh=STEPS // 2, steps_per_call=10),
-    evaluation=Evaluation(shots=(), clustering=False, retrieval=False),
+    evaluation=Evaluation(few_shot=None, clustering=None, retrieval=None),
 )
 
 if __name__ == "__main__":

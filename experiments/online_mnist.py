@@ -27,7 +27,7 @@ from ssljax.methods import (
     Supervised,
 )
 from ssljax.nets import SmallConv
-from ssljax.probes import Evaluation
+from ssljax.probes import KNN, Evaluation
 from ssljax.views import RandAugment, ShiftFlip
 
 STEPS, BATCH, RATIO = 2000, 32, 4
@@ -74,12 +74,12 @@ def small(method: Any, *, seed: int, per_class: int = 4) -> Experiment:
         batch=BATCH,
         cadence=Cadence(log=100, evaluate=0, save=1000, monitor=0),
         evaluation=Evaluation(
-            knn=("knn20_t0.07",),
-            linear=False,
-            shots=(),
-            clustering=False,
-            retrieval=False,
-            lidar_views=0,
+            knn=KNN(protocols=("knn20_t0.07",)),
+            linear=None,
+            few_shot=None,
+            clustering=None,
+            retrieval=None,
+            lidar=None,
             max_examples=10_000,
         ),
     )

@@ -53,7 +53,7 @@ def _contrastive(**changes: Any) -> SelfTraining:
         _SIMCLR,
         method=replace(_SIMCLR.method, encoder=encoder, projector=MLP(widths=(64, 32))),
         evaluation=Evaluation(
-            knn=(), linear=False, shots=(), clustering=False, retrieval=False, lidar_views=0
+            knn=None, linear=None, few_shot=None, clustering=None, retrieval=None, lidar=None
         ),
         cadence=replace(_SIMCLR.cadence, evaluate=0),
     )

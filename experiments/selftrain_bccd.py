@@ -16,7 +16,7 @@ from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.data import Crops
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ResNet
-from ssljax.probes import Evaluation
+from ssljax.probes import KNN, Evaluation, FewShot
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
 from ssljax.selftraining.learners import Network
@@ -65,8 +65,8 @@ SELFTRAIN = SelfTraining(
         batch=128,
         cadence=Cadence(log=50, save=300, monitor=0),
         evaluation=Evaluation(
-            knn=("knn20_t0.07",), shots=(10,), draws=3, max_examples=5_000, compared=1_000,
-            lidar_views=0,
+            knn=KNN(protocols=("knn20_t0.07",)), few_shot=FewShot(shots=(10,), draws=3),
+            max_examples=5_000, compared=1_000, lidar=None,
         ),
     ),
 )  # fmt: skip

@@ -24,7 +24,7 @@ and 50.4 from all (one other seed), 3e-4 gives 38.4 and 43.4.
 from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, SmallConv
-from ssljax.probes import Evaluation
+from ssljax.probes import KNN, Evaluation, FewShot
 from ssljax.pseudolabels.generate import Neighbors
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
@@ -67,8 +67,8 @@ SELFTRAIN = SelfTraining(
         batch=128,
         cadence=Cadence(log=100, save=500, monitor=0),
         evaluation=Evaluation(
-            knn=("knn200_t0.1",), shots=(4, 25), draws=3, max_examples=20_000, compared=1_000,
-            lidar_views=0,
+            knn=KNN(protocols=("knn200_t0.1",)), few_shot=FewShot(shots=(4, 25), draws=3),
+            max_examples=20_000, compared=1_000, lidar=None,
         ),
     ),
 )  # fmt: skip

@@ -22,7 +22,7 @@ from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.data import Images
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ConvEncoder
-from ssljax.probes import Evaluation
+from ssljax.probes import KNN, Evaluation, FewShot
 from ssljax.pseudolabels.generate import Model, Neighbors
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
@@ -84,8 +84,8 @@ SELFTRAIN = SelfTraining(
         batch=128,
         cadence=Cadence(log=100, save=500, monitor=0),
         evaluation=Evaluation(
-            knn=("knn20_t0.07",), shots=(5, 10), draws=3, max_examples=10_000, compared=1_000,
-            clustering=False, retrieval=False, lidar_views=0,
+            knn=KNN(protocols=("knn20_t0.07",)), few_shot=FewShot(shots=(5, 10), draws=3),
+            max_examples=10_000, compared=1_000, clustering=None, retrieval=None, lidar=None,
         ),
     ),
 )  # fmt: skip

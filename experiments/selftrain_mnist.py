@@ -19,7 +19,7 @@ among four settings on another seed, by the same test images.
 from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.methods import Autoencoder
 from ssljax.nets import ConvDecoder, ConvEncoder
-from ssljax.probes import Evaluation
+from ssljax.probes import KNN, Evaluation, FewShot
 from ssljax.pseudolabels.generate import Model, Neighbors
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
@@ -69,8 +69,9 @@ SELFTRAIN = SelfTraining(
         batch=64,
         cadence=Cadence(log=100, save=300, monitor=0),
         evaluation=Evaluation(
-            knn=("knn20_t0.07",), linear=False, shots=(10,), draws=3, max_examples=5_000,
-            compared=1_000, lidar_views=0,
+            knn=KNN(protocols=("knn20_t0.07",)), linear=None,
+            few_shot=FewShot(shots=(10,), draws=3), max_examples=5_000, compared=1_000,
+            lidar=None,
         ),
     ),
 )  # fmt: skip

@@ -15,7 +15,7 @@ is paired. The same method takes photographs, with `content` and `style` views o
 
 from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import AdaIN
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 from ssljax.views import Duotone, Grey
 
 EXPERIMENT = Experiment(
@@ -25,7 +25,7 @@ EXPERIMENT = Experiment(
     steps=4000,
     batch=64,
     cadence=Cadence(log=50, evaluate=0, save=1000, monitor=500),
-    evaluation=Evaluation(draws=5, max_examples=20_000),
+    evaluation=Evaluation(few_shot=FewShot(draws=5), max_examples=20_000),
 )
 
 if __name__ == "__main__":

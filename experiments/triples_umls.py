@@ -31,7 +31,7 @@ def small(method: Any) -> Experiment:
         steps=2000,
         batch=512,
         cadence=Cadence(log=100, evaluate=0, save=0, monitor=0),
-        evaluation=Evaluation(knn=(), shots=(), clustering=False, retrieval=False, lidar_views=0),
+        evaluation=Evaluation(knn=None, few_shot=None, clustering=None, retrieval=None, lidar=None),
     )
 
 

@@ -12,7 +12,7 @@ probabilities, so it is no likelihood and cannot be compared with those of binar
 
 from ssljax import Cadence, Experiment, Optimizer
 from ssljax.methods import VAE
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 
 EXPERIMENT = Experiment(
     method=VAE(),
@@ -21,7 +21,7 @@ EXPERIMENT = Experiment(
     steps=20 * (60_000 // 128),
     batch=128,
     cadence=Cadence(log=50, evaluate=0, save=1000, monitor=500),
-    evaluation=Evaluation(draws=5, max_examples=20_000),
+    evaluation=Evaluation(few_shot=FewShot(draws=5), max_examples=20_000),
 )
 
 if __name__ == "__main__":

@@ -55,7 +55,7 @@ from ssljax.nets import (
     VariationalEncoder,
     ViT,
 )
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 from ssljax.views import ImageView, MultiCrop, plain_only
 
 CONV = SmallConv(widths=(16, 32, 64))
@@ -94,7 +94,7 @@ def small(method: Any, *, learning_rate: float = 2e-3) -> Experiment:
         steps=600,
         batch=128,
         cadence=Cadence(log=50, evaluate=0, save=300, monitor=100),
-        evaluation=Evaluation(shots=(1, 10), draws=5, max_examples=20_000),
+        evaluation=Evaluation(few_shot=FewShot(shots=(1, 10), draws=5), max_examples=20_000),
     )
 
 

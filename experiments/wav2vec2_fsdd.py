@@ -52,7 +52,7 @@ EXPERIMENT = Experiment(
     steps=600,
     batch=32,
     cadence=Cadence(log=50, evaluate=0, save=300, monitor=0, steps_per_call=10),
-    evaluation=Evaluation(shots=(), clustering=False, retrieval=False),
+    evaluation=Evaluation(few_shot=None, clustering=None, retrieval=None),
 )
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What the README and the pages of docs/ show works as it stands there."""
 
+import dataclasses
 import re
 import shlex
 
@@ -10,6 +11,11 @@ from conftest import ROOT
 from ssljax import methods
 from ssljax.cli import commands as cli
 from ssljax.cli import pods, training
+from ssljax.nets import MLP, SmallConv
+from ssljax.probes import Evaluation
+from ssljax.runs.record import load_file
+from ssljax.runs.run import run
+from ssljax.views import ImageView
 
 FRONT = [ROOT / "README.md", ROOT / "README.zh-CN.md"]
 PAGES = [
@@ -41,15 +47,38 @@ def anchors(text: str) -> set[str]:
     return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
 
 
+def _python(page: str) -> list[str]:
+    return re.findall(r"```python\n(.*?)```", TEXTS[page], flags=re.DOTALL)
+
+
 def test_the_method_in_one_file_trains(tmp_path, capsys):
-    (source,) = re.findall(r"```python\n(.*?)```", ALL, flags=re.DOTALL)
+    (source,) = _python("docs/new-method.md")
     file = tmp_path / "mine.py"
     file.write_text(source)
     folder = tmp_path / "run"
-    small = ["--steps", "4", "--batch", "32", "--evaluation.draws", "1"]
+    small = ["--steps", "4", "--batch", "32", "--evaluation.few-shot.draws", "1"]
     cli.main(["train", str(file), "--workdir", str(folder), *small])
     assert "trained" in capsys.readouterr().out
     assert np.load(folder / "report.npz")["features"].shape[1] == 128
+
+
+def test_an_evaluator_of_ones_own_trains(tmp_path):
+    """The class of the page as it stands, with a small network in place of the usual one."""
+    file = tmp_path / "mine.py"
+    file.write_text(_python("docs/evaluators.md")[-1])
+    own = load_file(file).EXPERIMENT
+    few = Evaluation(linear=None, knn=None, few_shot=None, clustering=None, retrieval=None)
+    view = ImageView(size=8, flip=0.0, grayscale=0.0, blur=0.0)
+    small = methods.SimCLR(encoder=SmallConv(widths=(4,)), projector=MLP(widths=(4,)), view=view)
+    few = dataclasses.replace(few, lidar=None, more=own.evaluation.more, split_seeds=1)
+    results = run(
+        dataclasses.replace(own, method=small, evaluation=few, steps=1, batch=32), tmp_path / "run"
+    )
+    found = results["evaluation"]
+    assert found["encoders"]["pixels"]["length"] > found["encoders"]["trained"]["length"] > 0
+    assert found["notes"][-1] == "length: mean norm of the features of the training data"
+    page = (tmp_path / "run" / "report.html").read_text()
+    assert f"{found['encoders']['pixels']['length']:.2f}" in page  # and not in percent
 
 
 @pytest.mark.parametrize(

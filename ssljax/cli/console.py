@@ -66,9 +66,10 @@ def unknown(rest: Sequence[str], known: Iterable[str], more: str) -> str:
 
 def nearest(flag: str, known: Iterable[str]) -> str | None:
     """The flag of `known` that was probably meant, by its whole name or by its last part."""
-    known = list(known)
-    if close := difflib.get_close_matches(flag, known, n=1, cutoff=0.75):
-        return close[0]
+    known, end = list(known), flag.lstrip("-").rpartition(".")[2]
+    close = difflib.get_close_matches(flag, known, n=1, cutoff=0.75)
     last = {name.lstrip("-").rpartition(".")[2]: name for name in reversed(known)}
-    close = difflib.get_close_matches(flag.lstrip("-").rpartition(".")[2], last, n=1, cutoff=0.6)
+    if close and (end not in last or close[0].endswith(end)):
+        return close[0]
+    close = difflib.get_close_matches(end, last, n=1, cutoff=0.6)
     return last[close[0]] if close else None

@@ -22,6 +22,8 @@ class Field(NamedTuple):
     flag: str
     value: str
     text: str
+    leaves_out: bool = False
+    """Whether it leaves out a part that may be None: `--evaluation.no-knn`."""
 
     @property
     def path(self) -> list[str]:
@@ -35,9 +37,13 @@ def fields(value: Any, prefix: str = "") -> Iterator[Field]:
         path = f"{prefix}{name.replace('_', '-')}"
         if _is_part(inner):
             parts.append((inner, f"{path}."))
+            if _may_be_none(type(value), name):
+                head, _, last = path.rpartition(".")
+                text = f"Leaves out: {text_of(value, name)}"
+                yield Field(f"--{head + '.' if head else ''}no-{last}", "", text, True)
         elif isinstance(inner, tuple) and any(map(_is_part, inner)):
             parts += [(one, f"{path}.{i}.") for i, one in enumerate(inner) if _is_part(one)]
-        elif inner is not None or not _may_be_part(type(value), name):
+        elif inner not in (None, ()) or not _may_be_part(type(value), name):
             no = "no-" if inner is True else ""
             head, _, last = path.rpartition(".")
             yield Field(
@@ -87,12 +93,23 @@ def _is_part(value: Any) -> bool:
 
 
 def _may_be_part(cls: type, name: str) -> bool:
-    """Whether a field that is None now would have fields of its own: then no flag can fill it."""
+    """Whether a field that is None or () now would have fields of its own: then no flag can fill
+    it."""
+    options = _options(cls, name)
+    return any(dataclasses.is_dataclass(o) or getattr(o, "_is_protocol", False) for o in options)
+
+
+def _may_be_none(cls: type, name: str) -> bool:
+    """Whether a part may be left out."""
+    return type(None) in _options(cls, name)
+
+
+def _options(cls: type, name: str) -> tuple[Any, ...]:
+    """What the type of a field offers, of a union."""
     try:
-        hint = get_type_hints(cls).get(name)
+        return get_args(get_type_hints(cls).get(name))
     except NameError:  # a name that is only known to a type checker
-        return False
-    return any(dataclasses.is_dataclass(option) for option in get_args(hint))
+        return ()
 
 
 def _shown(value: Any) -> str:

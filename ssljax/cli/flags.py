@@ -76,11 +76,14 @@ def override(
                 usage += "\n\n" + "\n".join(f"  {flag}  {text}" for flag, text in own.items())
             print(help_of(experiment, usage, all_fields=word == "--help-all"))
             raise SystemExit(0)
+    flags, left_out = _left_out(experiment, flags)
+    for path in left_out:
+        experiment = _without(experiment, path)
     with _REGISTRY:
         found, rest = tyro.cli(
             type(experiment),
             default=experiment,
-            args=list(flags),
+            args=flags,
             prog=prog,
             config=(tyro.conf.AvoidSubcommands,),
             return_unknown_args=True,
@@ -90,6 +93,25 @@ def override(
         known += [flag.split()[0] for flag in own]
         raise ValueError(unknown(rest, known, f"{prog} --help-all"))
     return found
+
+
+def _left_out(experiment: Any, flags: Sequence[str]) -> tuple[list[str], list[list[str]]]:
+    """(the other flags, paths of the parts that flags such as --evaluation.no-knn leave out)."""
+    known = {field.flag: field.path for field in fields(experiment) if field.leaves_out}
+    found = [known[flag] for flag in flags if flag in known]
+    paths = [[*(n.replace("-", "_") for n in path[:-1]), _name(path[-1])] for path in found]
+    return [flag for flag in flags if flag not in known], paths
+
+
+def _name(switch: str) -> str:
+    return switch.removeprefix("no-").replace("-", "_")
+
+
+def _without(value: Any, path: list[str]) -> Any:
+    """`value` with None in place of the part at `path`."""
+    name, *deeper = path
+    inner = None if not deeper else _without(getattr(value, name), deeper)
+    return dataclasses.replace(value, **{name: inner})
 
 
 def load_experiment(path: str) -> Experiment:

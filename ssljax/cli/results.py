@@ -58,7 +58,7 @@ def probe(arguments: list[str]) -> None:
         print(json.dumps(step | {"evaluation": results}, indent=2))
     else:
         print(probes.table(results))
-        print("\n".join(probes.describe(results)))
+        print("\n".join(results["notes"]))
 
 
 def label(arguments: list[str]) -> None:

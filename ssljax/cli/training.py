@@ -43,7 +43,7 @@ def train_one(experiment: Experiment, flags: list[str], *, file: Path) -> None:
         tell(f"it is finished: all {results['step']} steps are done, and nothing is done again")
     if results["finished"]:
         tell(probes.table(results["evaluation"]))
-        tell("\n".join(probes.describe(results["evaluation"])))
+        tell("\n".join(results["evaluation"].get("notes", ())))
         tell(f"report: {folder / 'report.html'}")
     else:
         tell(f"stopped at step {results['step']}; the same command with --workdir {folder} goes on")

@@ -167,6 +167,8 @@ class Captioned:
     prompts: `Arrays` of all captions of all classes with their labels; None without classes.
     """
 
+    smallest_batch = 1
+
     def __init__(
         self, images: Arrays | Stream, captions: Rows, *, classes: tuple[str, ...] | None
     ) -> None:

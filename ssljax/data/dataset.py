@@ -42,6 +42,18 @@ class Dataset(Protocol):
         """What a person calls each example, [N]; None where they have no names."""
         ...
 
+    @property
+    def smallest_batch(self) -> int:
+        """Rows that a batch needs at least: 1, but for a graph, where a node brings neighbours."""
+        ...
+
+    @property
+    def prompts(self) -> "Dataset | None":
+        """Of pairs with classes: a data set of one side alone with labels, all that stands for a
+        class in zero-shot classification. None for all others.
+        """
+        ...
+
     def __len__(self) -> int: ...
 
     def batches(
@@ -66,6 +78,9 @@ class Arrays:
     names: what a person calls each example, such as a file below the folder of the data, [N] or
     None; origin: the row of each in the data as a person sees it, int64 [N].
     """
+
+    smallest_batch = 1
+    prompts: Dataset | None = None
 
     def __init__(
         self,

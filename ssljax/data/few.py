@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from ssljax.data.cells import Lines, read_rows
-from ssljax.data.dataset import Arrays, Rows, Spec
+from ssljax.data.dataset import Arrays, Dataset, Rows, Spec
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.order import Cycled, Shuffled, rows_of
 
@@ -32,6 +32,9 @@ class Few:
     -1 for examples without one. The few come round in permutations of their own; the order of the
     pool is that of `Arrays.batches`. Both depend on (seed, step) alone.
     """
+
+    smallest_batch = 1
+    prompts: Dataset | None = None
 
     def __init__(
         self,

@@ -42,7 +42,7 @@ class GraphData:
     `classes`, `labelled`, `labels`, `names`, `spec`, `batches`, `once`, `take` as in `Arrays`.
     """
 
-    readable = None
+    readable = prompts = None
 
     def __init__(
         self,

@@ -113,6 +113,8 @@ class Pairs:
     prompts: some examples of each class of the second, without the first.
     """
 
+    smallest_batch = 1
+
     def __init__(self, first: Arrays | Stream, second: Arrays, *, prompts: int = 16) -> None:
         """second: in memory. prompts: at most so many of each class.
 

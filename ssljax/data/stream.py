@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import Rows, Spec
+from ssljax.data.dataset import Dataset, Rows, Spec
 from ssljax.data.decode import Decode, check_corrupt, first_good, read, spec_of
 from ssljax.data.order import Once, Shuffled
 from ssljax.data.sources import Source
@@ -42,6 +42,9 @@ class Stream:
     """A data set on disk. A corrupt example is replaced by the next good one in order of index, so
     that shapes and batches stay the same from run to run; `skipped` names those met so far.
     """
+
+    smallest_batch = 1
+    prompts: Dataset | None = None
 
     def __init__(self, source: Source, decode: Decode, *, workers: int) -> None:
         """workers: processes that decode; 0 decodes in threads of this process.

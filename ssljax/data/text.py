@@ -282,8 +282,8 @@ class Windows:
     the tokenizer keeps all of the text.
     """
 
-    labelled, labelled_count = False, 0
-    classes = names = None
+    labelled, labelled_count, smallest_batch = False, 0, 1
+    classes = names = prompts = None
 
     def __init__(self, tokens: np.ndarray, length: int, *, sizes: list[int] | None = None) -> None:
         """tokens: int32 [N]. sizes: bytes of each token of the vocabulary."""

@@ -22,6 +22,9 @@ from ssljax.data.dataset import Arrays, Rows
 class TripleData(Arrays):
     """Triples in memory. `entities` and `relations` are their names, by number."""
 
+    smallest_batch = 1
+    prompts = None
+
     def __init__(
         self,
         triple: np.ndarray,

@@ -1,43 +1,52 @@
-"""Probes: what features know, frozen or as a start, as functions of features and labels."""
+"""Probes: what features know, frozen or as a start, as functions of features and labels, and the
+evaluators that ask them of a run.
+"""
 
-from ssljax.probes.clustering import clustering
-from ssljax.probes.evaluate import (
-    Embed,
-    EmbedViews,
-    Evaluation,
-    accuracies,
-    aligned,
-    cell,
-    describe,
-    evaluate,
-    features,
-    quick,
-    table,
-)
+from ssljax.probes.classifiers import Classifiers, accuracies
+from ssljax.probes.clustering import Clustering, clustering
+from ssljax.probes.evaluation import Evaluation, evaluate, quick
+from ssljax.probes.evaluator import Encoder, Evaluator, Material, Pair, Part, Score, Subject
+from ssljax.probes.features import Embed, EmbedViews, features
+from ssljax.probes.few_shot import FewShot
 from ssljax.probes.finetune import FineTune, describe_finetune, finetune
-from ssljax.probes.heldout import Score, heldout
-from ssljax.probes.knn import PROTOCOLS, knn
+from ssljax.probes.heldout import HeldOut, heldout
+from ssljax.probes.knn import KNN, PROTOCOLS, knn
 from ssljax.probes.least_squares import least_squares
-from ssljax.probes.linear import few_shot, linear
+from ssljax.probes.linear import Linear, few_shot, linear
 from ssljax.probes.online import online_predict, with_online_probe
-from ssljax.probes.paired import Pair, paired
-from ssljax.probes.rank import feature_std, lidar, rankme
-from ssljax.probes.retrieval import retrieval
-from ssljax.probes.splits import same_classes, stratified, with_labels
+from ssljax.probes.paired import Paired, paired
+from ssljax.probes.rank import Lidar, Spectrum, feature_std, lidar, rankme
+from ssljax.probes.retrieval import Retrieval, retrieval
+from ssljax.probes.splits import same_classes, stratified
+from ssljax.probes.table import aligned, cell, table
 
 __all__ = [
+    "KNN",
     "PROTOCOLS",
+    "Classifiers",
+    "Clustering",
     "Embed",
     "EmbedViews",
+    "Encoder",
     "Evaluation",
+    "Evaluator",
+    "FewShot",
     "FineTune",
+    "HeldOut",
+    "Lidar",
+    "Linear",
+    "Material",
     "Pair",
+    "Paired",
+    "Part",
+    "Retrieval",
     "Score",
+    "Spectrum",
+    "Subject",
     "accuracies",
     "aligned",
     "cell",
     "clustering",
-    "describe",
     "describe_finetune",
     "evaluate",
     "feature_std",
@@ -57,6 +66,5 @@ __all__ = [
     "same_classes",
     "stratified",
     "table",
-    "with_labels",
     "with_online_probe",
 ]

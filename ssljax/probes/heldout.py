@@ -1,13 +1,33 @@
 """How well a method does its own task on data that it was not trained on: all of it, once."""
 
 import math
-from collections.abc import Callable
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
-Score = Callable[[dict[str, np.ndarray]], dict[str, tuple[np.ndarray, np.ndarray]]]
-"""Batch of NumPy arrays -> {name: (sums [B], weights [B])}, as `Method.score`."""
+from ssljax.probes.evaluator import Evaluator, Score, Subject, measured
+
+
+@dataclass(frozen=True)
+class HeldOut(Evaluator):
+    """The method's own task on the test data of the run: heldout_loss and the like."""
+
+    quick: ClassVar[bool] = True
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        score, (_, test) = subject.encoder.score, subject.data.own
+        if score is None or test is None:
+            return {}
+        return heldout(score, test, batch=subject.data.batch, limit=subject.data.asked)
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        if not measured(results, "heldout_"):
+            return []
+        return [
+            "heldout: what the method itself predicts, over the whole test split, each token (or "
+            "part of an input) counted alike; loss in nats, perplexity its exponential"
+        ]
 
 
 def heldout(

@@ -8,11 +8,14 @@ T = 0.07) and of lightly's CIFAR-10 benchmark (k = 200, T = 0.1):
 """
 
 import logging
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ssljax.probes.evaluator import Evaluator, Part, Subject, measured
 from ssljax.probes.splits import check
 
 log = logging.getLogger("ssljax")
@@ -23,6 +26,53 @@ PROTOCOLS: dict[str, dict[str, float]] = {
 }
 # Similarities held at a time.
 _ENTRIES = 2**26
+
+
+@dataclass(frozen=True, kw_only=True)
+class KNN(Evaluator):
+    """Weighted k-nearest neighbours: knn20_t0.07 and knn200_t0.1, an accuracy each."""
+
+    quick: ClassVar[bool] = True
+
+    protocols: tuple[str, ...] = tuple(PROTOCOLS)
+    """The usual settings of k and T, by name."""
+
+    def __post_init__(self) -> None:
+        for name in self.protocols:
+            if name not in PROTOCOLS:
+                raise ValueError(f"knn.protocols {name!r}: choose from {', '.join(PROTOCOLS)}")
+        if not self.protocols:
+            raise ValueError("knn.protocols names none: to leave k-NN out, set knn to None")
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        return subject.over_parts(lambda part, seed: self._of(part, subject.data.classes))
+
+    def _of(self, part: Part, classes: int) -> dict[str, float]:
+        """Accuracy by protocol; the neighbours are searched once for all of them."""
+        check(part.train_x, part.train_y, classes, "training data")
+        check(part.test_x, part.test_y, classes, "test data")
+        largest = max(int(PROTOCOLS[name]["k"]) for name in self.protocols)
+        similarity, index = nearest(part.train_x, part.test_x, k=largest)
+        found = {}
+        for name in self.protocols:
+            k, temperature = int(PROTOCOLS[name]["k"]), PROTOCOLS[name]["temperature"]
+            labels = part.train_y[index]
+            ids = vote(similarity, labels, k=k, temperature=temperature, classes=classes)
+            found[name] = float(np.mean(ids == part.test_y))
+            if k > len(part.train_x):
+                found[f"{name}_used_k"] = float(len(part.train_x))
+        return found
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        lines, rows = [], results["encoders"].values()
+        for name in self.protocols if measured(results, "knn") else ():
+            k, t = PROTOCOLS[name]["k"], PROTOCOLS[name]["temperature"]
+            used = next((row[n] for row in rows if (n := f"{name}_used_k") in row), None)
+            short = f", only {used:.0f} here: there are no more" if used else ""
+            lines.append(
+                f"{name}: weighted k-nearest neighbours by cosine, k {k:g}{short}, T {t:g}"
+            )
+        return lines
 
 
 def knn(

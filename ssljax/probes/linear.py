@@ -11,17 +11,45 @@ by the curvature at W = 0. That takes several times fewer iterations than the ra
 
 from collections import deque
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 
+from ssljax.probes.evaluator import Evaluator, Part, Subject, measured
 from ssljax.probes.splits import check, drawn, stratified
 
 L2 = (1.0, 1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6)
 """Searched from strong to weak."""
 VALIDATION = 0.2
 """Share of the training data that chooses l2."""
+
+
+@dataclass(frozen=True)
+class Linear(Evaluator):
+    """The offline linear probe on all labels: linear_offline."""
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        def fitted(part: Part, seed: int) -> dict[str, float]:
+            found = linear(*part, classes=subject.data.classes, seed=seed)
+            return {
+                "linear_offline": found["accuracy"],
+                "linear_offline_train": found["train_accuracy"],
+                "linear_offline_l2": found["l2"],
+            }
+
+        return subject.over_parts(fitted)
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        if not measured(results, "linear_offline"):
+            return []
+        return [
+            "linear_offline: logistic regression on frozen, standardised features; l2 from "
+            f"{L2[-1]:g} to {L2[0]:g} chosen on {VALIDATION:.0%} of the training part, then all "
+            "of it fitted"
+        ]
 
 
 def linear(

@@ -13,17 +13,57 @@ the nearest one by cosine is the answer.
 """
 
 import hashlib
-from collections.abc import Callable, Iterable, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, ClassVar
 
 import numpy as np
 
+from ssljax.probes.evaluator import Evaluator, Pair, Subject, measured
 from ssljax.probes.splits import some
 
-Pair = Callable[[dict[str, np.ndarray]], dict[str, np.ndarray]]
-"""Batch of NumPy arrays -> {leaf: [B, D]}, as `Method.pair`."""
 # Similarities held at a time, and how close they may be to count as equal.
 _ENTRIES, _TIE = 2**22, 1e-6
+
+
+@dataclass(frozen=True)
+class Paired(Evaluator):
+    """Retrieval between two kinds of input, and zero-shot classes, of methods of pairs."""
+
+    quick: ClassVar[bool] = True
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        pair, data = subject.encoder.pair, subject.data
+        train, test = data.own
+        if pair is None or test is None:
+            return {}
+        limit = data.max_examples if data.asked is None else data.asked
+        options = {"batch": data.batch, "limit": limit, "compared": data.compared}
+        return paired(pair, test, prompts=train.prompts, **options)
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        rows = results["encoders"].values()
+        sizes = {k: v for row in rows for k, v in row.items() if k.startswith("items_")}
+        if not sizes:
+            return []
+        items = " and ".join(f"{v:,.0f} {k.removeprefix('items_')}" for k, v in sizes.items())
+        right = "the partners"
+        if any("_class_r@" in k for row in rows for k in row):
+            right = (
+                "all of the same class (class_r@k), not the one partner: with several of them k "
+                "above 1 rewards a ranking that mixes classes, so compare with the random encoder"
+            )
+        lines = [
+            "A_to_B_r@k: of all different inputs A, those that have a right one among the first k "
+            f"different B by cosine, ties counted as wrong; {items}, right are {right}"
+        ]
+        if measured(results, "zero_shot"):
+            lines.append(
+                "zero_shot: nearest class by cosine with the mean of all that stands for it, such "
+                "as its name in all templates; training saw the same classes where its pairs were "
+                "made of their labels"
+            )
+        return lines
 
 
 def paired(

@@ -19,8 +19,72 @@ Spread: Chen and He 2021 (SimSiam), arXiv:2011.10566, section 4.1: the standard 
 dimension of the L2-normalised features, averaged; 0 has collapsed, 1/sqrt(D) is isotropic.
 """
 
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
 import numpy as np
 import scipy.linalg
+
+from ssljax.probes.evaluator import Evaluator, Subject, measured
+from ssljax.probes.splits import some
+
+_LIDAR = 1000  # examples for LiDAR, as in the paper
+
+
+@dataclass(frozen=True)
+class Spectrum(Evaluator):
+    """Whether features have collapsed: rankme and feature_std of the training features."""
+
+    quick: ClassVar[bool] = True
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        return {"rankme": rankme(subject.features), "feature_std": feature_std(subject.features)}
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        if not measured(results, "rankme"):
+            return []
+        return [
+            "rankme, feature_std: effective rank of the training features, and their spread on the "
+            "sphere (1/sqrt(D) is isotropic)"
+        ]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lidar(Evaluator):
+    """lidar of random views of 1000 training examples, of methods that have random views."""
+
+    views: int = 10
+    """Random views of each; 50 in the paper."""
+
+    def __post_init__(self) -> None:
+        if self.views < 2:
+            raise ValueError(
+                f"lidar.views must be 2 or more, not {self.views}; to leave LiDAR out, set lidar "
+                "to None"
+            )
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        views, data = subject.encoder.views, subject.data
+        if views is None:
+            return {}
+        parts: list[np.ndarray] = []
+        for rows in some(data.train, data.batch, _LIDAR):
+            mask = rows.get("mask", np.ones(len(rows["index"]), bool))
+            parts.append(np.asarray(views(rows, self.views), np.float32)[mask])
+            if sum(map(len, parts)) >= _LIDAR:
+                break
+        x = np.concatenate(parts)[:_LIDAR]
+        # Views that do not differ say nothing.
+        return {} if len(x) < 2 or not np.ptp(x, axis=1).any() else {"lidar": lidar(x)}
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        if not measured(results, "lidar"):
+            return []
+        count = min(results["protocol"]["train_examples"], _LIDAR)
+        return [
+            f"lidar: effective rank of an LDA that tells {count:,} training images apart, "
+            f"{self.views} random views each"
+        ]
 
 
 def rankme(features: np.ndarray) -> float:

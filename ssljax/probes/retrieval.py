@@ -10,13 +10,38 @@ enough; AP looks at the whole ranking.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
-from ssljax.probes.splits import check
+from ssljax.probes.evaluator import Evaluator, Part, Subject, measured
+from ssljax.probes.splits import check, compared, how_many_compared
 
 # Similarities held at a time.
 _ENTRIES = 2**22
+
+
+@dataclass(frozen=True)
+class Retrieval(Evaluator):
+    """Each scored example asks for the others of its class: retrieval_map, retrieval_recall@k."""
+
+    def run(self, subject: Subject) -> dict[str, float]:
+        def ranked(part: Part, seed: int) -> dict[str, float]:
+            x, y = compared(part.test_x, part.test_y, count=subject.data.compared, seed=seed)
+            found = retrieval(x, y, classes=subject.data.classes)
+            return {f"retrieval_{name}": value for name, value in found.items()}
+
+        return subject.over_parts(ranked)
+
+    def describe(self, results: dict[str, Any]) -> list[str]:
+        if not measured(results, "retrieval_"):
+            return []
+        return [
+            f"retrieval: each of {how_many_compared(results['protocol']):,} scored examples ranks "
+            "the others by cosine; those of its class are right: mean average precision, and how "
+            "often one of them is among the first k"
+        ]
 
 
 def retrieval(

@@ -62,10 +62,21 @@ def same_classes(train: tuple[str, ...], test: tuple[str, ...]) -> None:
         )
 
 
-def with_labels(dataset: Any) -> Any:
-    """A data set without its examples that have no label (-1); itself where all have one."""
-    labels = dataset.labels()
-    return dataset if (labels >= 0).all() else dataset.part(np.flatnonzero(labels >= 0))
+def compared(
+    x: np.ndarray, y: np.ndarray, *, count: int, seed: int
+) -> tuple[np.ndarray, np.ndarray]:
+    """Features and labels of at most `count` random examples, for what compares all with all."""
+    if len(x) <= count:
+        return x, y
+    rows = np.random.default_rng(seed).permutation(len(x))[:count]
+    return x[rows], y[rows]
+
+
+def how_many_compared(protocol: dict[str, Any]) -> int:
+    """How many examples `compared` has left, by the facts of an evaluation."""
+    scored = protocol["test_examples"]
+    scored = scored or round(protocol["test_fraction"] * protocol["train_examples"])
+    return min(scored, protocol["compared"])
 
 
 def some(dataset: Any, batch: int, limit: int) -> Iterator[dict[str, np.ndarray]]:

@@ -176,13 +176,14 @@ def _head(run: Run) -> str:
 
 def _results(evaluation: dict[str, Any]) -> str:
     encoders = evaluation.get("encoders", {})
-    table = numbers_table(encoders, "protocol")
+    decimals = evaluation.get("decimals")
+    table = numbers_table(encoders, "protocol", decimals)
     if not table:
         return ""
     notes = "".join(f"<li>{escape(str(note))}</li>" for note in evaluation.get("notes", []))
     notes = f"<details><summary>What these numbers are</summary><ul>{notes}</ul></details>"
     fields = details_of("All fields of the protocol", flat_fields(evaluation.get("protocol", {})))
-    return f'<div class="pair">{table}{dot_chart(encoders)}</div>{NOTE}{notes}{fields}'
+    return f'<div class="pair">{table}{dot_chart(encoders, decimals)}</div>{NOTE}{notes}{fields}'
 
 
 def _title(key: str) -> str:

@@ -88,9 +88,12 @@ def svg_of(figure: Figure) -> str:
     return f'<svg role="img" {box[0]}>' + re.sub(r' id="[^"]*_\d+"', "", body)
 
 
-def dot_chart(encoders: dict[str, dict]) -> str:
-    """All shares of up to eight encoders on one scale; "" for a single one."""
-    keys = [k for k in shown_keys(encoders) if k not in PLAIN]
+def dot_chart(encoders: dict[str, dict], decimals: dict[str, int] | None = None) -> str:
+    """All shares of up to eight encoders on one scale; "" for a single one.
+
+    decimals: names the numbers that are no shares, beside the usual ones.
+    """
+    keys = [k for k in shown_keys(encoders) if k not in PLAIN | (decimals or {})]
     if len(encoders) < 2 or not keys:
         return ""
     with matplotlib.rc_context(RC):

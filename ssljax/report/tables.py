@@ -22,17 +22,22 @@ def shown_keys(encoders: dict[str, dict]) -> list[str]:
     return [k for k in keys if k in PLAIN or not k.endswith(_HIDDEN)]
 
 
-def numbers_table(encoders: dict[str, dict], corner: str) -> str:
-    """The table of results: a column for each encoder, or ("run") a row for each."""
-    keys = shown_keys(encoders)
+def numbers_table(
+    encoders: dict[str, dict], corner: str, decimals: dict[str, int] | None = None
+) -> str:
+    """The table of results: a column for each encoder, or ("run") a row for each.
+
+    decimals: of further numbers that are no shares, by name.
+    """
+    keys, plain = shown_keys(encoders), PLAIN | (decimals or {})
     cells = {}
     for key in keys:
         values = {e: to_float(numbers.get(key)) for e, numbers in encoders.items()}
         best = max((v for v in values.values() if math.isfinite(v)), default=math.nan)
-        scale, digits = (1, PLAIN[key]) if key in PLAIN else (100, 1)
+        scale, digits = (1, plain[key]) if key in plain else (100, 1)
         for encoder, value in values.items():
             text = f"{scale * value:,.{digits}f}" if math.isfinite(value) else "—"
-            if value == best and len(values) > 1 and key not in PLAIN:
+            if value == best and len(values) > 1 and key not in plain:
                 text = f"<b>{text}</b>"
             std = to_float(encoders[encoder].get(f"{key}_std"))
             text += f" <small>± {scale * std:.{digits}f}</small>" if math.isfinite(std) else ""

@@ -2,6 +2,7 @@
 
 import dataclasses
 import logging
+from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,6 @@ from ssljax.training.steps import initial
 from ssljax.views import view_batch
 
 log = logging.getLogger("ssljax")
-_SCORED = 10_000  # examples of the test split in the quick evaluation during training
 
 
 def embedder(experiment: Experiment, method: Method, state: State) -> probes.Embed:
@@ -60,62 +60,55 @@ def placed(rows: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
     }
 
 
-def views_embedders(
-    experiment: Experiment, method: Method, states: dict[str, State]
-) -> dict[str, probes.EmbedViews]:
-    """(batch, q) -> features [B, q, D] of q random views, for each state and for raw pixels.
+def encoder_of(experiment: Experiment, method: Method, state: State) -> probes.Encoder:
+    """What evaluators may ask of a trained state, computed on all devices."""
+    score, pair = (
+        None if function is None else _tree_on_all_devices(experiment, function, state)
+        for function in (method.score, method.pair)
+    )
+    views = _viewer(experiment)
+    return probes.Encoder(
+        embed=embedder(experiment, method, state),
+        views=None if views is None else views(*method.backbone(state)),
+        score=score,
+        pair=pair,
+        classifiers=classifiers(experiment, method, state),
+    )
 
-    The views are those of `plain_view`; {} for methods that have no random view of an image.
+
+def plainest(experiment: Experiment) -> probes.Encoder:
+    """The plainest features that the reader offers, such as pixels: what all have to beat."""
+    views = _viewer(experiment)
+    return probes.Encoder(
+        embed=experiment.reader.plain, views=None if views is None else views(None, None)
+    )
+
+
+def _viewer(experiment: Experiment) -> Callable[[Any, Any], probes.EmbedViews] | None:
+    """(params, stats) -> features of random views by that encoder, of (None, None) the pixels
+    themselves. The views are those of `plain_view`; None where it has no random ones.
     """
     view, encoder = experiment.method.plain_view, experiment.method.encoder
     if not callable(view):
-        return {}
+        return None
     mesh = experiment.parallel.mesh()
     draw = jax.jit(partial(view_batch, view), out_shardings=batch_sharding(mesh))
 
     @within(mesh)
     def features_of(params: Any, stats: Any, x: jax.Array) -> jax.Array:
+        if params is None:
+            return x.reshape(len(x), -1)
         return nets.apply(encoder, params, stats, x, train=False)[0]
 
     embed = jax.jit(features_of, out_shardings=replicated(mesh))
-    flat = jax.jit(lambda x: x.reshape(len(x), -1), out_shardings=replicated(mesh))
 
-    def features(run: Any, rows: dict[str, np.ndarray], count: int) -> np.ndarray:
+    def features(params: Any, stats: Any, rows: dict[str, np.ndarray], count: int) -> np.ndarray:
         images = placed({"image": rows["image"]}, mesh)["image"]
-        drawn = [run(draw(jax.random.fold_in(jax.random.key(0), i), images)) for i in range(count)]
+        keys = (jax.random.fold_in(jax.random.key(0), i) for i in range(count))
+        drawn = (embed(params, stats, draw(key, images)) for key in keys)
         return np.stack([np.asarray(x, np.float32) for x in drawn], axis=1)
 
-    found = {name: partial(embed, *method.backbone(state)) for name, state in states.items()}
-    found |= {experiment.reader.plain_name: flat}
-    return {name: partial(features, run) for name, run in found.items()}
-
-
-def own_numbers(
-    experiment: Experiment,
-    method: Method,
-    state: State,
-    train: Any,
-    test: Any | None,
-    *,
-    limit: int | None = None,
-) -> dict[str, float]:
-    """What the method's own `score` and `pair` say of the test split; {} without any of them."""
-    if test is None:
-        return {}
-    found = {}
-    if method.score is not None:
-        score = _tree_on_all_devices(experiment, method.score, state)
-        found |= probes.heldout(score, test, batch=experiment.batch, limit=limit)
-    if method.pair is not None:
-        found |= probes.paired(
-            _tree_on_all_devices(experiment, method.pair, state),
-            test,
-            batch=experiment.batch,
-            limit=limit or experiment.evaluation.max_examples,
-            compared=experiment.evaluation.compared,
-            prompts=getattr(train, "prompts", None),
-        )
-    return found
+    return lambda params, stats: partial(features, params, stats)
 
 
 def _tree_on_all_devices(experiment: Experiment, function: Any, state: State) -> Any:
@@ -134,23 +127,14 @@ def evaluate(
 ) -> dict[str, Any]:
     """The final evaluation: the trained encoder beside a random one and the plainest features."""
     fresh = untrained(experiment, method, train)
-    results = probes.evaluate(
-        encoders={
-            "trained": embedder(experiment, method, state),
-            "random": embedder(experiment, method, fresh),
-            experiment.reader.plain_name: experiment.reader.plain,
-        },
-        train=train,
-        test=test,
-        protocol=experiment.evaluation,
-        batch=experiment.batch,
-        views=views_embedders(experiment, method, {"trained": state, "random": fresh}),
-        classifiers={"trained": classifiers(experiment, method, state)},
-    )
-    for name, one in {"trained": state, "random": fresh}.items():
-        numbers = own_numbers(experiment, method, one, train, test)
-        results["encoders"][name] = numbers | results["encoders"][name]
-    return results | {"notes": probes.describe(results)}
+    encoders = {
+        "trained": encoder_of(experiment, method, state),
+        # Classifiers that have seen nothing say nothing.
+        "random": encoder_of(experiment, method, fresh)._replace(classifiers={}),
+        experiment.reader.plain_name: plainest(experiment),
+    }
+    data = experiment.evaluation.material(train, test, batch=experiment.batch)
+    return probes.evaluate(experiment.evaluation, encoders, data)
 
 
 def untrained(experiment: Experiment, method: Method, train: Any) -> State:
@@ -204,17 +188,13 @@ def add_finetuned(folder: Path, results: dict[str, Any]) -> None:
             log.warning("%s cannot be written (%s): the numbers are only shown", path, error)
 
 
-def quick(experiment: Experiment, method: Method, train: Any, test: Any | None) -> Any:
+def quick(
+    experiment: Experiment, method: Method, train: Any, test: Any | None
+) -> Callable[[State], dict[str, float]]:
     """state -> a few cheap numbers during training."""
-    if train.labelled and (test is None or test.labelled):
-        train, test = (d if d is None else probes.with_labels(d) for d in (train, test))
+    data = experiment.evaluation.material(train, test, batch=experiment.batch)
 
     def numbers(state: State) -> dict[str, float]:
-        embed = embedder(experiment, method, state)
-        found = probes.quick(embed, train, test, batch=experiment.batch)
-        numbers = own_numbers(experiment, method, state, train, test, limit=_SCORED)
-        found |= {k: v for k, v in numbers.items() if not k.startswith("items_")}
-        own = classifiers(experiment, method, state)
-        return found | probes.accuracies(own, test, batch=experiment.batch)
+        return probes.quick(experiment.evaluation, encoder_of(experiment, method, state), data)
 
     return numbers

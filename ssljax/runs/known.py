@@ -59,7 +59,7 @@ def fingerprint(train: Any, feed: Any) -> str:
     found = hashlib.sha256()
     with without_workers():
         # The first batch of a permutation of all examples, whatever the batch of the run is.
-        count = max(min(_LOOKED_AT, len(train)), getattr(train, "smallest_batch", 1))
+        count = max(min(_LOOKED_AT, len(train)), train.smallest_batch)
         rows = next(train.batches(count, seed=0))
     few = getattr(feed, "given", None)
     rows |= {} if few is None else {"few": few[0], "few_labels": few[1]}

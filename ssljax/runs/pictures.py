@@ -6,6 +6,7 @@ import jax
 import numpy as np
 
 from ssljax import nets, probes
+from ssljax.data.dataset import labelled_part
 from ssljax.method import Method, State
 from ssljax.runs.evaluation import embedder
 from ssljax.runs.experiment import Experiment
@@ -19,7 +20,7 @@ def pictures(
     """What the report shows: views that the encoder saw, features, labels and thumbnails, of the
     examples that have a label where some have.
     """
-    dataset = probes.with_labels(dataset) if dataset.labelled else dataset
+    dataset = labelled_part(dataset)
     rows = next(dataset.once(experiment.batch))
     arrays = {}
     few = {k: v[:12] for k, v in rows.items()}

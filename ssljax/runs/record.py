@@ -18,6 +18,8 @@ from pathlib import Path
 from types import ModuleType
 from typing import Any
 
+from ssljax.runs import older
+
 # Fields that Flax adds to every module; they say where a module sits, not what it is.
 _FLAX_FIELDS = ("parent", "name")
 _FILE = "experiment file"
@@ -76,6 +78,8 @@ def decode(data: Any, *, module: ModuleType | None = None) -> Any:
         return data
     if "type" not in data:
         return {key: decode(item, module=module) for key, item in data.items()}
+    if (read := older.READ.get(data["type"])) is not None:
+        return read({key: item for key, item in data.items() if key != "type"})
     home, _, name = str(data["type"]).partition(":")
     home = _MOVED.get(home, home)
     if home == _FILE:

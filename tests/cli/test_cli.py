@@ -13,7 +13,7 @@ TINY = [
     *["--steps", "4", "--batch", "64", "--method.encoder.widths", "4", "8"],
     *["--method.projector.widths", "8", "4", "--cadence.log", "2", "--cadence.save", "2"],
     *["--cadence.evaluate", "4", "--cadence.monitor", "2", "--optimizer.warmup", "0"],
-    *["--evaluation.draws", "2", "--evaluation.split-seeds", "2"],
+    *["--evaluation.few-shot.draws", "2", "--evaluation.split-seeds", "2"],
 ]
 
 

@@ -49,7 +49,7 @@ EXPERIMENT = Experiment(
 )
 """
 BERT_FIELDS = "hidden=32, length=16, dropout=0.0, attention_dropout=0.0"
-FEW = ["--evaluation.draws", "1", "--evaluation.split-seeds", "1"]
+FEW = ["--evaluation.few-shot.draws", "1", "--evaluation.split-seeds", "1"]
 
 
 @pytest.fixture(scope="module")
@@ -128,7 +128,7 @@ def test_training_begins_from_imported_weights(bert, tmp_path, capsys):
     assert flags[:2] == ["--begin", str(tmp_path / "again.safetensors")]
     still = ["--optimizer.learning-rate", "0.0", "--optimizer.weight-decay", "0.0"]
     written(tmp_path, source)
-    few = ["--evaluation.draws", "1", "--evaluation.split-seeds", "1"]
+    few = ["--evaluation.few-shot.draws", "1", "--evaluation.split-seeds", "1"]
     new = tmp_path / "new"
     file = str(tmp_path / "experiment.py")
     cli.main(["train", file, "--workdir", str(new), *flags, *still, *few])

@@ -264,7 +264,7 @@ def test_a_run_reports_zero_shot_and_retrieval(tmp_path):
         batch=24,
         cadence=Cadence(log=20, save=40, monitor=0),
         evaluation=Evaluation(
-            knn=(), linear=False, shots=(), lidar_views=0, clustering=False, retrieval=False
+            knn=None, linear=None, few_shot=None, lidar=None, clustering=None, retrieval=None
         ),
     )
     with pytest.raises(ValueError, match="more than the network knows"):

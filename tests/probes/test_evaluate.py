@@ -1,30 +1,35 @@
 """The evaluation as a whole: with a test split, without one, and without labels."""
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import ClassVar
 
 import numpy as np
 import pytest
 
 from ssljax.data import Arrays
 from ssljax.probes import (
+    KNN,
+    Encoder,
     Evaluation,
+    Evaluator,
+    FewShot,
+    Lidar,
     clustering,
-    describe,
-    evaluate,
     features,
     knn,
     least_squares,
     lidar,
     linear,
-    quick,
     retrieval,
     same_classes,
     table,
 )
+from ssljax.probes import evaluate as evaluate_all
+from ssljax.probes import quick as quick_of
 from ssljax.probes.splits import stratified
 
-SMALL = Evaluation(shots=(1, 5), draws=2, split_seeds=2, lidar_views=3)
+SMALL = Evaluation(few_shot=FewShot(shots=(1, 5), draws=2), split_seeds=2, lidar=Lidar(views=3))
 
 
 def pixels(rows):
@@ -43,6 +48,20 @@ def digits(first=0, last=500, labelled=True, **options):
     if labelled:
         rows["label"] = data.target[first:last]
     return Arrays(rows, **options)
+
+
+def evaluate(*, encoders, train, test, protocol, batch, views=None):
+    views = views or {}
+    encoders = {name: Encoder(embed, views.get(name)) for name, embed in encoders.items()}
+    return evaluate_all(protocol, encoders, protocol.material(train, test, batch=batch))
+
+
+def quick(embed, train, test, *, batch):
+    return quick_of(SMALL, Encoder(embed), SMALL.material(train, test, batch=batch))
+
+
+def describe(results):
+    return results["notes"]
 
 
 @pytest.fixture(scope="module")
@@ -121,7 +140,7 @@ def test_labels_in_part(caplog):
     caplog.set_level("INFO", logger="ssljax")
     train, test = digits(0, 200), digits(200, 300)
     a, b = np.arange(200) % 2 == 0, np.arange(100) % 4 == 0
-    options = {"protocol": replace(SMALL, shots=()), "batch": 64}
+    options = {"protocol": replace(SMALL, few_shot=None), "batch": 64}
     found = evaluate(
         encoders={"a": pixels}, train=part_of(train, a), test=part_of(test, b), **options
     )
@@ -142,7 +161,10 @@ def test_labels_in_part(caplog):
     assert "200 training examples, the 100 of them that have a label, scored on the 75 of" in said
     assert "100 of 200 examples have no label" in caplog.text
     halves = quick(pixels, part_of(train, a), part_of(test, b), batch=64)
-    assert halves == quick(pixels, kept, scored, batch=64)
+    whole = quick(pixels, kept, scored, batch=64)
+    assert {k: v for k, v in halves.items() if k not in free} == {
+        k: v for k, v in whole.items() if k not in free
+    }
     alone = evaluate(encoders={"a": pixels}, train=part_of(train, a), test=None, **options)
     assert alone["encoders"]["a"]["knn20_t0.07"] > 0.5
 
@@ -180,7 +202,7 @@ def test_it_is_said_how_far_chance_gets(results):
     assert "pixels is no better than chance" not in describe(results)
     one = digits(0, 100)
     one = one.part(np.flatnonzero(one.labels() == 3))
-    options = {"protocol": replace(SMALL, shots=()), "batch": 5}
+    options = {"protocol": replace(SMALL, few_shot=None), "batch": 5}
     found = evaluate(encoders={"a": pixels}, train=digits(0, 100), test=one, **options)
     assert "all scored examples are of one class, 3: accuracies tell nothing" in describe(found)
 
@@ -212,7 +234,7 @@ def test_lidar_of_random_views():
 
 
 def test_only_a_part_is_compared():
-    part = replace(SMALL, compared=60, linear=False, shots=(), knn=(), clustering=False)
+    part = replace(SMALL, compared=60, linear=None, few_shot=None, knn=None, clustering=None)
     options = {"train": digits(0, 200), "test": digits(200, 500), "batch": 64}
     found = evaluate(encoders={"a": pixels}, protocol=part, **options)["encoders"]["a"]
     x, y = features(pixels, digits(200, 500), batch=64)
@@ -222,7 +244,7 @@ def test_only_a_part_is_compared():
 
 def test_what_is_switched_off_is_not_there():
     none = Evaluation(
-        knn=(), linear=False, shots=(), clustering=False, retrieval=False, lidar_views=0
+        knn=None, linear=None, few_shot=None, clustering=None, retrieval=None, lidar=None
     )
     found = evaluate(
         encoders={"a": pixels},
@@ -243,7 +265,11 @@ def test_large_data_is_sampled_at_random():
     order = np.argsort(data.labels(), kind="stable")
     rows = {"image": (digits()._rows["image"])[order], "label": data.labels()[order]}
     small = Evaluation(
-        shots=(), knn=("knn20_t0.07",), split_seeds=1, max_examples=250, clustering=False
+        few_shot=None,
+        knn=KNN(protocols=("knn20_t0.07",)),
+        split_seeds=1,
+        max_examples=250,
+        clustering=None,
     )
     found = evaluate(
         encoders={"a": pixels}, train=Arrays(rows), test=None, protocol=small, batch=64
@@ -257,10 +283,11 @@ def test_quick():
     found = quick(pixels, digits(0, 400), digits(400, 550), batch=64)
     assert found.keys() >= {"knn20_t0.07", "knn200_t0.1"}
     assert quick(pixels, digits(), None, batch=64)["knn20_t0.07"] > 0.8
+    assert found.keys() >= {"rankme", "feature_std"} and "linear_offline" not in found
 
 
 def test_small_data_reports_the_k_it_used():
-    small = Evaluation(shots=(), linear=False, clustering=False, retrieval=False)
+    small = Evaluation(few_shot=None, linear=None, clustering=None, retrieval=None)
     found = evaluate(
         encoders={"a": pixels},
         train=digits(0, 100),
@@ -297,8 +324,55 @@ def test_bad_input():
     with pytest.raises(ValueError, match=r"features must be \[B, D\]"):
         features(lambda r: np.ones(64), digits(), batch=64)
     with pytest.raises(ValueError, match="choose from knn20"):
-        Evaluation(knn=("knn5",))
+        Evaluation(knn=KNN(protocols=("knn5",)))
     with pytest.raises(ValueError, match="draws"):
-        Evaluation(draws=0)
-    with pytest.raises(ValueError, match="lidar_views"):
-        Evaluation(lidar_views=1)
+        Evaluation(few_shot=FewShot(draws=0))
+    with pytest.raises(ValueError, match=r"lidar\.views"):
+        Evaluation(lidar=Lidar(views=1))
+
+
+@dataclass(frozen=True)
+class Norms(Evaluator):
+    """How long features are."""
+
+    decimals: ClassVar = {"norm": 2}
+    name: str = "norm"
+
+    def run(self, subject):
+        return {self.name: np.linalg.norm(subject.features, axis=1).mean()}
+
+    def describe(self, results):
+        return [f"{self.name}: of {results['protocol']['train_examples']} features"]
+
+
+def test_an_evaluator_of_ones_own():
+    few = replace(SMALL, linear=None, few_shot=None, clustering=None, retrieval=None)
+    options = {"encoders": {"a": pixels}, "train": digits(0, 70), "test": None, "batch": 64}
+    found = evaluate(protocol=replace(few, more=(Norms(),)), **options)
+    norm = np.linalg.norm(pixels(digits(0, 70)._rows), axis=1).mean()
+    assert found["encoders"]["a"]["norm"] == pytest.approx(norm, rel=1e-6)
+    json.dumps(found)
+    assert found["notes"][-1] == "norm: of 70 features"
+    (line,) = (text for text in table(found).splitlines() if text.startswith("norm"))
+    assert line.split()[-1] == f"{norm:.2f}"  # and not in percent
+    with pytest.raises(ValueError, match="Norms measures rankme, and another evaluator"):
+        evaluate(protocol=replace(few, more=(Norms("rankme"),)), **options)
+    with pytest.raises(ValueError, match="no evaluator"):
+        Evaluation(more=(Norms,))
+
+
+def test_what_a_method_says_of_its_own_task_is_of_its_own_data():
+    """Probes read other data; held-out numbers are those of the run."""
+
+    def score(rows):
+        return {"loss": (rows["image"][:, 0, 2, 0].astype(float), np.ones(len(rows["image"])))}
+
+    probed, own = (digits(0, 100), digits(100, 150)), (digits(150, 300), digits(300, 400))
+    few = replace(SMALL, few_shot=None, clustering=None, retrieval=None, lidar=None)
+    encoders = {"a": Encoder(pixels, score=score)}
+    found = evaluate_all(few, encoders, few.material(*probed, batch=50, own=own))
+    row = found["encoders"]["a"]
+    assert row["heldout_loss"] == pytest.approx(own[1]._rows["image"][:, 0, 2, 0].mean())
+    assert found["protocol"]["train_examples"] == 100
+    same = evaluate(encoders={"a": pixels}, train=probed[0], test=probed[1], protocol=few, batch=50)
+    assert row["linear_offline"] == same["encoders"]["a"]["linear_offline"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from ssljax.data import Arrays
-from ssljax.probes import describe, paired
+from ssljax.probes import Paired, paired
 from ssljax.probes.paired import ranks
 
 RNG = np.random.default_rng(0)
@@ -82,8 +82,7 @@ def test_what_is_said_of_it():
     row = paired(
         perfect, pairs(), prompts=Arrays({"tokens": CODES, "label": np.arange(4)}), **OPTIONS
     )
-    facts = {"train_examples": 12, "classes": None, "lidar_views": 0}
-    said = " ".join(describe({"protocol": facts, "encoders": {"trained": row}}))
+    said = " ".join(Paired().describe({"protocol": {}, "encoders": {"trained": row}}))
     assert "12 image and 4 text" in said and "same class" in said and "zero_shot" in said
     with pytest.raises(ValueError, match="NaN"):
         paired(lambda rows: {k: v * np.nan for k, v in perfect(rows).items()}, pairs(), **OPTIONS)

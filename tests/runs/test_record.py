@@ -97,3 +97,37 @@ def test_a_field_that_is_new_counts_with_its_default(root):
     assert record.changes(before, now) == ["optimizer.vectors: 1.0 -> 0.5"]
     before["no_longer"] = 1  # a field that is gone: compared as it stands
     assert "no_longer: 1 -> None" in record.changes(before, now)
+
+
+def test_the_evaluation_of_an_older_run_is_read():
+    """As config.json had it until 2026-11, with all settings in one class."""
+    from ssljax.probes import KNN, Evaluation, FewShot, Lidar
+
+    kind = {"type": "ssljax.probes.evaluate:Evaluation"}
+    usual = {"knn": ["knn20_t0.07", "knn200_t0.1"], "linear": True, "shots": [1, 5, 10]}
+    usual |= {"least_squares": True, "draws": 10, "clustering": True, "retrieval": True}
+    usual |= {"compared": 5000, "lidar_views": 10, "split_seeds": 3, "test_fraction": 0.2}
+    assert record.decode(kind | usual | {"max_examples": 100000}) == Evaluation()
+    other = {"knn": ["knn20_t0.07"], "shots": [4], "draws": 3, "lidar_views": 5, "linear": False}
+    assert record.decode(kind | usual | other) == Evaluation(
+        knn=KNN(protocols=("knn20_t0.07",)),
+        few_shot=FewShot(shots=(4,), draws=3),
+        lidar=Lidar(views=5),
+        linear=None,
+    )
+    none = {"knn": [], "shots": [], "lidar_views": 0, "clustering": False, "retrieval": False}
+    assert record.decode(kind | usual | none) == Evaluation(
+        knn=None, few_shot=None, lidar=None, clustering=None, retrieval=None
+    )
+    with pytest.raises(ValueError, match="no field 'knnn'"):
+        record.decode(kind | {"knnn": []})
+
+
+def test_parts_are_left_out_by_flags(root):
+    experiment = load_experiment(str(root / "experiments" / "simclr_digits.py"))
+    flags = ["--evaluation.no-knn", "--evaluation.no-few-shot", "--evaluation.lidar.views", "3"]
+    changed = override(experiment, flags).evaluation
+    assert changed.knn is None and changed.few_shot is None and changed.lidar.views == 3
+    assert changed.linear == experiment.evaluation.linear
+    with pytest.raises(ValueError, match=r"did you mean --evaluation\.few-shot\.draws\?"):
+        override(experiment, ["--evaluation.draws", "2"])

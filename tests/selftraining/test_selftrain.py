@@ -447,7 +447,7 @@ def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
             batch=16,
             cadence=Cadence(save=2, monitor=0),
             evaluation=Evaluation(
-                knn=(), linear=False, shots=(), clustering=False, retrieval=False, lidar_views=0
+                knn=None, linear=None, few_shot=None, clustering=None, retrieval=None, lidar=None
             ),
         ),
     )

@@ -20,7 +20,7 @@ from ssljax.cli import commands as cli
 from ssljax.data import Arrays, Images, Text
 from ssljax.methods import BYOL, GPT, SimCLR
 from ssljax.nets import GPT2, MLP, SmallConv
-from ssljax.probes import Evaluation
+from ssljax.probes import Evaluation, FewShot
 from ssljax.runs import run as runner
 from ssljax.runs.extend import check_extension
 from ssljax.runs.folder import compared, prepare, read_config
@@ -52,7 +52,7 @@ def experiment(data, **fields):
             "steps": 4,
             "batch": 16,
             "cadence": Cadence(log=1, save=2, evaluate=0, monitor=0),
-            "evaluation": Evaluation(draws=1, split_seeds=1),
+            "evaluation": Evaluation(few_shot=FewShot(draws=1), split_seeds=1),
         }
         | fields
     )

@@ -19,9 +19,8 @@ from ssljax.runs.load import load_run
 from ssljax.use.start import experiment_for
 
 LITTLE = Evaluation(
-    knn=(), linear=False, shots=(), least_squares=False, clustering=False, retrieval=False,
-    lidar_views=0, split_seeds=1,
-)  # fmt: skip
+    knn=None, linear=None, few_shot=None, clustering=None, retrieval=None, lidar=None, split_seeds=1
+)
 
 
 def pictures(folder, count, seed):
