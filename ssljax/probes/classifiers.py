@@ -45,9 +45,9 @@ def accuracies(
         return {}
     found: dict[str, float] = {}
     said: list[np.ndarray] = []
-    test = labelled_part(test)
+    known: Dataset = labelled_part(test)
     for name, predict in classifiers.items():
-        logits, y = sampled(predict, test, batch=batch, limit=limit)
+        logits, y = sampled(predict, known, batch=batch, limit=limit)
         said.append(np.argmax(logits, axis=1))
         found[name] = float(np.mean(said[-1] == y))
     if len(said) > 1:

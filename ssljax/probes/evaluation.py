@@ -71,10 +71,11 @@ class Evaluation:
         if not 0 < self.test_fraction < 1:
             raise ValueError("evaluation.test_fraction must be between 0 and 1")
         for one in self.more:
-            if not isinstance(one, Evaluator) or isinstance(one, type):
+            whole = isinstance(one, Evaluator) and dataclasses.is_dataclass(one)
+            if not whole or isinstance(one, type):
                 raise ValueError(
                     f"evaluation.more holds {one!r}, which is no evaluator: give it instances of "
-                    "classes that inherit from ssljax.probes.Evaluator and have `run`"
+                    "frozen dataclasses that inherit from ssljax.probes.Evaluator and have `run`"
                 )
 
     @property
@@ -86,9 +87,9 @@ class Evaluation:
     @property
     def settings(self) -> dict[str, Any]:
         """All fields, ready for JSON."""
-        found = dataclasses.asdict(self)
-        named = [{"evaluator": type(one).__name__, **dataclasses.asdict(one)} for one in self.more]
-        return found | {"more": named}
+        found = dataclasses.asdict(self)  # and of what it holds
+        named = zip(self.more, found["more"], strict=True)
+        return found | {"more": [{"evaluator": type(one).__name__, **of} for one, of in named]}
 
     def material(
         self,
