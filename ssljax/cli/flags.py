@@ -110,6 +110,9 @@ def _name(switch: str) -> str:
 def _without(value: Any, path: list[str]) -> Any:
     """`value` with None in place of the part at `path`."""
     name, *deeper = path
+    if isinstance(value, tuple):  # of parts, by number: only what a part holds is left out
+        at = int(name)
+        return (*value[:at], _without(value[at], deeper), *value[at + 1 :])
     inner = None if not deeper else _without(getattr(value, name), deeper)
     return dataclasses.replace(value, **{name: inner})
 

@@ -8,7 +8,7 @@ deviation are reported. The name of every number says its protocol; the notes sp
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,6 +25,13 @@ from ssljax.probes.rank import Lidar, Spectrum
 from ssljax.probes.retrieval import Retrieval
 
 _QUICK = 10_000  # examples of each split during training
+_EARLIER = {
+    "shots": "few_shot=FewShot(shots=...)",
+    "draws": "few_shot=FewShot(draws=...)",
+    "least_squares": "few_shot=FewShot(least_squares=...)",
+    "lidar_views": "lidar=Lidar(views=...)",
+}
+"""Fields until 2026-11, and what they are now."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,7 +71,19 @@ class Evaluation:
     max_examples: int = 100_000
     """Examples of a split that are used at most, a random part of larger data."""
 
+    def __new__(cls, **fields: Any) -> Self:
+        for name in _EARLIER.keys() & fields.keys():
+            raise ValueError(f"Evaluation({name}=...) is Evaluation({_EARLIER[name]}) now")
+        return super().__new__(cls)
+
     def __post_init__(self) -> None:
+        for name in self._parts:
+            one = getattr(self, name)
+            if one is not None and not isinstance(one, Evaluator):
+                raise ValueError(
+                    f"evaluation.{name} is {one!r}: it takes an evaluator of ssljax.probes with "
+                    "its settings, or None to leave it out"
+                )
         for name in ("split_seeds", "max_examples", "compared"):
             if getattr(self, name) < 1:
                 raise ValueError(f"evaluation.{name} must be at least 1")
@@ -81,8 +100,14 @@ class Evaluation:
     @property
     def evaluators(self) -> tuple[Evaluator, ...]:
         """All that are on, in order."""
-        fields = (getattr(self, f.name) for f in dataclasses.fields(self))
-        return (*(one for one in fields if isinstance(one, Evaluator)), *self.more)
+        parts = (getattr(self, name) for name in self._parts)
+        return (*(one for one in parts if one is not None), *self.more)
+
+    @property
+    def _parts(self) -> list[str]:
+        """The fields that hold an evaluator or None: all before `more`."""
+        names = [field.name for field in dataclasses.fields(self)]
+        return names[: names.index("more")]
 
     @property
     def settings(self) -> dict[str, Any]:

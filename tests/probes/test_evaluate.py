@@ -331,6 +331,18 @@ def test_bad_input():
         Evaluation(lidar=Lidar(views=1))
 
 
+def test_names_of_before_are_refused_with_those_of_now():
+    with pytest.raises(ValueError, match=r"shots=...\) is Evaluation\(few_shot=FewShot\(shots="):
+        Evaluation(shots=(1,))
+    with pytest.raises(ValueError, match=r"is Evaluation\(lidar=Lidar\(views="):
+        Evaluation(lidar_views=0)
+    for old in ({"knn": ("knn20_t0.07",)}, {"linear": True}, {"retrieval": False}):
+        with pytest.raises(ValueError, match=rf"evaluation\.{next(iter(old))} is .* None to leave"):
+            Evaluation(**old)
+    with pytest.raises(TypeError, match="unexpected keyword argument 'shot'"):
+        Evaluation(shot=1)
+
+
 @dataclass(frozen=True)
 class Norms(Evaluator):
     """How long features are."""

@@ -8,6 +8,7 @@ import pytest
 
 from ssljax.cli.flags import load_experiment, override
 from ssljax.methods import FixMatch
+from ssljax.probes import KNN, Evaluation, Evaluator, FewShot, Lidar
 from ssljax.runs import record
 
 FILES = ["simclr_digits", "simclr_cifar10", "byol_cifar10", "imagenet_simclr"]
@@ -101,8 +102,6 @@ def test_a_field_that_is_new_counts_with_its_default(root):
 
 def test_the_evaluation_of_an_older_run_is_read():
     """As config.json had it until 2026-11, with all settings in one class."""
-    from ssljax.probes import KNN, Evaluation, FewShot, Lidar
-
     kind = {"type": "ssljax.probes.evaluate:Evaluation"}
     usual = {"knn": ["knn20_t0.07", "knn200_t0.1"], "linear": True, "shots": [1, 5, 10]}
     usual |= {"least_squares": True, "draws": 10, "clustering": True, "retrieval": True}
@@ -131,3 +130,16 @@ def test_parts_are_left_out_by_flags(root):
     assert changed.linear == experiment.evaluation.linear
     with pytest.raises(ValueError, match=r"did you mean --evaluation\.few-shot\.draws\?"):
         override(experiment, ["--evaluation.draws", "2"])
+    several = dataclasses.replace(experiment, evaluation=Evaluation(more=(Holder(), Holder())))
+    first, second = override(several, ["--evaluation.more.1.no-inner"]).evaluation.more
+    assert first.inner == KNN() and second.inner is None
+
+
+@dataclasses.dataclass(frozen=True)
+class Holder(Evaluator):
+    """An evaluator that holds another one, or none."""
+
+    inner: KNN | None = KNN()
+
+    def run(self, subject):
+        return {} if self.inner is None else self.inner.run(subject)
