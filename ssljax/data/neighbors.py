@@ -14,6 +14,8 @@ class Neighbors:
     All else is that of the data set inside.
     """
 
+    smallest_batch, prompts = 1, None
+
     def __init__(self, data: Arrays, table: np.ndarray) -> None:
         """table: int [N, k], k neighbours of each example by "index".
 
@@ -50,6 +52,10 @@ class Neighbors:
     def labels(self) -> np.ndarray | None:
         """All labels, int32 [N], by "index"; None without labels."""
         return self._data.labels()
+
+    def part(self, index: np.ndarray) -> Arrays:
+        """Some of the examples, without their neighbours."""
+        return self._data.part(index)
 
     def _add(self, row: Rows, seed: int, step: int) -> Rows:
         # One number for each example of the data, so that hosts need not agree on an order.

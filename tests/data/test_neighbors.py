@@ -36,6 +36,19 @@ def test_neighbours_come_from_the_table():
     np.testing.assert_array_equal(wrapped.labels(), np.arange(20) % 4)
 
 
+def test_it_offers_what_the_runner_asks_of_data():
+    from ssljax.data.dataset import labelled_part
+    from ssljax.runs.known import fingerprint
+
+    some = data().part(np.arange(20))
+    some._rows["label"][::2] = -1
+    wrapped = Neighbors(some, TABLE)
+    assert fingerprint(wrapped, wrapped) != fingerprint(data(), data())
+    kept = labelled_part(wrapped)
+    np.testing.assert_array_equal(kept.origin, np.arange(1, 20, 2))
+    assert wrapped.prompts is None
+
+
 def test_batches_depend_on_seed_and_step_alone():
     wrapped = Neighbors(data(), TABLE)
     straight = take(wrapped.batches(8, seed=3), 7)
