@@ -180,6 +180,24 @@ def from_loss(
     return Method(init_state, step, embed, refresh, backbone, score, predict, pair)
 
 
+class Linear(NamedTuple):
+    """A linear classifier: logits [.., K] = what the encoder gives [.., D] @ kernel + bias."""
+
+    kernel: Any
+    """[D, K]."""
+    bias: Any
+    """[K]."""
+    reads: str = "__call__"
+    """The method of the encoder that gives it: "__call__" features, "tokens" one a token."""
+
+    @classmethod
+    def of(cls, head: PyTree, reads: str = "__call__") -> "Linear | None":
+        """That of the parameters of an `MLP`; None where it has more layers."""
+        if set(head) != {"linear_0"} or set(head["linear_0"]) != {"kernel", "bias"}:
+            return None
+        return cls(head["linear_0"]["kernel"], head["linear_0"]["bias"], reads)
+
+
 class Recipe(Protocol):
     """What the dataclass of a method offers: its hyperparameters, and what others ask of it.
 
@@ -248,6 +266,13 @@ class Recipe(Protocol):
             pair=recipe.pair,
             project=recipe.project,
         )
+
+    def classifier(self, state: State) -> Linear | None:
+        """The linear layer behind the encoder of `backbone` that tells classes or tags. Called by
+        exports, which write it too; None: there is none.
+        """
+        del state
+        return None
 
     def inputs(self, batch: Batch) -> PyTree:
         """What the encoder reads of a batch outside training. Called by fine-tuning.

@@ -10,7 +10,7 @@ from typing import Any, Literal, Self
 import jax
 
 from ssljax import nets
-from ssljax.method import Batch, PyTree, Recipe, State, averaged, check_few, target_backbone
+from ssljax.method import Batch, Linear, PyTree, Recipe, State, averaged, check_few, target_backbone
 from ssljax.nets import MLP, WideResNet
 from ssljax.views import (
     ImageView,
@@ -152,6 +152,9 @@ class OfFewLabels(OfImages):
         """Logits `[B, classes]` by the moving average."""
         x, average = self.inputs(batch), state.extra["target"]
         return nets.apply_chain(self.chain, average["params"], average["stats"], x, train=False)[0]
+
+    def classifier(self, state: State) -> Linear | None:
+        return Linear.of(state.extra["target"]["params"]["head"])
 
     def check(self, data: Any) -> None:
         check_few(data, classes=self.classes)  # those of the data where they were open

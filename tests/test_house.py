@@ -48,7 +48,10 @@ ALLOWED = {
         *{"numpy", "jax", "optax", "sklearn", "scipy", "mesh", "method", "probes"},
         *{"nets", "views", "data", "training", "clustering"},
     },
-    "export": {"numpy", "jax", "safetensors", "mesh", "method", "nets", "export", "files"},
+    "export": {
+        *{"numpy", "jax", "safetensors", "jax2onnx", "onnxruntime"},
+        *{"mesh", "method", "nets", "export", "files"},
+    },
     "report": {"numpy", "matplotlib", "sklearn", "threadpoolctl", "report", "measure"},
     "runs": {"*"},
     "selftraining": {"*"},

@@ -1,12 +1,13 @@
 """export and import: networks leave for other libraries, and come from them."""
 
 from pathlib import Path
+from typing import Any
 
 from ssljax import export as exporting
 from ssljax import nets
 from ssljax.cli.console import Parser, say
 from ssljax.cli.flags import flags_of
-from ssljax.method import Method, State
+from ssljax.method import Linear, Method, State
 from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.teachers import load_any
 
@@ -23,10 +24,18 @@ def export(arguments: list[str]) -> None:
     parser.add_argument(
         "--out", required=True, help="file to write; for transformers a folder, new or empty"
     )
+    parser.add_argument(
+        "--no-classifier",
+        action="store_true",
+        help="the encoder alone, where a classifier was trained with it",
+    )
     args = parser.parse_all(arguments)
     experiment, method, state, train_set, _ = load_any(Path(args.run), file=args.experiment)
+    classifier = None if args.no_classifier else experiment.method.classifier(state)
+    known = {"classifier": classifier, "classes": train_set.classes}
     if args.format == "transformers":
-        say(f"wrote {_for_transformers(Path(args.run), experiment, method, state, Path(args.out))}")
+        path = _for_transformers(Path(args.run), experiment, method, state, Path(args.out), **known)
+        say(f"wrote {path}{_with(classifier)}")
         return
     if experiment.method.plain_view is None:
         raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
@@ -42,12 +51,18 @@ def export(arguments: list[str]) -> None:
         channels=train_set.spec["image"][0][-1],
         mean=view.mean,
         std=view.std,
+        **known,
     )
-    say(f"wrote {path}")
+    say(f"wrote {path}{_with(classifier if args.format in ('timm', 'torchvision') else None)}")
+
+
+def _with(classifier: Linear | None) -> str:
+    """What the export says of a classifier."""
+    return "" if classifier is None else f", with its classifier of {len(classifier.bias)} classes"
 
 
 def _for_transformers(
-    run: Path, experiment: Experiment, method: Method, state: State, out: Path
+    run: Path, experiment: Experiment, method: Method, state: State, out: Path, **known: Any
 ) -> Path:
     """Writes the networks of a run for transformers; see `export.export_transformers`."""
     networks = experiment.method.networks
@@ -67,6 +82,7 @@ def _for_transformers(
         tokenizer=tokenizer if tokenizer.is_file() else None,
         length=getattr(reader, "length", 0),
         ends=getattr(reader, "layout", "windows") != "windows",
+        **known,
     )
 
 

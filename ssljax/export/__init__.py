@@ -1,6 +1,7 @@
 """Taking an encoder out of ssljax, and bringing one in."""
 
 import importlib.metadata
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
@@ -10,9 +11,12 @@ import numpy as np
 from ssljax import nets
 from ssljax.export import safetensors
 from ssljax.export.networks import KIND, check_same, describe, load_networks, save_networks
+from ssljax.export.onnx import export_onnx
 from ssljax.export.pretrained import export_transformers, import_transformers
 from ssljax.export.stablehlo import export_stablehlo
+from ssljax.export.torch_calls import torch_call
 from ssljax.export.torch_names import (
+    classifier_to_torch,
     resnet_from_torch,
     resnet_to_torch,
     vit_from_timm,
@@ -21,12 +25,14 @@ from ssljax.export.torch_names import (
     vit_to_torchvision,
 )
 from ssljax.export.transformers import FAMILIES, from_transformers, to_transformers
+from ssljax.method import Linear
 from ssljax.nets import ResNet, ViT
 
 __all__ = [
     "FAMILIES",
     "FORMATS",
     "export",
+    "export_onnx",
     "export_stablehlo",
     "export_transformers",
     "from_transformers",
@@ -52,6 +58,7 @@ FORMATS = {
     "transformers": "a folder for Hugging Face transformers: bert, roberta, electra, gpt2, t5, "
     "vit, vit_mae, clip, siglip, wav2vec2",
     "stablehlo": "the encoder as a function that runs with JAX alone; any encoder",
+    "onnx": "the encoder as a graph for onnxruntime; any encoder, needs ssljax[onnx]",
 }
 
 
@@ -60,12 +67,14 @@ def export(
     encoder: Any,
     params: PyTree,
     stats: PyTree,
-    format: Literal["safetensors", "torchvision", "timm", "stablehlo"],
+    format: Literal["safetensors", "torchvision", "timm", "stablehlo", "onnx"],
     out: Path | str,
     image_size: int,
     mean: tuple[float, ...],
     std: tuple[float, ...],
     channels: int,
+    classifier: Linear | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Path:
     """Writes an encoder to `out`, and what a reader must know of it to `out` + ".json".
 
@@ -76,8 +85,10 @@ def export(
       out: the file to write.
       image_size: side of the images in pixels.
       mean, std: of the normalisation it was trained with, one number a channel, or one for all.
-        Only "stablehlo" normalises by itself.
+        Only "stablehlo" and "onnx" normalise by themselves.
       channels: channels of the images.
+      classifier: behind the features, of the classes that are called `classes`: "timm" and
+        "torchvision" write it too, the others hold the encoder alone.
     Returns: `out`.
     Raises: ValueError where there is no such format for this encoder, or where parameters, image
       size and normalisation do not fit it.
@@ -100,8 +111,10 @@ def export(
     image = jax.ShapeDtypeStruct((1, image_size, image_size, channels), np.float32)
     features = jax.eval_shape(lambda x: _features(encoder, (params, stats), x), image)
 
-    if format == "stablehlo":
-        export_stablehlo(
+    functions = {"stablehlo": export_stablehlo, "onnx": export_onnx}
+    more: dict[str, Any] = {}
+    if format in functions:
+        functions[format](
             lambda arrays, x: _features(encoder, arrays, x),
             (params, stats),
             image_size=image_size,
@@ -113,7 +126,15 @@ def export(
     elif format == "safetensors":
         safetensors.write(out, safetensors.native_names(params, stats))
     else:
-        safetensors.write(out, _torch_tensors(encoder, params, stats, format, image_size))
+        tensors = _torch_tensors(encoder, params, stats, format, image_size)
+        count = 0
+        if classifier is not None and classifier.reads == "__call__":
+            tensors |= classifier_to_torch(encoder, format, classifier.kernel, classifier.bias)
+            count = classifier.kernel.shape[1]
+            more["classes"] = None if classes is None else list(classes)
+        sizes = {"image_size": image_size, "channels": channels, "classes": count}
+        more["model"] = torch_call(encoder, format, **sizes)
+        safetensors.write(out, tensors)
     safetensors.write_config(
         out,
         {
@@ -124,8 +145,9 @@ def export(
             "channels": channels,
             "mean": mean,
             "std": std,
-            "normalised_inside": format == "stablehlo",
+            "normalised_inside": format in functions,
             "features": features.shape[-1],
+            **more,
         },
     )
     return out
@@ -141,9 +163,10 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
     """
     path = Path(path)
     config = safetensors.read_config(path) or {}
-    if config.get("format") == "stablehlo":
+    runs = {"stablehlo": "jax.export.deserialize", "onnx": "onnxruntime"}
+    if config.get("format") in runs:
         raise ValueError(
-            f"{path} holds a function and no parameters: run it with jax.export.deserialize"
+            f"{path} holds a function and no parameters: run it with {runs[config['format']]}"
         )
     if config.get("format") == KIND:
         return load_networks(path, {"encoder": encoder})["encoder"], {}
@@ -190,5 +213,5 @@ def _torch_tensors(
         return write(encoder, params, grid=(side, side))
     raise ValueError(
         f"{type(encoder).__name__} has no counterpart in {format}: "
-        "the formats that work are safetensors and stablehlo"
+        "the formats that work are safetensors, stablehlo and onnx"
     )

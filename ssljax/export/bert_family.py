@@ -45,6 +45,7 @@ _FIXED = {
     "tie_word_embeddings": True,
 }
 _OLD_NORMS = ((r"(.*LayerNorm\.)gamma", r"\1weight"), (r"(.*LayerNorm\.)beta", r"\1bias"))
+_CLASSIFIER = r"classifier\.(weight|bias)"
 _BUFFERS = (r".*embeddings\.position_ids", r".*embeddings\.token_type_ids")
 
 
@@ -62,6 +63,8 @@ BERT_ROWS: tuple[Row, ...] = (
     ("head/bias", "cls.predictions.bias"),
     ("pooler/dense/*", "bert.pooler.dense.*"),
     ("pair/linear_0/*", "cls.seq_relationship.*"),
+    ("classifier/linear_0/*", "classifier.*"),
+    ("tagger/linear_0/*", "classifier.*"),
 )
 ROBERTA_ROWS: tuple[Row, ...] = (
     *_encoder("roberta"),
@@ -69,6 +72,7 @@ ROBERTA_ROWS: tuple[Row, ...] = (
     ("head/LayerNorm/*", "lm_head.layer_norm.*"),
     ("head/bias", "lm_head.bias"),
     ("pooler/dense/*", "roberta.pooler.dense.*"),
+    ("tagger/linear_0/*", "classifier.*"),
 )
 ELECTRA_ROWS: tuple[Row, ...] = (
     *_encoder("electra"),
@@ -140,6 +144,8 @@ def _ready(
 ) -> tuple[dict[str, Any], Flat]:
     """Moves the first position to where the family has it."""
     net = networks["encoder"]
+    if "classifier" in networks:
+        networks, flat = _through_pooler(networks, flat, offset=offset)
     first = (net.first_position if pad is None else pad + 1) if offset else 0
     if "head" in networks and networks["head"].activation != net.activation:
         raise ValueError("encoder and head have two activations, and config.json room for one")
@@ -149,7 +155,33 @@ def _ready(
     return networks | {"encoder": net.clone(first_position=first)}, flat | {_TABLE: table}
 
 
+def _through_pooler(
+    networks: dict[str, Any], flat: Flat, *, offset: bool
+) -> tuple[dict[str, Any], Flat]:
+    """A classifier of the first token, where the family has a linear layer and tanh between them:
+    the layer divides by 8192, where tanh is the identity to 1e-8, and the classifier multiplies.
+    """
+    net = networks["encoder"]
+    if net.pool != "cls" or offset:
+        what = "RoBERTa" if offset else f"pool={net.pool!r}"
+        raise ValueError(
+            "BertForSequenceClassification classifies the first token of a BERT, and this is a "
+            f"classifier behind {what}: train with pool='cls', or export with --no-classifier"
+        )
+    small, kernel = np.float32(2.0**-13), "classifier/linear_0/kernel"
+    pooler = {
+        "pooler/dense/kernel": small * np.eye(net.width, dtype=np.float32),
+        "pooler/dense/bias": np.zeros(net.width, np.float32),
+    }
+    flat = flat | pooler | {kernel: np.asarray(flat[kernel], np.float32) / small}
+    return networks | {"pooler": Pooler()}, flat
+
+
 def _bert_model(networks: Networks) -> str:
+    if "tagger" in networks:
+        return "BertForTokenClassification"
+    if "classifier" in networks:
+        return "BertForSequenceClassification"
     if {"pooler", "pair"} <= networks.keys():
         return "BertForPreTraining"
     return "BertForMaskedLM" if "head" in networks else "BertModel"
@@ -167,12 +199,18 @@ BERT = Family(
         "cls.predictions.decoder.bias": "cls.predictions.bias",
     },
     renamed=_OLD_NORMS,
-    dropped=_BUFFERS,
+    dropped=(*_BUFFERS, _CLASSIFIER),
     ready=partial(_ready, offset=False),
 )
 ROBERTA = Family(
     rows=ROBERTA_ROWS,
-    model=lambda networks: "RobertaForMaskedLM" if "head" in networks else "RobertaModel",
+    model=lambda networks: (
+        "RobertaForTokenClassification"
+        if "tagger" in networks
+        else "RobertaForMaskedLM"
+        if "head" in networks
+        else "RobertaModel"
+    ),
     config=lambda networks, flat, *, pad, **given: _config(
         networks, flat, pad=networks["encoder"].first_position - 1, **given
     ),
@@ -184,7 +222,7 @@ ROBERTA = Family(
         "lm_head.decoder.bias": "lm_head.bias",
     },
     renamed=_OLD_NORMS,
-    dropped=_BUFFERS,
+    dropped=(*_BUFFERS, _CLASSIFIER),
     ready=partial(_ready, offset=True),
 )
 ELECTRA = Family(

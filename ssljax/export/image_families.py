@@ -56,6 +56,7 @@ VIT_ROWS: tuple[Row, ...] = (
     ("encoder/patch_embed/*", "vit.embeddings.patch_embeddings.projection.*"),
     *_block("encoder/blocks_#", "vit.encoder.layer.#"),
     ("encoder/norm/*", "vit.layernorm.*"),
+    ("classifier/linear_0/*", "classifier.*"),
 )
 MAE_ROWS: tuple[Row, ...] = (
     *VIT_ROWS,
@@ -145,6 +146,11 @@ def _ready(
     net = networks["encoder"]
     if image_size is None or image_size % net.patch:
         raise ValueError(f"image_size {image_size} is no multiple of the patch, {net.patch} pixels")
+    if "classifier" in networks and net.pool != "cls":
+        raise ValueError(
+            "ViTForImageClassification classifies the class token, and this is a classifier behind "
+            f"pool={net.pool!r}: export for timm, or with --no-classifier"
+        )
     side = image_size // net.patch
     flat = {name: leaf for name, leaf in flat.items() if name != "encoder/mask_token"}
     if net.positions == "sincos":
@@ -183,7 +189,7 @@ def _done(networks: dict[str, Any], tensors: Flat) -> tuple[dict[str, Any], Flat
 
 VIT = Family(
     rows=VIT_ROWS,
-    model=lambda networks: "ViTModel",
+    model=lambda networks: "ViTForImageClassification" if "classifier" in networks else "ViTModel",
     config=_config,
     networks=_networks,
     shapes=_shapes,

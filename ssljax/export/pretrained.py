@@ -1,6 +1,6 @@
 """A trained run as a folder that transformers reads, and published weights as a file of ours."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +15,8 @@ from ssljax.export.transformers import (
     model_type_of,
     to_transformers,
 )
+from ssljax.method import Linear
+from ssljax.nets import MLP
 
 PyTree = Any
 _TYPED = ("bert", "electra")  # families that tell the two texts of a pair apart
@@ -33,6 +35,8 @@ def export_transformers(
     tokenizer: Path | None = None,
     length: int = 0,
     ends: bool = False,
+    classifier: Linear | None = None,
+    classes: Sequence[str] | None = None,
 ) -> Path:
     """Writes config.json, model.safetensors and what prepares inputs into a new folder.
 
@@ -43,16 +47,19 @@ def export_transformers(
       networks, params: by name, such as the `networks` of a method.
       method: where a family asks for numbers that a method decides, such as a masking ratio.
       image_size, mean, std: side of the images in pixels, and how they are normalised.
+      classifier: of the classes or tags that are called `classes`, to be written too.
       tokenizer: a tokenizer.json. length, ends: see `folder.write_tokenizer`.
     Returns: `out`. Raises: ValueError where there is no such family, or it cannot express these.
     """
-    name = model_type_of(networks)
+    name, labels = model_type_of(networks), {}
+    if classifier is not None:
+        networks, params, labels = _with_classifier(name, networks, params, classifier, classes)
     words = None if tokenizer is None else folder.read_json(tokenizer)
     special = {} if words is None else folder.special_tokens(words)
     pad = special["pad_token"][1] if "pad_token" in special else None
     fields = FAMILIES[name].settings
     decided = {} if method is None else vars(method)
-    settings = {key: decided[f] for key, f in fields.items() if f in decided}
+    settings = {key: decided[f] for key, f in fields.items() if f in decided} | labels
     if name == "gpt2" and "eos_token" in special:
         settings |= dict.fromkeys(("bos_token_id", "eos_token_id"), special["eos_token"][1])
     options = {"image_size": image_size, "pad": pad, "model_type": name, "settings": settings}
@@ -73,6 +80,30 @@ def export_transformers(
                 each = [v * config["num_channels"] if len(v) == 1 else v for v in (mean, std)]
                 folder.write_processor(where, size=image_size, mean=each[0], std=each[1])
     return Path(out)
+
+
+def _with_classifier(
+    name: str,
+    networks: Mapping[str, Any],
+    params: PyTree,
+    linear: Linear,
+    classes: Sequence[str] | None,
+) -> tuple[dict[str, Any], PyTree, dict[str, Any]]:
+    """(networks, parameters, settings) with a classifier behind the encoder alone."""
+    place = "tagger" if linear.reads == "tokens" else "classifier"
+    if not any(ours.startswith(f"{place}/") for ours, *_ in FAMILIES[name].rows):
+        raise ValueError(
+            f"transformers has no model of {name} with a classifier like this one: export with "
+            "--no-classifier"
+        )
+    count = linear.kernel.shape[1]
+    called = classes if classes is not None and len(classes) == count else range(count)
+    words = [c if isinstance(c, str) else f"LABEL_{c}" for c in called]
+    networks = {"encoder": networks["encoder"], place: MLP(widths=(count,))}
+    layer = {"kernel": linear.kernel, "bias": linear.bias}
+    params = {"encoder": params["encoder"], place: {"linear_0": layer}}
+    ids = {str(i): word for i, word in enumerate(words)}
+    return networks, params, {"id2label": ids, "label2id": {w: int(i) for i, w in ids.items()}}
 
 
 def import_transformers(path: Path, out: Path) -> tuple[dict[str, Any], str]:

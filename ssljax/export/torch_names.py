@@ -6,7 +6,8 @@ A native path such as `layer1_0/conv1/kernel` becomes `layer1.0.conv1.weight`:
     convolution HWIO -> OIHW        linear (in, out) -> (out, in)        everything else as it is
 
 ResNets have the same names in both libraries. The classifier (`fc`, `head`, `heads`) is not part of
-an encoder: it is never written, and ignored when read. Needs NumPy and JAX, not torch.
+an encoder: `classifier_to_torch` writes it, and it is ignored when read. Needs NumPy and JAX, not
+torch.
 """
 
 import math
@@ -143,6 +144,14 @@ def vit_to_torchvision(
             f"pool={module.pool!r}: export it as 'timm', 'safetensors' or 'stablehlo'"
         )
     return _to_torch(_with_positions(module, params, grid), _torchvision_name)
+
+
+def classifier_to_torch(module: Any, format: str, kernel: PyTree, bias: PyTree) -> Tensors:
+    """The classifier, [D, K] and [K], under the name that it has beside `module` in a format."""
+    name = "fc" if isinstance(module, ResNet) else {"timm": "head", "torchvision": "heads.head"}
+    name = name if isinstance(name, str) else name[format]
+    weight = np.ascontiguousarray(np.asarray(kernel, np.float32).T)
+    return {f"{name}.weight": weight, f"{name}.bias": np.asarray(bias, np.float32)}
 
 
 def vit_from_timm(module: ViT, tensors: Mapping[str, np.ndarray]) -> tuple[PyTree, PyTree]:

@@ -15,7 +15,7 @@ import jax
 import jax.numpy as jnp
 import optax
 
-from ssljax.method import Batch, Method, Metrics, Recipe, State
+from ssljax.method import Batch, Linear, Method, Metrics, Recipe, State
 from ssljax.tasks import Task
 from ssljax.tasks.target import from_named
 
@@ -68,6 +68,9 @@ class Student(Recipe):
         """(params, stats) of the encoder that `embed` runs."""
         params, stats = self.teacher(state)
         return params["encoder"], stats["encoder"]
+
+    def classifier(self, state: State) -> Linear | None:
+        return Linear.of(self.teacher(state)[0]["head"], self.task.target.reads)
 
     @property
     def encoder(self) -> Any:

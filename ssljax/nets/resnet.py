@@ -122,7 +122,7 @@ class ResNet(nn.Module):
         x = nn.relu(_norm(train=train, dtype=self.dtype, name="bn1")(x))
         found.append(x)
         if large:
-            x = nn.max_pool(x, (3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+            x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
         for stage, count in enumerate(BLOCKS[self.depth]):
             for i in range(count):
                 x = Block(

@@ -13,6 +13,7 @@ from safetensors import safe_open
 from ssljax import nets
 from ssljax.export import FORMATS, export, load
 from ssljax.export.safetensors import atomically
+from ssljax.method import Linear
 from ssljax.nets import ResNet, SmallConv, ViT
 
 SMALL = SmallConv(widths=(4, 8))
@@ -29,7 +30,7 @@ def network(module, channels=3):
     return jax.tree.map(lambda a: rng.uniform(0.1, 0.6, a.shape).astype(np.float32), shapes)
 
 
-def write(module, format, out, channels=3, mean=MEAN, std=STD, arrays=None, image_size=8):
+def write(module, format, out, channels=3, mean=MEAN, std=STD, arrays=None, image_size=8, **more):
     params, stats = arrays or network(module, channels)
     return export(
         encoder=module,
@@ -41,6 +42,7 @@ def write(module, format, out, channels=3, mean=MEAN, std=STD, arrays=None, imag
         mean=mean,
         std=std,
         channels=channels,
+        **more,
     )
 
 
@@ -101,6 +103,58 @@ def test_torch_reads_the_file(tmp_path):
     TorchResNet(18, 4).load_state_dict(tensors, strict=True)
 
 
+@pytest.mark.parametrize("module", [VIT.clone(positions="sincos", pool="mean"), SMALL])
+def test_onnxruntime_runs_the_encoder(module, tmp_path):
+    """Any batch, images in [0, 1]; what another normalisation gives is told apart."""
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("jax2onnx", reason="an optional extra")
+    params, stats = network(module)
+    path = write(module, "onnx", tmp_path / "e.onnx", arrays=(params, stats))
+    session = onnxruntime.InferenceSession(path.read_bytes())
+    x = np.random.default_rng(2).uniform(size=(5, 8, 8, 3)).astype(np.float32)
+    with jax.default_matmul_precision("highest"):
+        normal = (x - np.float32(MEAN)) / np.float32(STD)
+        expected = np.asarray(nets.apply(module, params, stats, normal, train=False)[0])
+    scale = max(1, np.abs(expected).max())
+    for count in (5, 2):
+        (found,) = session.run(None, {"image": x[:count]})
+        assert found.shape == expected[:count].shape
+        assert np.abs(found - expected[:count]).max() <= 1e-5 * scale
+    (plain,) = session.run(None, {"image": normal})
+    assert np.abs(plain - expected).max() > 1e-3 * scale
+    with pytest.raises(ValueError, match="run it with onnxruntime"):
+        load(path, module)
+
+
+@pytest.mark.parametrize("format", ["timm", "torchvision"])
+@pytest.mark.parametrize("module", [ResNet(depth=18), VIT])
+def test_a_classifier_goes_out_and_the_json_says_how_to_read_it(module, format, tmp_path):
+    """The arguments in the JSON make a model of the library that takes the file strictly."""
+    params, stats = network(module)
+    rng = np.random.default_rng(1)
+    features = 512 if module is not VIT else 24
+    linear = Linear(rng.normal(size=(features, 4)), rng.normal(size=4))
+    out = tmp_path / "e.safetensors"
+    write(module, format, out, arrays=(params, stats), classifier=linear, classes=list("abcd"))
+    config = json.loads((tmp_path / "e.safetensors.json").read_text())
+    assert config["classes"] == list("abcd")
+    assert_equal(load(out, module), (params, stats))  # an encoder is read without it
+    call, arguments = config["model"]["call"], config["model"]["arguments"]
+    assert arguments["num_classes"] == 4
+    library, _, name = call.rpartition(".")
+    torch = pytest.importorskip("torch")
+    library = pytest.importorskip(library, exc_type=ImportError)
+    from safetensors.torch import load_file
+
+    peer = getattr(library, name)(**arguments).eval()
+    peer.load_state_dict(load_file(out), strict=True)
+    x = rng.normal(size=(2, 8, 8, 3)).astype(np.float32)
+    with torch.no_grad(), jax.default_matmul_precision("highest"):
+        theirs = peer(torch.tensor(x).permute(0, 3, 1, 2)).numpy()
+        ours = nets.apply(module, params, stats, x, train=False)[0] @ linear.kernel + linear.bias
+    np.testing.assert_allclose(theirs, ours, atol=1e-4, rtol=1e-4)
+
+
 def test_a_failed_write_leaves_the_old_file(tmp_path):
     path = tmp_path / "e"
     path.write_text("old")
@@ -126,10 +180,10 @@ def test_the_mask_token_stays_at_home(tmp_path):
 def test_refused_exports(tmp_path):
     out = tmp_path / "e.safetensors"
     for format in ("timm", "torchvision"):
-        with pytest.raises(ValueError, match="safetensors and stablehlo"):
+        with pytest.raises(ValueError, match="safetensors, stablehlo and onnx"):
             write(SMALL, format, out)
     with pytest.raises(ValueError, match=", ".join(FORMATS)):
-        write(SMALL, "onnx", out)
+        write(SMALL, "pickle", out)
     with pytest.raises(ValueError, match="pool='mean'"):
         write(VIT.clone(pool="mean"), "torchvision", out)
     with pytest.raises(ValueError, match="one number for each of 3 channels"):

@@ -1,0 +1,76 @@
+"""ONNX: the encoder as a graph for onnxruntime and its kin, which need neither JAX nor Python.
+
+The file holds weights and normalisation and takes any batch size:
+
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession("encoder.onnx")
+    (features,) = session.run(None, {"image": images})  # float32 [b, H, W, C] in [0, 1] -> [b, D]
+
+The converter is jax2onnx, the extra `ssljax[onnx]`; what it makes is compared with JAX on random
+images before it is kept.
+"""
+
+from collections.abc import Callable
+from contextlib import redirect_stderr, redirect_stdout
+from io import StringIO
+from pathlib import Path
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+
+from ssljax.files import atomically
+from ssljax.mesh import ANY, within
+
+_CLOSE = 1e-4  # of the largest feature; measured: below 1e-5
+
+
+def export_onnx(
+    fn: Callable[[Any, jax.Array], jax.Array],
+    params: Any,
+    *,
+    image_size: int,
+    channels: int,
+    mean: tuple[float, ...],
+    std: tuple[float, ...],
+    out: Path,
+) -> Path:
+    """Writes x -> fn(params, (x - mean) / std), as `export_stablehlo` does, as ONNX.
+
+    Raises: ImportError without `ssljax[onnx]`, ValueError where the graph gives other numbers.
+    """
+    try:
+        import onnxruntime
+
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
+            from jax2onnx import to_onnx
+    except ImportError as error:
+        raise ValueError(
+            f"--format onnx needs more packages: pip install 'ssljax[onnx]' ({error})"
+        ) from error
+    center, spread = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
+
+    @within(ANY)
+    def features(x: jax.Array) -> jax.Array:
+        return fn(params, (x - center) / spread)
+
+    shape = (image_size, image_size, channels)
+    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it tells all that it does
+        model = to_onnx(features, [("B", *shape)], model_name="encoder", input_names=["image"])
+    content = model.SerializeToString()
+    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    images = np.random.default_rng(0).uniform(size=(3, *shape)).astype(np.float32)
+    with jax.default_matmul_precision("highest"):
+        expected = np.asarray(jax.jit(features)(images))
+    for count in (1, 3):
+        (found,) = session.run(None, {"image": images[:count]})
+        off = float(np.abs(found - expected[:count]).max() / max(np.abs(expected).max(), 1e-30))
+        if not off <= _CLOSE:
+            raise ValueError(
+                "the converter makes another function of this encoder: features differ by "
+                f"{off:.1e} of the largest. Use --format stablehlo"
+            )
+    atomically(out, lambda fresh: fresh.write_bytes(content))
+    return out
