@@ -40,7 +40,7 @@ ALLOWED = {
     "measure": set(),
     "schedules": {"jax"},
     "training": {
-        *{"jax", "numpy", "optax", "orbax", "etils", "rich", "tensorboardX"},
+        *{"jax", "numpy", "optax", "orbax", "etils", "rich", "tensorboardX", "wandb", "mlflow"},
         *{"mesh", "method", "schedules", "training", "files"},
     },
     "pods": {"jax", "numpy", "data", "training", "pods"},

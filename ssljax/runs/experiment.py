@@ -6,7 +6,7 @@ An experiment file says `EXPERIMENT = Experiment(method=..., ...)`; `ssljax.runs
 import dataclasses
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self
 
 from ssljax import probes
 from ssljax.data import FewLabels, Images
@@ -17,8 +17,8 @@ from ssljax.training.train import Cadence
 
 MAY_DIFFER = (
     *("data", "test", "in_memory_gb", "workers", "store", "parallel", "evaluation", "begin"),
-    *("cadence.log", "cadence.evaluate", "cadence.save", "cadence.save_minutes", "cadence.keep"),
-    *("cadence.best", "cadence.monitor", "cadence.max_bad_steps"),
+    *("trackers", "cadence.log", "cadence.evaluate", "cadence.save", "cadence.save_minutes"),
+    *("cadence.keep", "cadence.best", "cadence.monitor", "cadence.max_bad_steps"),
 )
 """Fields that may change while a run goes on: they do not change what is learned, but for rounding
 on other devices. `data` may be another place of the same examples. `cadence.refresh` and, in the
@@ -64,6 +64,9 @@ class Experiment:
     """Decoded data up to this size is kept in memory; larger data streams from disk."""
     workers: int = 2
     """Processes that decode streamed data."""
+    trackers: tuple[Literal["wandb", "mlflow"], ...] = ()
+    """Where numbers go beside metrics.jsonl and TensorBoard: Weights & Biases, MLflow. Each needs
+    its package, and reads its own environment variables (WANDB_MODE, MLFLOW_TRACKING_URI)."""
     store: str | None = None
     """Where checkpoints go, if not into the run folder: a path, or gs://BUCKET/NAME (s3://, az://)
     where the fsspec package for it is installed. One place for each run."""

@@ -31,6 +31,7 @@ from ssljax.runs.folder import accept, begun, compared, hardware, opened
 from ssljax.runs.load import begin_with
 from ssljax.runs.pictures import pictures
 from ssljax.training.steps import initial
+from ssljax.training.trackers import check_trackers
 from ssljax.training.train import check, fit
 
 log = logging.getLogger("ssljax")
@@ -136,6 +137,7 @@ def _finished(experiment: Experiment, folder: Path) -> dict[str, Any] | None:
 def _check(experiment: Experiment, method: Method, feed: Any, start: Any) -> None:
     """All that can be known to fail before the folder is written. Raises: ValueError."""
     size, seed = experiment.batch, experiment.seed
+    check_trackers(experiment.trackers)
     check(
         method if start is None else method._replace(refresh=None),
         experiment.parallel,
@@ -168,6 +170,7 @@ def _train(
         cadence=cadence,
         folder=folder,
         store=experiment.store,
+        trackers=experiment.trackers,
         evaluate=numbers,
         learning_rate=lambda s: rate(s // opt.accumulate),
     )

@@ -1,4 +1,4 @@
-"""Where numbers go (console, JSON lines, TensorBoard) and the monitor that notices collapse.
+"""Where numbers go (console, JSON lines, TensorBoard, others) and the monitor of collapse.
 
 `metrics.jsonl` holds one object a logged step. A resumed run first moves what lies beyond the
 restored step to a file beside it, so that no step stands there twice and none is missing, and
@@ -12,7 +12,9 @@ import math
 import os
 import sys
 import time
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Protocol
 
 import numpy as np
 from rich.console import Console
@@ -20,8 +22,21 @@ from rich.progress import BarColumn, TaskProgressColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as Bar
 
 from ssljax.files import atomically
+from ssljax.training.trackers import TRACKERS
 
 log = logging.getLogger("ssljax")
+
+
+class Writer(Protocol):
+    """Where the numbers of a run go. Opened when it starts or resumes, on the first host alone."""
+
+    def write(self, step: int, values: dict[str, float]) -> None:
+        """One row; values may be NaN or infinite."""
+        ...
+
+    def close(self) -> None:
+        """After the last row, also when the run is stopped by a signal."""
+        ...
 
 
 class JsonLines:
@@ -168,15 +183,23 @@ class Writers:
     """
 
     def __init__(
-        self, folder: Path | None, *, steps: int, resume_at: int = 0, writing: bool = True
+        self,
+        folder: Path | None,
+        *,
+        steps: int,
+        resume_at: int = 0,
+        writing: bool = True,
+        trackers: Sequence[str] = (),
     ):
-        self._writers: list[Progress | JsonLines | TensorBoard] = []
+        self._writers: list[Writer] = []
         self._progress = Progress(steps, resume_at=resume_at) if writing else None
         if self._progress is not None:
             self._writers.append(self._progress)
             if folder is not None:
                 self._writers.append(JsonLines(folder / "metrics.jsonl", resume_at=resume_at))
                 self._writers.append(TensorBoard(folder / "tensorboard", resume_at=resume_at))
+                for name in trackers:
+                    self._writers.append(TRACKERS[name](folder, resume_at=resume_at))
 
     def write(self, step: int, values: dict[str, float]) -> None:
         values = {key: float(value) for key, value in values.items()}

@@ -7,7 +7,7 @@ the save because it changes nothing and its result decides which checkpoint is t
 """
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from functools import partial
@@ -108,6 +108,7 @@ def fit(
     parallel: Parallel | None = None,
     cadence: Cadence | None = None,
     folder: Any = None,
+    trackers: Sequence[str] = (),
     store: str | None = None,
     evaluate: Callable[[State], dict[str, float]] | None = None,
     learning_rate: Callable[[int], Any] | None = None,
@@ -120,6 +121,7 @@ def fit(
       steps: length of the run. batch: global batch, over all devices and hosts.
       seed: of the initial weights, the order of the data and every random view.
       folder: run folder (a Path) for checkpoints and metrics; None keeps everything in memory.
+      trackers: keys of `trackers.TRACKERS`, for where numbers go beside the folder.
       store: another place for the checkpoints, such as gs://bucket/run.
       evaluate: state -> scalars, called every `cadence.evaluate` steps and at the end.
       learning_rate: the schedule, only to log it.
@@ -155,7 +157,10 @@ def fit(
             stack=cadence.steps_per_call,
         )
         closing.callback(batches.close)
-        writers = measure.Writers(folder, steps=steps, resume_at=start, writing=host[0] == 0)
+        writing = host[0] == 0
+        writers = measure.Writers(
+            folder, steps=steps, resume_at=start, writing=writing, trackers=trackers
+        )
         closing.callback(close, writers)
         clock = Clock()
         closing.callback(clock.close)
