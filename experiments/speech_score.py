@@ -13,7 +13,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ssljax.probes import table
-from ssljax.runs.evaluation import evaluate
+from ssljax.runs.evaluation import evaluate, material
 from ssljax.runs.load import load_run
 
 TAKES = r"_[0-4]\.wav$"
@@ -28,10 +28,16 @@ def main(arguments=None):
     parser.add_argument("run", type=Path)
     options = parser.parse_args(arguments)
     experiment, method, state, train, test = load_run(options.run)
-    results = {"digits, split of the run": evaluate(experiment, method, state, train, test)}
+    results = {
+        "digits, split of the run": evaluate(
+            experiment, method, state, material(experiment, (train, test))
+        )
+    }
     for name, fields in PROBES.items():
         other = replace(experiment, reader=replace(experiment.reader, **fields))
-        results[f"{name}, takes 0 to 4"] = evaluate(other, method, state, *other.load())
+        results[f"{name}, takes 0 to 4"] = evaluate(
+            other, method, state, material(other, other.load())
+        )
     for name, found in results.items():
         print(f"\n{name}\n{table(found)}")
     return results

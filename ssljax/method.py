@@ -286,8 +286,9 @@ class Recipe(Protocol):
     @property
     def plain_view(self) -> Any:
         """How an image is prepared outside training: `plain(image)`, `denormalize`, size, mean and
-        std, and called with (key, image) a random view. Called by exports, fine-tuning, LiDAR and
-        the report. None: the encoder reads no images.
+        std, and called with (key, image) a random view; `weak` is the same view without changes of
+        colour and small crops. Called by exports, fine-tuning, LiDAR and the report. None: the
+        encoder reads no images.
         """
         return None
 

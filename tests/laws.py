@@ -45,6 +45,10 @@ class Jitter:
         x = image[..., : self.size, : self.size, :].astype(jnp.float32) / 255
         return (x - self.mean[0]) / self.std[0]
 
+    @property
+    def weak(self):
+        return self
+
     def denormalize(self, images):
         return jnp.clip(images * self.std[0] + self.mean[0], 0.0, 1.0)
 

@@ -9,7 +9,8 @@ from ssljax import report as reports
 from ssljax.cli.console import Parser, say, unknown
 from ssljax.cli.flags import override
 from ssljax.runs import sample as sampling
-from ssljax.runs.evaluation import add_finetuned, evaluate, finetune
+from ssljax.runs.evaluation import add_finetuned, evaluate, finetune, material
+from ssljax.runs.load import probed
 from ssljax.selftraining.labelling import BY
 from ssljax.selftraining.labelling import label as label_with
 from ssljax.selftraining.teachers import load_any
@@ -23,7 +24,9 @@ def probe(arguments: list[str]) -> None:
         "probe", "Evaluates the encoder of a run again, on its own data or on other data."
     )
     parser.add_run()
-    parser.add_argument("--data", help="data to fit the probes on (default: that of the run)")
+    parser.add_argument(
+        "--data", help="data to fit the probes on (default: probe_data, or the data, of the run)"
+    )
     parser.add_argument("--test", help="data to test on (default: the test split of --data)")
     parser.add_argument("--json", action="store_true", help="print the numbers as JSON")
     parser.add_argument(
@@ -40,20 +43,24 @@ def probe(arguments: list[str]) -> None:
         parser.error(f"{unknown(rest, parser.flags, 'ssljax probe --help')} (with --finetune more)")
     protocol = override(probes.FineTune(), rest, prog="ssljax probe RUN --finetune")
     experiment, method, state, train_set, test = load_any(Path(args.run), file=args.experiment)
+    data = args.data or experiment.probe_data or experiment.data
     if args.data or args.test:
-        other = dataclasses.replace(experiment, data=args.data or experiment.data, test=args.test)
-        train_set, test = other.load(Path(args.run))
+        other = dataclasses.replace(experiment, data=data, test=args.test)
+        read = own = other.load(Path(args.run))
+    else:
+        own = train_set, test
+        read = probed(experiment, *own, Path(args.run))
     step = {"step": int(state.step)}
     if args.finetune:
-        results = finetune(experiment, method, state, train_set, test, protocol)
-        add_finetuned(Path(args.run), step | {"data": args.data or experiment.data} | results)
+        results = finetune(experiment, method, state, *read, protocol)
+        add_finetuned(Path(args.run), step | {"data": data} | results)
         if args.json:
             print(json.dumps(step | {"finetune": results}, indent=2))
         else:
             print(probes.table(results))
             print("\n".join(probes.describe_finetune(results)))
         return
-    results = evaluate(experiment, method, state, train_set, test)
+    results = evaluate(experiment, method, state, material(experiment, own, read))
     if args.json:
         print(json.dumps(step | {"evaluation": results}, indent=2))
     else:

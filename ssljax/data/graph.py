@@ -5,7 +5,8 @@ A batch has one row for each node in it, and its edges lie spread over these row
     features  float32 [B, D]       edges  int32 [B, K, 2], source and target by row, -1 for none
     node      bool [B], False where a row only fills up the batch
     seed      bool [B], whether the loss of this node counts
-    label     int32 [B], -1 where it is not known (or hidden)       index  int32 [B], the node
+    label     int32 [B], -1 where it is not known, hidden, or not a seed's
+    index     int32 [B], the node
 
 With a batch of at least as many rows as there are nodes, every batch is the whole graph. A smaller
 one holds some nodes, the seeds, and neighbours that are drawn for them hop by hop (Hamilton et al.
@@ -201,16 +202,17 @@ class GraphData:
         fill = batch - len(nodes)
         index = np.concatenate([nodes, np.zeros(fill, nodes.dtype)])
         node = np.arange(batch) < len(nodes)
+        seed = node & np.isin(index, seeds)
         rows = {
             "features": np.where(node[:, None], self.features[index], np.float32(0)),
             "edges": pack_edges(edges, batch, slots=slots),
             "node": node,
-            "seed": node & np.isin(index, seeds),
+            "seed": seed,
             # The place of an example; of a node that is none, the place that it would have.
             "index": np.searchsorted(self.origin, index).astype(np.int32),
         }
         if self._label is not None:
-            rows["label"] = np.where(node, self._label[index], np.int32(-1))
+            rows["label"] = np.where(seed, self._label[index], np.int32(-1))
         return rows
 
 

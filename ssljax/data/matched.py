@@ -125,7 +125,7 @@ class Pairs:
         if not first.labelled or not second.labelled:
             raise ValueError("two data sets are matched by class, and one of these has no labels")
         first = labelled_part(first)
-        self._first, self._second = first, second
+        self._first, self._second, self._prompts = first, second, prompts
         self.labelled, self.skipped = True, [*first.skipped, *second.skipped]
         self.classes = _same(first.classes, second.classes)
         self.origin, self.labelled_count = first.origin, first.labelled_count
@@ -173,6 +173,10 @@ class Pairs:
     def names(self) -> Sequence[str] | None:
         """As of `Arrays`: those of the first."""
         return self._first.names
+
+    def part(self, index: np.ndarray) -> "Pairs":
+        """As `Arrays.part`, of the first."""
+        return Pairs(self._first.part(index), self._second, prompts=self._prompts)
 
     def _join(self, rows: Rows, numbers: np.ndarray) -> Rows:
         """Each row with the partner of its class of that number, counted around."""

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ssljax.data.corrupt import CorruptExample
-from ssljax.data.dataset import Dataset, Rows, Spec
+from ssljax.data.dataset import Arrays, Dataset, Rows, Spec
 from ssljax.data.decode import Decode, check_corrupt, first_good, read, spec_of
 from ssljax.data.order import Once, Shuffled
 from ssljax.data.sources import Source
@@ -139,6 +139,24 @@ class Stream:
             ) from error
         finally:
             iterator.close()  # ends the worker processes
+
+
+def loaded(data: Any, most: int) -> Any:  # any data set, and Arrays in place of a Stream
+    """A data set that streams, read into memory where it takes at most `most` bytes; itself where
+    it takes more or lies in memory already. Corrupt examples are left out.
+    """
+    if not isinstance(data, Stream):
+        return data
+    leaves = {k: v for k, v in data.spec.items() if k != "index"}
+    each = sum(int(np.prod(shape)) * dtype.itemsize for shape, dtype in leaves.values())
+    if len(data) * each > most:
+        return data
+    batches = [(rows, rows["mask"]) for rows in data.once(min(256, len(data)))]
+    return Arrays(
+        {name: np.concatenate([rows[name][good] for rows, good in batches]) for name in leaves},
+        classes=data.classes,
+        skipped=data.skipped,
+    )
 
 
 class _Part:

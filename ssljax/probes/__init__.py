@@ -8,7 +8,7 @@ from ssljax.probes.evaluation import Evaluation, evaluate, quick
 from ssljax.probes.evaluator import Encoder, Evaluator, Material, Pair, Part, Score, Subject
 from ssljax.probes.features import Embed, EmbedViews, features
 from ssljax.probes.few_shot import FewShot
-from ssljax.probes.finetune import FineTune, describe_finetune, finetune
+from ssljax.probes.finetune import Shown, describe_finetune, finetune
 from ssljax.probes.heldout import HeldOut, heldout
 from ssljax.probes.knn import KNN, PROTOCOLS, knn
 from ssljax.probes.least_squares import least_squares
@@ -19,6 +19,7 @@ from ssljax.probes.rank import Lidar, Spectrum, feature_std, lidar, rankme
 from ssljax.probes.retrieval import Retrieval, retrieval
 from ssljax.probes.splits import same_classes, stratified
 from ssljax.probes.table import aligned, cell, table
+from ssljax.probes.tune import FineTune
 
 __all__ = [
     "KNN",
@@ -41,6 +42,7 @@ __all__ = [
     "Part",
     "Retrieval",
     "Score",
+    "Shown",
     "Spectrum",
     "Subject",
     "accuracies",

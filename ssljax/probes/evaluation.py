@@ -123,15 +123,17 @@ class Evaluation:
         *,
         batch: int,
         own: tuple[Dataset, Dataset | None] | None = None,
+        name: str | None = None,
     ) -> Material:
-        """The data with how much of it is used. own: the data of the run, where it is other data
-        than its probes use.
+        """The data with how much of it is used. own: the data of the run, where its probes use
+        other data, which is called `name`.
         """
         return Material(
             train=train,
             test=test,
             own=(train, test) if own is None else own,
             batch=batch,
+            name=name,
             max_examples=self.max_examples,
             compared=self.compared,
             split_seeds=self.split_seeds,
@@ -196,6 +198,7 @@ def _facts(data: Material) -> dict[str, Any]:
     """How much data there is, and how far chance gets in it."""
     limit = data.max_examples
     facts = {
+        "probe_data": data.name,
         "train_examples": min(len(data.train), limit),
         "labelled_examples": min(len(data.known), limit) if data.labelled else 0,
         "test_examples": None if data.scored is None else min(len(data.scored), limit),
@@ -219,6 +222,8 @@ def _about_data(results: dict[str, Any]) -> list[str]:
     """What the data is, and whether it takes an encoder to be right about it."""
     p = results["protocol"]
     facts = f"{p['train_examples']:,} training examples"
+    if p["probe_data"] is not None:
+        facts += f" of {p['probe_data']}, which is not what the encoder was trained on"
     if 0 < p["labelled_examples"] < p["train_examples"]:
         facts += f", the {p['labelled_examples']:,} of them that have a label"
     if p["classes"] is None:

@@ -64,6 +64,8 @@ class Material:
     where the run names no other data for its probes."""
     batch: int
     """Examples in a batch."""
+    name: str | None = None
+    """What `train` is called, where it is other data than that of the run."""
     max_examples: int = 100_000
     """Examples of a split that are used at most, a random part of larger data."""
     asked: int | None = None

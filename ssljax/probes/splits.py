@@ -38,6 +38,15 @@ def drawn(labels: np.ndarray, *, count: int, seed: int | tuple[int, ...]) -> np.
     return np.concatenate([rng.permutation(m)[:count] for m in members])
 
 
+def share(labels: np.ndarray, *, fraction: float, seed: int) -> np.ndarray:
+    """Row numbers of a random share of each class, class by class: at least one of each, whatever
+    the share, since a classifier has to know them all.
+    """
+    rng = np.random.default_rng(seed)
+    members = (np.flatnonzero(labels == label) for label in np.unique(labels))
+    return np.concatenate([rng.permutation(m)[: max(1, round(fraction * len(m)))] for m in members])
+
+
 def check(x: np.ndarray, y: np.ndarray, classes: int, name: str) -> None:
     """Raises ValueError where features [N, D] and labels [N] in 0 to classes-1 do not fit."""
     if x.ndim != 2 or y.shape != (len(x),) or not len(x):

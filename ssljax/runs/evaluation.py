@@ -122,18 +122,30 @@ def _tree_on_all_devices(experiment: Experiment, function: Any, state: State) ->
     return numbers
 
 
+def material(
+    experiment: Experiment,
+    own: tuple[Any, Any | None],
+    probed: tuple[Any, Any | None] | None = None,
+) -> probes.Material:
+    """The data of an evaluation. own: training and test data of the run. probed: what its probes
+    read, as `Experiment.probed` gives it; None: the same.
+    """
+    train, test = own if probed is None else probed
+    name = None if train is own[0] else experiment.probe_data
+    return experiment.evaluation.material(train, test, batch=experiment.batch, own=own, name=name)
+
+
 def evaluate(
-    experiment: Experiment, method: Method, state: State, train: Any, test: Any | None
+    experiment: Experiment, method: Method, state: State, data: probes.Material
 ) -> dict[str, Any]:
     """The final evaluation: the trained encoder beside a random one and the plainest features."""
-    fresh = untrained(experiment, method, train)
+    fresh = untrained(experiment, method, data.own[0])
     encoders = {
         "trained": encoder_of(experiment, method, state),
         # Classifiers that have seen nothing say nothing.
         "random": encoder_of(experiment, method, fresh)._replace(classifiers={}),
         experiment.reader.plain_name: plainest(experiment),
     }
-    data = experiment.evaluation.material(train, test, batch=experiment.batch)
     return probes.evaluate(experiment.evaluation, encoders, data)
 
 
@@ -157,15 +169,20 @@ def finetune(
 
     Raises: ValueError for a method that does not say what its encoder reads.
     """
-    view = experiment.method.plain_view or experiment.method.inputs
+    recipe, view = experiment.method, experiment.method.plain_view
+    if view is None:  # there are random views of images alone, and the results say so
+        protocol = dataclasses.replace(protocol, augment="none")
+    elif protocol.augment == "weak":
+        view = view.weak
+    inputs = probes.Shown(recipe.inputs, None if protocol.augment == "none" else view)
     starts = {"pretrained": state, "random": untrained(experiment, method, train)}
     rows = {
         name: probes.finetune(
-            experiment.method.encoder,
+            recipe.encoder,
             *method.backbone(start),
             train,
             test,
-            view=view,
+            inputs=inputs,
             protocol=protocol,
             sharding=batch_sharding(experiment.parallel.mesh()),
         )
@@ -189,10 +206,9 @@ def add_finetuned(folder: Path, results: dict[str, Any]) -> None:
 
 
 def quick(
-    experiment: Experiment, method: Method, train: Any, test: Any | None
+    experiment: Experiment, method: Method, data: probes.Material
 ) -> Callable[[State], dict[str, float]]:
     """state -> a few cheap numbers during training."""
-    data = experiment.evaluation.material(train, test, batch=experiment.batch)
 
     def numbers(state: State) -> dict[str, float]:
         return probes.quick(experiment.evaluation, encoder_of(experiment, method, state), data)

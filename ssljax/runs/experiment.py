@@ -16,9 +16,10 @@ from ssljax.training.sharding import Parallel
 from ssljax.training.train import Cadence
 
 MAY_DIFFER = (
-    *("data", "test", "in_memory_gb", "workers", "store", "parallel", "evaluation", "begin"),
-    *("trackers", "cadence.log", "cadence.evaluate", "cadence.save", "cadence.save_minutes"),
-    *("cadence.keep", "cadence.best", "cadence.monitor", "cadence.max_bad_steps"),
+    *("data", "test", "probe_data", "in_memory_gb", "workers", "store", "parallel", "evaluation"),
+    *("begin", "trackers", "cadence.log", "cadence.evaluate", "cadence.save"),
+    *("cadence.save_minutes", "cadence.keep", "cadence.best", "cadence.monitor"),
+    "cadence.max_bad_steps",
 )
 """Fields that may change while a run goes on: they do not change what is learned, but for rounding
 on other devices. `data` may be another place of the same examples. `cadence.refresh` and, in the
@@ -35,6 +36,10 @@ class Experiment:
     """Training data: digits, tfds:NAME[:SPLIT], parquet:PATH, folder:PATH (or a zip), npz:PATH."""
     test: str | None = None
     """Data to evaluate on, named likewise. None: the test split of `data`, or a held-out part."""
+    probe_data: str | None = None
+    """Data that the evaluation fits and scores its probes on, named likewise, with its own test
+    split: labelled data beside a large pool without labels. None: `data` and `test`. A method's own
+    task is always scored on `test`."""
     reader: Any = Images()
     """How records become examples, a `ssljax.data.Reader`: all that knows the modality."""
     few: FewLabels | None = None
@@ -86,6 +91,26 @@ class Experiment:
             return train, None
         held_out = "test" if "test" in offered else "validation"
         return train, reader.load(self.data, split=held_out, **options)
+
+    def probed(
+        self, train: Any, test: Any | None, folder: Path | None = None
+    ) -> tuple[Any, Any | None]:
+        """(data to fit probes on, data to score them on or None): those of `probe_data`, or of the
+        run itself, which are given.
+
+        Raises: ValueError where examples of `probe_data` have other shapes than those of training.
+        """
+        if self.probe_data is None:
+            return train, test
+        other = dataclasses.replace(self, data=self.probe_data, test=None, probe_data=None)
+        found = Experiment.load(other, folder)  # and nothing that a subclass adds for training
+        for name, (shape, _) in found[0].spec.items():
+            if name in train.spec and train.spec[name][0] != shape:
+                raise ValueError(
+                    f"probe_data {self.probe_data}: its {name} is {shape} in each example, and "
+                    f"that of {self.data} is {train.spec[name][0]}: choose data of the same shape"
+                )
+        return found
 
     def feed(self, dataset: Any) -> Any:
         """What training reads: `dataset`, or few labels of it and a pool.

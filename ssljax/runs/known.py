@@ -235,11 +235,12 @@ def from_here(config: Any, known: dict[str, Any]) -> Any:
     place is relative and the run is looked at from elsewhere.
     """
     places = {"data": config.data, "test": config.test}
-    found = {k: _from(known["folder"], v) for k, v in places.items() if v is not None}
+    found = {k: place_from(known["folder"], v) for k, v in places.items() if v is not None}
     return dataclasses.replace(config, **found)
 
 
-def _from(folder: str, data: str) -> str:
+def place_from(folder: str, data: str) -> str:
+    """`data` as it is found from here, where it is relative to the folder of the start."""
     kind, _, place = data.partition(":")
     plain = place.split(":")[0]
     if not plain or Path(plain).exists() or not (Path(folder) / plain).exists():

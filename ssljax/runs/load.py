@@ -58,6 +58,16 @@ def _data(experiment: Experiment, folder: Path) -> tuple[Any, Any, dict]:
     return train, test, known.spec_of(about["feed"])
 
 
+def probed(
+    experiment: Experiment, train: Any, test: Any | None, folder: Path
+) -> tuple[Any, Any | None]:
+    """What the probes of a run read, as `Experiment.probed`, found from where this process is."""
+    about, name = known.read(folder), experiment.probe_data
+    if about is not None and name is not None:
+        name = known.place_from(about["folder"], name)
+    return dataclasses.replace(experiment, probe_data=name).probed(train, test, folder)
+
+
 def reader_of(experiment: Any, folder: Path) -> Any:
     """The reader of a run with all that it has learned, for other data than that of the run: the
     training data is not opened.

@@ -24,7 +24,7 @@ from ssljax import report
 from ssljax.files import read_json, write_json
 from ssljax.method import Method, from_pretrained
 from ssljax.runs import known
-from ssljax.runs.evaluation import evaluate, quick
+from ssljax.runs.evaluation import evaluate, material, quick
 from ssljax.runs.experiment import MAY_DIFFER, Experiment
 from ssljax.runs.extend import check_extension
 from ssljax.runs.folder import accept, begun, compared, hardware, opened
@@ -72,6 +72,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
 
     with known.learning(folder, about, fresh=fresh) as learned:
         train, test = experiment.load(learned)
+        data = material(experiment, (train, test), experiment.probed(train, test, learned))
         feed = experiment.feed(train)
         method = experiment.build(feed)
         _check(experiment, method, feed, start)
@@ -86,7 +87,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
     # Not before config.json is written, which says what was asked for: the data fill it again.
     experiment = experiment.filled(feed)
 
-    state = _train(experiment, method, feed, folder, start, quick(experiment, method, train, test))
+    state = _train(experiment, method, feed, folder, start, quick(experiment, method, data))
     if int(state.step) < experiment.steps:
         return {"step": int(state.step), "finished": False}
     trained = time.perf_counter()
@@ -94,11 +95,12 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
     results = {
         "step": int(state.step),
         "finished": True,
-        "evaluation": evaluate(experiment, method, state, train, test),
+        "evaluation": evaluate(experiment, method, state, data),
         "seconds": {"training": trained - began, "evaluation": time.perf_counter() - trained},
         "hardware": hardware(),
     }
-    shown = pictures(experiment, method, state, test or train)  # on all hosts: it computes
+    # On all hosts: it computes.
+    shown = pictures(experiment, method, state, data.test or data.train)
     if jax.process_index() == 0:
         if not (folder / "config.json").exists():
             raise FileNotFoundError(f"{folder} was deleted or moved while the run was at work")

@@ -119,6 +119,19 @@ class ImageView:
         image = color.solarize(keys[6], image, p=self.solarize)
         return color.normalize(image, mean=self.mean, std=self.std)
 
+    @property
+    def weak(self) -> "ImageView":
+        """This without changes of colour, blur or crops of less than half the image."""
+        low, high = self.scale
+        return replace(
+            self,
+            scale=(min(max(low, 0.5), high), high),
+            jitter=0.0,
+            grayscale=0.0,
+            blur=0.0,
+            solarize=0.0,
+        )
+
     def transform(self, key: jax.Array, shape: tuple[int, ...]) -> jax.Array:
         """How the view that the same key draws moves an image of `shape` [H, W, C].
 

@@ -93,6 +93,11 @@ class GreyView:
         """The view for evaluation: [..., H, W, 3] -> float32 [..., size, size, 3]."""
         return self.grey(self.colour(self.view.plain(_coloured(image))))
 
+    @property
+    def weak(self) -> "GreyView":
+        """The lightness of the weak view inside."""
+        return GreyView(view=self.view.weak)
+
     def colour(self, x: jax.Array) -> jax.Array:
         """Lab [..., 3] of what the view inside made of an image."""
         return rgb_to_lab(self.view.denormalize(x))

@@ -190,6 +190,11 @@ class ShiftFlip:
         """One random view of uint8 or float [H, W, C]."""
         return color.normalize(self._moved(key, image), mean=self.mean, std=self.std)
 
+    @property
+    def weak(self) -> "ShiftFlip":
+        """Itself."""
+        return self
+
     def plain(self, image: jax.Array) -> jax.Array:
         """The view for evaluation, nothing random: [..., H, W, C] -> [..., size, size, C]."""
         return plain_only(size=self.size, mean=self.mean, std=self.std).plain(image)

@@ -11,15 +11,24 @@ from laws import Jitter
 from ssljax import nets
 from ssljax.data import Arrays
 from ssljax.nets import MLP, ResNet, SmallConv, ViT
-from ssljax.probes import FineTune, describe_finetune, finetune
-from ssljax.probes.finetune import _compiled, _parts, _scaled, layers, weak
+from ssljax.probes import FineTune, Shown, describe_finetune, finetune
+from ssljax.probes.finetune import _parts
+from ssljax.probes.layers import layers, scaled
+from ssljax.probes.tune import tuning
 from ssljax.training.sharding import Parallel, batch_sharding
 from ssljax.views import ImageView
 
 NET = SmallConv(widths=(4, 8))
 NAMES = ("conv1", "conv2")
 VIEW = Jitter(noise=0.1)
-QUICK = FineTune(steps=40, batch=40, learning_rate=1e-2, augment="method")
+QUICK = FineTune(steps=40, batch=40, learning_rate=1e-2)
+
+
+def plain(rows):
+    return VIEW.plain(rows["image"])
+
+
+DRAWN, STILL = Shown(plain, VIEW), Shown(plain)
 
 
 def bars(n=400, seed=0, labelled=True):
@@ -39,14 +48,14 @@ def start():
 
 @pytest.fixture(scope="module")
 def learned(start):
-    return finetune(NET, *start, bars(), bars(200, seed=1), view=VIEW, protocol=QUICK)
+    return finetune(NET, *start, bars(), bars(200, seed=1), inputs=DRAWN, protocol=QUICK)
 
 
 def test_it_learns_and_repeats_itself(start, learned):
     assert learned.keys() == {"accuracy", "train_accuracy", "labels"}
     assert learned["labels"] == 400
     assert learned["accuracy"] > 0.9
-    again = finetune(NET, *start, bars(), bars(200, seed=1), view=VIEW, protocol=QUICK)
+    again = finetune(NET, *start, bars(), bars(200, seed=1), inputs=DRAWN, protocol=QUICK)
     assert again == learned
     before = jax.tree.map(np.asarray, start)
     np.testing.assert_array_equal(before[0]["conv1"]["kernel"], start[0]["conv1"]["kernel"])
@@ -56,37 +65,56 @@ def test_the_labelled_part_is_used(start):
     hidden = np.arange(80) % 4 != 0
     data = bars(80)
     part = Arrays({"image": data._rows["image"], "label": np.where(hidden, -1, data.labels())})
-    protocol = FineTune(steps=1, batch=20, augment="none")
-    found = finetune(NET, *start, part, part, view=VIEW, protocol=protocol)
+    protocol = FineTune(steps=1, batch=20)
+    found = finetune(NET, *start, part, part, inputs=STILL, protocol=protocol)
     assert found["labels"] == 20
     alone = data.part(np.flatnonzero(~hidden))
-    assert finetune(NET, *start, alone, alone, view=VIEW, protocol=protocol) == found
+    assert finetune(NET, *start, alone, alone, inputs=STILL, protocol=protocol) == found
+
+
+def test_rows_without_a_label_teach_nothing(start):
+    """As neighbours of a node are in a batch: frozen, so that batch norm does not mix the rows."""
+    run = tuning(NET, STILL, FineTune(steps=40, batch=40, frozen=True), 4)
+    (rows,) = bars(40).once(40)
+    rng = np.random.default_rng(3)
+    noise = rng.integers(0, 255, (40, 8, 8, 1), dtype=np.uint8)
+    more = {"image": np.concatenate([rows["image"], noise]),
+            "label": np.concatenate([rows["label"], np.full(40, -1, np.int32)])}  # fmt: skip
+    both = []
+    for one in (rows, more):
+        net = run.start(*start, one)
+        opt = run.tx.init(run.trained(net))
+        for i in range(3):
+            net, opt = run.step(net, opt, one, jax.random.key(i))
+        both.append((net.params["kernel"], net.scale))
+    assert np.abs(both[0][0]).max() > 1e-4
+    jax.tree.map(lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-6), *both)
 
 
 def test_test_labels_only_score(start, learned):
     data = bars(200, seed=1)
     wrong = Arrays({"image": data._rows["image"], "label": (data.labels() + 1) % 4})
-    found = finetune(NET, *start, bars(), wrong, view=VIEW, protocol=QUICK)
+    found = finetune(NET, *start, bars(), wrong, inputs=DRAWN, protocol=QUICK)
     assert found["train_accuracy"] == learned["train_accuracy"]
     assert found["accuracy"] < 0.1
 
 
 def test_several_devices_give_the_same(start, learned):
     sharding = batch_sharding(Parallel().mesh())
-    options = {"view": VIEW, "protocol": QUICK}
+    options = {"inputs": DRAWN, "protocol": QUICK}
     found = finetune(NET, *start, bars(), bars(200, seed=1), sharding=sharding, **options)
     assert found["accuracy"] == pytest.approx(learned["accuracy"], abs=0.02)
     # Four labels do not spread over eight devices: one does the work.
-    few = FineTune(steps=1, batch=40, augment="method", per_class=1)
-    options = {"view": VIEW, "protocol": few, "sharding": sharding}
+    few = FineTune(steps=1, batch=40, per_class=1)
+    options = {"inputs": DRAWN, "protocol": few, "sharding": sharding}
     assert finetune(NET, *start, bars(), bars(200, seed=1), **options)["labels"] == 4
 
 
 def test_frozen_moves_the_classifier_only(start):
     rows = next(bars().batches(40, seed=0))
     for frozen in (True, False):
-        protocol = FineTune(steps=40, batch=40, frozen=frozen, augment="none")
-        run = _compiled(NET, VIEW, protocol, 4)
+        protocol = FineTune(steps=40, batch=40, frozen=frozen)
+        run = tuning(NET, STILL, protocol, 4)
         net = first = run.start(*start, rows)
         opt = run.tx.init(run.trained(net))
         for i in range(4):
@@ -106,7 +134,7 @@ def test_features_are_standardised_once(start):
         "bn2": {k: v.at[0].set(-1e3 * (k == "bias")) for k, v in params["bn2"].items()}
     }
     rows = next(bars().batches(40, seed=0))
-    run = _compiled(NET, VIEW, FineTune(augment="none", frozen=True), 4)
+    run = tuning(NET, STILL, FineTune(frozen=True), 4)
     mean, factor = run.start(dead, stats, rows).scale
     h = nets.apply(NET, dead, stats, VIEW.plain(rows["image"]), train=False)[0]
     z = (h - mean) * factor
@@ -152,12 +180,12 @@ def test_layer_decay_scales_what_moves():
     """The whole update, weight decay included: layer i of n by decay^(n - i), the head by 1."""
     params = {"conv1": {"kernel": jnp.ones((2, 2))}, "conv2": {"kernel": jnp.ones((2, 2))}}
     updates = {"encoder": params, "kernel": jnp.ones(3), "bias": jnp.ones(1)}
-    scaled, _ = _scaled(0.5).update(updates, _scaled(0.5).init(updates))
-    assert float(scaled["encoder"]["conv1"]["kernel"][0, 0]) == 0.25
-    assert float(scaled["encoder"]["conv2"]["kernel"][0, 0]) == 0.5
-    assert float(scaled["kernel"][0]) == 1
+    slower, _ = scaled(0.5).update(updates, scaled(0.5).init(updates))
+    assert float(slower["encoder"]["conv1"]["kernel"][0, 0]) == 0.25
+    assert float(slower["encoder"]["conv2"]["kernel"][0, 0]) == 0.5
+    assert float(slower["kernel"][0]) == 1
     alone = {"kernel": jnp.ones(3), "bias": jnp.ones(1)}
-    assert _scaled(0.5).update(alone, None)[0] is alone
+    assert scaled(0.5).update(alone, None)[0] is alone
 
 
 def test_layer_decay_in_a_step(start):
@@ -165,8 +193,8 @@ def test_layer_decay_in_a_step(start):
     rows = next(bars().batches(40, seed=0))
     moved = []
     for decay in (1.0, 0.5):
-        protocol = FineTune(steps=40, batch=40, layer_decay=decay, augment="none", weight_decay=0)
-        run = _compiled(NET, VIEW, protocol, 4)
+        protocol = FineTune(steps=40, batch=40, layer_decay=decay, weight_decay=0)
+        run = tuning(NET, STILL, protocol, 4)
         net = first = run.start(*start, rows)
         opt = run.tx.init(run.trained(net))
         for i in range(3):
@@ -185,7 +213,7 @@ def test_layer_decay_in_a_step(start):
 def test_a_network_without_known_layers_is_refused():
     net = MLP(widths=(4, 4))
     params, stats = nets.init(net, jax.random.key(0), jnp.zeros((1, 8)))
-    options = {"view": VIEW, "protocol": FineTune(layer_decay=0.7)}
+    options = {"inputs": STILL, "protocol": FineTune(layer_decay=0.7)}
     with pytest.raises(ValueError, match="does not know the order of bn_0"):
         finetune(net, params, stats, bars(), None, **options)
 
@@ -221,8 +249,8 @@ def test_without_a_test_split_a_part_is_held_out():
 
 
 def test_several_seeds(start):
-    protocol = FineTune(steps=10, batch=20, seeds=2, per_class=5, augment="method")
-    found = finetune(NET, *start, bars(), bars(200, seed=1), view=VIEW, protocol=protocol)
+    protocol = FineTune(steps=10, batch=20, seeds=2, per_class=5)
+    found = finetune(NET, *start, bars(), bars(200, seed=1), inputs=STILL, protocol=protocol)
     assert found["labels"] == 20
     numbers = {"accuracy", "train_accuracy"}
     assert found.keys() == numbers | {f"{name}_std" for name in numbers} | {"labels"}
@@ -236,7 +264,7 @@ def test_top5_is_among_the_best_five():
     data = Arrays({"image": rng.integers(0, 255, (30, 8, 8, 1), dtype=np.uint8),
                    "label": np.arange(30, dtype=np.int32) % 10})  # fmt: skip
     params, stats = nets.init(NET, jax.random.key(1), jnp.zeros((1, 8, 8, 1)))
-    run = _compiled(NET, VIEW, FineTune(augment="none", frozen=True), 10)
+    run = tuning(NET, STILL, FineTune(frozen=True), 10)
     rows = next(data.once(30)) | {"mask": np.arange(30) < 25}
     net = run.start(params, stats, rows)
     kernel = rng.normal(size=(8, 10)).astype(np.float32)
@@ -249,12 +277,12 @@ def test_top5_is_among_the_best_five():
 
 def test_weak_views_keep_shape_and_colour():
     view = ImageView(size=8, flip=0.3, scale=(0.08, 1.0), degrees=10, solarize=0.2, mean=(0.5,))
-    plain = weak(view)
-    assert (plain.flip, plain.degrees, plain.mean, plain.size) == (0.3, 10, (0.5,), 8)
-    assert plain.scale == (0.5, 1.0)
-    assert (plain.jitter, plain.grayscale, plain.blur, plain.solarize) == (0, 0, 0, 0)
-    assert weak(ImageView(scale=(0.2, 0.3))).scale == (0.3, 0.3)
-    assert weak(ImageView(scale=(1.0, 1.0))).scale == (1.0, 1.0)
+    soft = view.weak
+    assert (soft.flip, soft.degrees, soft.mean, soft.size) == (0.3, 10, (0.5,), 8)
+    assert soft.scale == (0.5, 1.0)
+    assert (soft.jitter, soft.grayscale, soft.blur, soft.solarize) == (0, 0, 0, 0)
+    assert ImageView(scale=(0.2, 0.3)).weak.scale == (0.3, 0.3)
+    assert ImageView(scale=(1.0, 1.0)).weak.scale == (1.0, 1.0)
 
 
 def test_bad_input(start):
@@ -263,7 +291,7 @@ def test_bad_input(start):
         with pytest.raises(ValueError):
             FineTune(**wrong)
     with pytest.raises(ValueError, match="needs labels"):
-        finetune(NET, *start, bars(labelled=False), None, view=VIEW)
+        finetune(NET, *start, bars(labelled=False), None, inputs=STILL)
 
 
 def test_text():
@@ -276,7 +304,9 @@ def test_text():
     x = nets.text_inputs({"tokens": tokens[:2], "segments": np.ones_like(tokens[:2])})
     params, stats = nets.init(net, jax.random.key(0), x)
     protocol = FineTune(steps=60, batch=32, learning_rate=3e-3)
-    found = finetune(net, params, stats, data, data, view=nets.text_inputs, protocol=protocol)
+    found = finetune(
+        net, params, stats, data, data, inputs=Shown(nets.text_inputs), protocol=protocol
+    )
     assert found["accuracy"] > 0.85
 
 
