@@ -19,7 +19,8 @@ ANY = AbstractMesh((1, 1), ("data", "model"), (AxisType.Auto, AxisType.Auto))
 class Devices(NamedTuple):
     """The devices of a program."""
 
-    platform: Literal["cpu", "gpu", "tpu", "any"]
+    platform: str
+    """ "cpu", "gpu", "tpu" or another backend; "any": the program must run on all."""
     count: int
     mesh: AbstractMesh | None
     """Axes over which arrays are split; None on one device, and where nobody said."""

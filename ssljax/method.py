@@ -169,7 +169,7 @@ def from_loss(
         if after is not None:
             before, now = accumulation(state.opt), accumulation(opt)
             if before is not None and now is not None:
-                moved = after(params, extra, before.gradient_step)
+                moved = after(params, extra, jnp.asarray(before.gradient_step))
                 due = now.mini_step == 0
                 extra = jax.tree.map(lambda new, old: jnp.where(due, new, old), moved, extra)
             else:
@@ -234,7 +234,7 @@ class Recipe(Protocol):
     pair: Callable[..., Any] | None = None
     """As in `Method`; None: the method has none, and the evaluation leaves its numbers out. What a
     method answers to a task of its own, such as the turn of an image, is no `predict`."""
-    project: Callable[[PyTree], PyTree] | None = None
+    project: Callable[..., PyTree] | None = None
     """As in `from_loss`; None: parameters may be anywhere."""
 
     @staticmethod

@@ -40,7 +40,7 @@ def updates_done(opt: PyTree, step: jax.Array) -> jax.Array:
     accumulates gradients. For methods that write their own `step`.
     """
     counters = accumulation(opt)
-    return step if counters is None else counters.gradient_step
+    return step if counters is None else jnp.asarray(counters.gradient_step)
 
 
 def schedules_at(opt: PyTree, k: jax.Array) -> PyTree:
@@ -61,10 +61,10 @@ def _asleep(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     def init(params: PyTree) -> _Asleep:
         return _Asleep(jnp.zeros((), bool), tx.init(params))
 
-    def update(grads: PyTree, state: _Asleep, params: PyTree = None) -> tuple[PyTree, _Asleep]:
-        updates, opt = tx.update(grads, state.opt, params)
-        some = [jnp.any(g != 0) for g in jax.tree.leaves(grads)]
+    def update(updates: PyTree, state: PyTree, params: PyTree = None) -> tuple[PyTree, _Asleep]:
+        some = [jnp.any(g != 0) for g in jax.tree.leaves(updates)]
         awake = state.awake | jnp.any(jnp.array(some))
+        updates, opt = tx.update(updates, state.opt, params)
         opt = jax.tree.map(lambda a, b: jnp.where(awake, a, b), opt, _paused(opt, state.opt))
         return jax.tree.map(lambda u: jnp.where(awake, u, 0), updates), _Asleep(awake, opt)
 

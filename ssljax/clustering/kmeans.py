@@ -68,9 +68,9 @@ def kmeans(
     x = jnp.asarray(x)
     if x.ndim != 2 or not 1 <= clusters <= len(x):
         raise ValueError(f"{clusters} clusters of an array of shape {x.shape}: need [N, D], N >= K")
-    given = None
+    given, how = None, "given"
     if not isinstance(start, str):
-        given, start = jnp.asarray(start, jnp.float32), "given"
+        given = jnp.asarray(start, jnp.float32)
         if given.shape != (clusters, x.shape[1]) or tries != 1:
             raise ValueError(
                 f"a start of shape {given.shape} with tries={tries}: give [{clusters}, "
@@ -78,6 +78,8 @@ def kmeans(
             )
     elif start not in ("k-means++", "random"):
         raise ValueError(f"there is no start {start!r}: choose 'k-means++', 'random' or an array")
+    else:
+        how = start
     if tries < 1 or iterations < 1:
         raise ValueError(f"tries {tries} and iterations {iterations} must be at least 1")
     if block is None:
@@ -88,7 +90,7 @@ def kmeans(
         given,
         key,
         clusters=clusters,
-        start=start,
+        start=how,
         tries=tries,
         iterations=iterations,
         tol=tol,

@@ -98,6 +98,7 @@ def labels(dataset: Dataset) -> np.ndarray:
 
     Raises: ValueError where it has none.
     """
-    if not dataset.labelled:
+    found = dataset.labels() if dataset.labelled else None
+    if found is None:
         raise ValueError("this data has no labels: name data that has, or evaluate without them")
-    return dataset.labels()
+    return found

@@ -139,7 +139,7 @@ class Audio:
     def decode(self, record: dict[str, Any], name: str) -> Rows:
         """Samples of a row, and how many are real. Raises: CorruptExample."""
         audio, length = self(record["audio"], name)
-        return {"audio": audio, "length": np.int32(length)}
+        return {"audio": audio, "length": np.array(length, np.int32)}
 
     def shapes(self) -> Spec:
         """Samples of a row, and how many of them are real."""
@@ -181,14 +181,15 @@ class Audio:
             folders = {s: [of[n][1] for n in part] for s, part in files.items()}
             return folder_columns(folders, f"audio:{place}")
         found = {name: _search(self.label, name) for name in names}
-        missed = [name for name, match in found.items() if not match or match[1] is None]
+        words = {name: match[1] for name, match in found.items() if match and match[1] is not None}
+        missed = [name for name in names if name not in words]
         if missed:
             raise ValueError(
                 f"reader.label {self.label!r} finds no class in {len(missed)} of {len(names)} "
                 f"files, such as {', '.join(missed[:3])}"
             )
         return {
-            s: Column([found[n][1] for n in part], lambda i, p=part: p[i])
+            s: Column([words[n] for n in part], lambda i, p=part: p[i])
             for s, part in files.items()
             if part
         }

@@ -195,7 +195,7 @@ class BoxedImages:
                 skipped.append(f"{one.file}: {error}")
                 continue
             inside = np.clip(one.boxes, 0, np.tile(sides, 2))
-            real = (inside[:, 2:] > inside[:, :2]).all(1)
+            real = np.all(inside[:, 2:] > inside[:, :2], axis=1)
             dropped += [f"{one.file}, object {i + 1}" for i in np.flatnonzero(~real)]
             cut += int((inside[real] != one.boxes[real]).any(1).sum())
             n = int(real.sum())

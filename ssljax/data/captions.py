@@ -98,12 +98,15 @@ class Captions:
         if self.names:
             return self.names
         source = open_source(spec, split=self.splits(spec)[0])
-        if source.classes is None and source.labels() is None:
+        if source.classes:
+            return source.classes
+        labels = source.labels()
+        if labels is None:
             raise ValueError(
                 f"{spec} has no labels to make captions of: name a table of images and captions, "
                 "as in tsv:PATH"
             )
-        return source.classes or tuple(map(str, range(int(source.labels().max()) + 1)))
+        return tuple(map(str, range(int(labels.max()) + 1)))
 
 
 class TokenCaptions:
@@ -147,9 +150,10 @@ class TokenCaptions:
         if self.names is None:
             raise ValueError(f"the captions come from a table, and {spec} is none: tsv: or csv:")
         images = self.captions.images.load(spec, split=split, **options)
-        if not images.labelled or len(images.classes) > len(self.names):
+        classes = images.classes or ()
+        if not images.labelled or len(classes) > len(self.names):
             raise ValueError(
-                f"{spec} ({split}) has {len(images.classes or ())} classes and the captions name "
+                f"{spec} ({split}) has {len(classes)} classes and the captions name "
                 f"{len(self.names)}: give a name to each with reader.names"
             )
         table = self._table([self.captions.captions(name) for name in self.names])

@@ -172,7 +172,7 @@ class Arrays:
         return Arrays(
             {key: value[index] for key, value in self._rows.items() if key != "index"},
             classes=self.classes,
-            names=None if self.names is None else [self.names[i] for i in index],
+            names=None if self.names is None else [self.names[int(i)] for i in index],
             origin=self.origin[index],
             skipped=self.skipped,
             readable=self.readable,

@@ -33,8 +33,9 @@ def read(source: Source, decode: Decode, i: int, spec: Spec | None = None) -> Ro
     except READ_ERRORS as error:
         raise CorruptExample(source.name(i), f"cannot be read: {error}") from error
     leaves = decode(record, source.name(i))
-    for name, value in leaves.items() if spec is not None else ():
-        known = tuple(spec[name][0])
+    shapes = {} if spec is None else {name: tuple(spec[name][0]) for name in leaves}
+    for name, known in shapes.items():
+        value = leaves[name]
         if np.shape(value) == known:
             continue
         if name != "image":
@@ -48,7 +49,7 @@ def read(source: Source, decode: Decode, i: int, spec: Spec | None = None) -> Ro
             f"{what} so that all come out alike: Images({what}=...), on the command line "
             f"--reader.{what}"
         )
-    return leaves | ({"label": np.int32(record["label"])} if "label" in record else {})
+    return leaves | ({"label": np.array(record["label"], np.int32)} if "label" in record else {})
 
 
 def first_good(source: Source, decode: Decode) -> Rows:
@@ -116,5 +117,5 @@ def in_memory(source: Source, decode: Decode) -> Arrays:
         )
         origin = np.array([i for i, reason in enumerate(reasons) if reason is None])
         rows = {key: value[origin] for key, value in rows.items()}
-    names = [source.key(i) for i in origin]
+    names = [source.key(i) for i in origin.tolist()]
     return Arrays(rows, classes=source.classes, names=names, origin=origin, skipped=skipped)

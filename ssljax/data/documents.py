@@ -75,7 +75,7 @@ def read_documents(
     files = offered.files.get(split)
     if not files:
         raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(offered.files)}")
-    Found(files, offered.left).say(spec)
+    Found([str(file) for file in files], offered.left).say(spec)
     if kind != "text":
         return _table(kind, place, offered.files, split, columns, label)
     texts = [read_text(file) for file in files]
@@ -257,7 +257,7 @@ def _rows(
     if not table:
         return []
     chosen = choose_columns(file, table, columns, label, say=say)
-    named = _named(chosen) if chosen.names is not None else {}
+    named = _named(chosen)
     column = None
     if chosen.label is not None and len(chosen.rows) < len(table):
         column = table[0][1][chosen.label].strip().lower()
@@ -273,6 +273,8 @@ def _named(chosen: Chosen) -> dict[str, str]:
     """What the numbers of the classes are called beside them; {} where that is not one name each,
     and the numbers then stay.
     """
+    if chosen.label is None or chosen.names is None:
+        return {}
     pairs = {(row[chosen.label].strip(), row[chosen.names].strip()) for _, row in chosen.rows}
     pairs = {(number, name) for number, name in pairs if number and name and number != "-1"}
     named = dict(pairs)

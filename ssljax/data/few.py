@@ -72,18 +72,18 @@ class Few:
         if found.shape != index.shape:
             raise ValueError(f"{len(index)} labelled examples need as many labels, not {known}")
         column = Column(found, lambda i: f"the few labels, example {index[i]}", missing=False)
-        numbers, self.classes = classes_of(
+        numbers, called = classes_of(
             {"train": column}, "train", place="the few labels", names=data.classes or classes
         )
-        if numbers is None or (numbers < 0).any():
+        if numbers is None or called is None or (numbers < 0).any():
             without = index if numbers is None else index[numbers < 0]
             raise ValueError(f"example {without[0]} is to be labelled and has no label")
-        self._labels = numbers
-        missing = sorted(set(range(len(self.classes))) - set(self._labels.tolist()))
+        self._labels, self.classes = numbers, called
+        missing = sorted(set(range(len(called))) - set(numbers.tolist()))
         if missing:
-            names = ", ".join(self.classes[k] for k in missing[:5])
+            names = ", ".join(called[k] for k in missing[:5])
             raise ValueError(
-                f"{len(missing)} of {len(self.classes)} classes have no labelled example (first "
+                f"{len(missing)} of {len(called)} classes have no labelled example (first "
                 f"{names}): label at least one of each, or leave these classes out of the data"
             )
         self._data, self._index, self._ratio = data, index, ratio

@@ -129,7 +129,7 @@ class Images:
         try:
             image = Image.open(io.BytesIO(data))
             if getattr(image, "is_animated", False):
-                _say_first(image.format, name)
+                _say_first(image.format or "picture", name)
             if self.size is not None:
                 # A JPEG far too large is decoded at 1/2, 1/4 or 1/8: as exact, and much faster.
                 w, h = _short_side(image.size, 2 * self.size)
@@ -140,8 +140,8 @@ class Images:
         except Image.DecompressionBombError as error:
             raise CorruptExample(
                 name,
-                f"announces more than {2 * Image.MAX_IMAGE_PIXELS:,} pixels, the most that one "
-                "picture may have: make it smaller, or cut it",
+                f"announces more than {2 * (Image.MAX_IMAGE_PIXELS or 0):,} pixels, the most that "
+                "one picture may have: make it smaller, or cut it",
             ) from error
         except UnidentifiedImageError as error:
             reason = "no picture of a kind that is known" if data else "the file is empty"

@@ -232,6 +232,6 @@ def _compare(known: Mapping[str, np.ndarray], split: str, place: str) -> None:
             )
 
 
-def _some(values: Sequence[Any]) -> str:
+def _some(values: Sequence[Any] | np.ndarray) -> str:
     more = ", ..." if len(values) > 5 else ""
     return ", ".join(str(value) for value in values[:5]) + more

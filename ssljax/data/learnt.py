@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from ssljax.data.dataset import Dataset, Rows, Spec
+from ssljax.data.reader import Reader
 from ssljax.data.split_names import normal
 from ssljax.files import read_json, write_json
 
@@ -32,13 +33,8 @@ def _has_trained(folder: Path) -> bool:
     return any((folder / name).exists() for name in _TRAINED) or any(folder.glob("seed*"))
 
 
-class Scaled(Protocol):
+class Scaled(Reader, Protocol):
     """A reader that can read by what was learned from other data."""
-
-    plain_name: Any
-    splits: Any
-    shapes: Any
-    plain: Any
 
     def scaled(self, spec: str, split: str, known: dict[str, Any] | None) -> Dataset:
         """A split as the data was read from which `known` was learned; None: from `spec` itself."""

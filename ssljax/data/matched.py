@@ -127,11 +127,11 @@ class Pairs:
         first = labelled_part(first)
         self._first, self._second, self._prompts = first, second, prompts
         self.labelled, self.skipped = True, [*first.skipped, *second.skipped]
-        self.classes = _same(first.classes, second.classes)
+        own, labels = first.labels(), second.labels()
+        assert own is not None and labels is not None  # both are labelled
+        self.classes = _same(first.classes or (), second.classes or ())
         self.origin, self.labelled_count = first.origin, first.labelled_count
-        labels = second.labels()
         self._members = [np.flatnonzero(labels == k) for k in range(len(self.classes))]
-        own = first.labels()
         for k in np.unique(own[own >= 0]):
             if not len(self._members[k]):
                 raise ValueError(f"class {self.classes[k]!r} has no example to be matched with")
@@ -165,7 +165,7 @@ class Pairs:
         for rows in self._first.once(batch, host=host):
             yield self._join(rows, self._turn[rows["index"]])
 
-    def labels(self) -> np.ndarray:
+    def labels(self) -> np.ndarray | None:
         """All labels, int32 [N], by "index"."""
         return self._first.labels()
 

@@ -33,19 +33,16 @@ class Npz:
         """most: bytes that an array may have, at least 256 MiB."""
         self._place, self._split, self._most = place, split, most
         keys = npz_splits(place)
+        labels = {s: label for s, (_, label) in keys.items() if label}
         self._key, _ = keys[split]
         announced = _announced(place)
-        for name in (self._key, *(label for _, label in keys.values() if label)):
+        for name in (self._key, *labels.values()):
             shape, dtype = announced[name]
             _check_size(place, name, math.prod(shape) * dtype.itemsize, max(most, _LEAST))
         try:
             with _open_npz(place) as file:
                 self._images = file[self._key]
-                columns = {
-                    s: _column(place, label, file[label])
-                    for s, (image, label) in keys.items()
-                    if label
-                }
+                columns = {s: _column(place, name, file[name]) for s, name in labels.items()}
         except ValueError as error:
             more = ". Pickled objects are not read" if "pickle" in str(error) else ""
             raise ValueError(f"npz:{place}: {error}{more}") from error
@@ -60,7 +57,7 @@ class Npz:
             count = announced[keys[s][0]][0][0]
             if len(column.cells) != count:
                 raise ValueError(
-                    f"npz:{place}: {keys[s][1]} is {announced[keys[s][1]]}; labels must be one for "
+                    f"npz:{place}: {labels[s]} is {announced[labels[s]]}; labels must be one for "
                     f"each of the {count} images"
                 )
         self._labels, self.classes = classes_of(columns, split, place=f"npz:{place}")

@@ -28,7 +28,7 @@ class Shuffled:
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, None]:
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray | None]:
         epoch, position = divmod(self._start + i, self._size // self._batch)
         last = self._last  # one read and one write: threads of two epochs may be in here at once
         if last[0] != epoch:
@@ -55,7 +55,7 @@ class Cycled:
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, None]:
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray | None]:
         first = (self._start + i) * self._batch
         epochs, places = np.divmod(np.arange(first, first + self._batch)[self._rows], self._size)
         index = np.empty(len(epochs), np.int64)

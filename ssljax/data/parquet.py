@@ -85,6 +85,7 @@ class Parquet:
             for g, count in enumerate(groups):
                 self._groups.append((f, g, rows, first))
                 rows += count
+        assert columns is not None  # a split has files
         self._image, column = columns
         self._rows = rows
         self._starts = np.array([start for _, _, start, _ in self._groups])
@@ -128,7 +129,7 @@ class Parquet:
                 raise ValueError(f"{self._files[f]}, row group {g}: {error}") from error
             image = table[self._image].combine_chunks()
             if pa.types.is_struct(image.type):
-                image = pc.struct_field(image, "bytes")
+                image = pc.call_function("struct_field", [image], pc.StructFieldOptions("bytes"))
             self._cache[number] = image
             while sum(image.nbytes for image in self._cache.values()) > CACHE_BYTES:
                 if len(self._cache) == 1:
@@ -307,7 +308,7 @@ def _features(schema: pa.Schema) -> dict[str, Any]:
 
 
 def _field(features: dict[str, Any], name: str | None) -> dict[str, Any]:
-    found = features.get(name)
+    found = None if name is None else features.get(name)
     return found if isinstance(found, dict) else {}
 
 

@@ -35,7 +35,7 @@ class _Sparse:
         self.__dict__.update(state[0] if isinstance(state, tuple) else state)
 
     def dense(self) -> np.ndarray:
-        shape = self.__dict__.get("_shape", self.__dict__.get("shape"))
+        shape: tuple[int, ...] = self.__dict__["_shape" if "_shape" in self.__dict__ else "shape"]
         found = np.zeros(shape, np.float32)
         counts = np.diff(self.__dict__["indptr"])
         rows = np.repeat(np.arange(shape[0]), counts)

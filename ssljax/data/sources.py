@@ -11,7 +11,7 @@ import difflib
 import functools
 import re
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, NoReturn, Protocol
 
 import numpy as np
 
@@ -25,8 +25,10 @@ from ssljax.data.split_names import SPLITS, normal
 class Source(Protocol):
     """Random access to records."""
 
-    classes: tuple[str, ...] | None
-    """Names of the classes of all splits; None where no split has labels."""
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """Names of the classes of all splits; None where no split has labels."""
+        ...
 
     def __len__(self) -> int: ...
 
@@ -60,6 +62,7 @@ def open_source(
     """
     kind, place, named = _parse(spec)
     split = named or normal(split)
+    source: Source
     if kind == "tfds":
         source = Tfds(place, split)
     elif kind == "digits":
@@ -78,7 +81,7 @@ def open_source(
     return source
 
 
-def _no_split(spec: str, split: str, available: tuple[str, ...]) -> None:
+def _no_split(spec: str, split: str, available: tuple[str, ...]) -> NoReturn:
     hint = "" if spec == "digits" else f"; add one to the name to read it, as in :{available[0]}"
     raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(available)}{hint}")
 
@@ -137,7 +140,7 @@ class Digits:
     def __init__(self) -> None:
         from sklearn.datasets import load_digits  # half a second
 
-        digits = load_digits()
+        digits: Any = load_digits()  # a Bunch, unless it is asked for a pair
         self._images = np.round(digits.images * (255 / 16)).astype(np.uint8)[..., None]
         self._labels = digits.target.astype(np.int32)
         self.classes = tuple(map(str, range(10)))
@@ -184,9 +187,10 @@ def _tfds_builder(name: str) -> Any:
             f"tfds:{name} is not prepared in {builder.data_dir}, and nothing is downloaded "
             f"silently. Prepare it once with\n  {prepare}"
         )
-    if builder.info.file_format.value != "array_record":
+    stored = builder.info.file_format
+    if stored is None or stored.value != "array_record":
         raise ValueError(
-            f"tfds:{name} in {builder.data_dir} is stored as {builder.info.file_format.value}, "
+            f"tfds:{name} in {builder.data_dir} is stored as {stored and stored.value}, "
             f"which has no random access. Move it away and prepare it again with\n  {prepare}"
         )
     return builder

@@ -12,6 +12,7 @@ import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from contextvars import ContextVar
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import numpy as np
@@ -189,14 +190,14 @@ def _end_with_parent(worker: int, workers: int) -> None:
     way: nobody cleans up behind a kill -9.
     """
     del worker, workers
-    parent = multiprocessing.parent_process()
 
-    def watch() -> None:
+    def watch(parent: BaseProcess) -> None:
         parent.join()  # waits at a pipe that the kernel closes
         os._exit(1)
 
+    parent = multiprocessing.parent_process()
     if parent is not None:
-        threading.Thread(target=watch, daemon=True).start()
+        threading.Thread(target=watch, args=(parent,), daemon=True).start()
 
 
 class _Load:
@@ -229,7 +230,7 @@ class _Load:
                 corrupt.append(str(error))
                 continue
             label = {} if self._labels is None else {"label": self._labels[k]}
-            return row | label | {"index": np.int32(k)}
+            return row | label | {"index": np.array(k, np.int32)}
         raise ValueError(
             f"{len(corrupt)} examples in a row are corrupt:\n  " + "\n  ".join(corrupt[:20])
         )

@@ -248,7 +248,7 @@ def _is_numbers(cells: np.ndarray) -> bool:
     """Whether most cells are numbers: a few that are not are mistakes, and `_numbers` says so."""
     if np.issubdtype(cells.dtype, np.number):
         return True
-    return np.mean([_number(cell) is not None for cell in cells]) > 0.5
+    return bool(np.mean([_number(cell) is not None for cell in cells]) > 0.5)
 
 
 def _numbers(spec: str, name: str, cells: np.ndarray) -> np.ndarray:

@@ -64,7 +64,7 @@ class TimeSeries:
         del in_memory_bytes, workers
         return self.scaled(spec, normal(split), None)
 
-    def scaled(self, spec: str, split: str, scaling: dict[str, Any] | None) -> Arrays:
+    def scaled(self, spec: str, split: str, known: dict[str, Any] | None) -> Arrays:
         """A split by the mean and spread of other data; None: those of `spec` itself."""
         files = _files(spec, say=True)
         if normal(split) not in files:
@@ -78,9 +78,9 @@ class TimeSeries:
                 f"{files[normal(split)]}: {series[0].shape[1]} channels, and {files['train']} has "
                 f"{train.series[0].shape[1]}"
             )
-        if self.standardize and scaling is None:
-            scaling = _scaling(series if train is None else train.series)
-        found = self.rows_of(series, scaling if self.standardize else None, str(spec))
+        if self.standardize and known is None:
+            known = _scaling(series if train is None else train.series)
+        found = self.rows_of(series, known if self.standardize else None, str(spec))
         lengths = np.array([len(x) for x in series])
         if (lengths > self.length).any():
             log.warning(
@@ -122,16 +122,16 @@ class TimeSeries:
             )
         return self.given(series, None, like)
 
-    def given(self, series: Sequence[Any], scaling: dict[str, Any] | None, like: Any) -> Rows:
+    def given(self, values: Sequence[Any], known: dict[str, Any] | None, like: Any) -> Rows:
         """Rows of series [T, C] from Python. Raises: ValueError for other shapes or values."""
         del like
-        found = [np.asarray(x, np.float64) for x in series]
+        found = [np.asarray(x, np.float64) for x in values]
         for i, x in enumerate(found):
             if x.ndim != 2 or not len(x) or x.shape[1] != found[0].shape[1]:
                 raise ValueError(f"example {i}: series are [T, C] with one C, not {x.shape}")
             if not np.isfinite(x).all():
                 raise ValueError(f"example {i}: missing values are not read here: fill them in")
-        return self.rows_of(found, scaling, "this series")
+        return self.rows_of(found, known, "this series")
 
     def shapes(self) -> Spec | None:
         """None: the number of channels is in the data."""
@@ -178,10 +178,10 @@ def _files(spec: str, *, say: bool = False) -> dict[str, Path]:
 
 
 def _renumbered(
-    labels: np.ndarray, classes: tuple[str, ...], train: tuple[str, ...] | None, file: Path
+    labels: np.ndarray, classes: tuple[str, ...] | None, train: tuple[str, ...] | None, file: Path
 ) -> tuple[np.ndarray, tuple[str, ...]]:
     """Labels by the classes of the training split, which its head lists in another order."""
-    train = train or ()
+    classes, train = classes or (), train or ()
     strange = [name for name in classes if name not in train]
     if strange:
         raise ValueError(f"{file}: class {strange[0]!r} is none of training, {', '.join(train)}")

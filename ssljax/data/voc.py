@@ -26,6 +26,7 @@ from ssljax.data.split_names import SPLITS, normal
 from ssljax.data.walk import find
 
 log = logging.getLogger("ssljax")
+_ENDS = ("xmin", "ymin", "xmax", "ymax")
 
 
 class Annotated(NamedTuple):
@@ -111,7 +112,7 @@ class Voc:
             tree = ElementTree.fromstring(self.read(self._xml[name]))
             boxes, names = [], []
             for thing in tree.iter("object"):
-                ends = [thing.findtext(f"bndbox/{end}") for end in ("xmin", "ymin", "xmax", "ymax")]
+                ends = [thing.findtext(f"bndbox/{end}", "") for end in _ENDS]
                 left, top, right, bottom = (float(x) for x in ends)
                 if right < left or bottom < top:
                     raise ValueError(f"a box from {left}, {top} to {right}, {bottom}")
@@ -215,7 +216,7 @@ class Crops:
             square = enclosing(box, image.size, margin=self.margin)
             if max(box[2] - box[0], box[3] - box[1]) < self.smallest:
                 continue
-            part = image.resize((self.size,) * 2, Image.Resampling.BICUBIC, box=tuple(square))
+            part = image.resize((self.size, self.size), Image.Resampling.BICUBIC, box=tuple(square))
             array = np.asarray(part)
             found.append((array[..., None] if array.ndim == 2 else array, name, i))
         return found
@@ -227,8 +228,8 @@ def enclosing(box: Any, size: tuple[int, int], *, margin: float) -> np.ndarray:
     margin: around the longer side of the box, in units of it. A square larger than the picture is
     cut to it, and then no square.
     """
-    box, size = np.asarray(box, np.float64), np.asarray(size, np.float64)
+    box, whole = np.asarray(box, np.float64), np.asarray(size, np.float64)
     side = (box[2:] - box[:2]).max() * (1 + 2 * margin)
-    sides = np.minimum(side, size)
-    start = np.clip((box[:2] + box[2:]) / 2 - sides / 2, 0, size - sides)
+    sides = np.minimum(side, whole)
+    start = np.clip((box[:2] + box[2:]) / 2 - sides / 2, 0, whole - sides)
     return np.concatenate([start, start + sides])

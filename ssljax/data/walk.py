@@ -129,7 +129,8 @@ def _below(root: Path) -> tuple[list[str], list[str], dict[str, list[str]]]:
     folders: list[str] = []
     left: dict[str, list[str]] = {}
     top = os.path.realpath(root)
-    real = {str(root): (top,)}  # a folder -> the real places on the way to it
+    # A folder -> the real places on the way to it.
+    real: dict[str, tuple[str, ...]] = {str(root): (top,)}
 
     def fail(error: OSError) -> None:
         raise ValueError(f"{error.filename} cannot be read: {error.strerror}") from error

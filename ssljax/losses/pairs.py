@@ -182,8 +182,7 @@ def _check(rows: int, chunk: int | None, mesh: Mesh | None, axis: str | None) ->
 # `shift` and `g` below are columns of the rows of x or y: log-sum-exps, and gradients of them.
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(0, 1, 2))
-def _spreads(chunk, mesh, axis, x, y) -> tuple[jax.Array, jax.Array]:
+def _two_spreads(chunk, mesh, axis, x, y) -> tuple[jax.Array, jax.Array]:
     """logsumexp of x yT over the rows of y [B], and over those of x [B]."""
     return _spreads_forward(chunk, mesh, axis, x, y)[0]
 
@@ -215,6 +214,7 @@ def _spreads_backward(chunk, mesh, axis, kept, grads):
     return rows["dx"], columns["dy"]
 
 
+_spreads = jax.custom_vjp(_two_spreads, nondiff_argnums=(0, 1, 2))
 _spreads.defvjp(_spreads_forward, _spreads_backward)
 
 

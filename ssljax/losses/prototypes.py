@@ -46,6 +46,7 @@ def swav(
     for v in range(2):
         rows, mask = scores[:, v], None
         if queued is not None:
+            assert full is not None, "queued scores need `full`, whether they count yet"
             chex.assert_rank((queued, full), (3, 0))
             old = queued.shape[1]
             rows = jnp.concatenate([queued[v], rows])

@@ -75,7 +75,7 @@ class BERT(OfTexts):
             "unigram_loss": weighted_mean(floor, weight),
             "unigram_accuracy": weighted_mean(common, weight),
         }
-        if self.pairs != "none":
+        if label is not None:
             empty = {"pooler": {}, "pair": {}}
             guess, _ = nets.apply_chain(self._pair, params, empty, states, train=True)
             pair, metrics["pair_accuracy"] = classification(guess, label)

@@ -140,8 +140,8 @@ class ELECTRA(OfTexts):
         heads = max(1, round(net.heads * share))
         width = round(net.width * share / heads) * heads
         narrow = net.embedding_width or net.width
-        sizes = {"width": width, "heads": heads, "hidden": round(net.hidden * share)}
-        return net.clone(embedding_width=narrow, **sizes)
+        hidden = round(net.hidden * share)
+        return net.clone(embedding_width=narrow, width=width, heads=heads, hidden=hidden)
 
     @property
     def _guess(self) -> TokenHead:

@@ -42,6 +42,8 @@ class FlexMatch(OfWeakAndStrong):
     """Of the unlabelled loss."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
+        if self.examples is None:
+            raise ValueError("examples is open: give its number, or take it from data by `filled`")
         params, extra = super().init(key, batch)
         return params, extra | {"selected": flexmatch_start(self.examples)}
 

@@ -76,6 +76,7 @@ class GAN(OfImages):
         d_opt, g_opt = state.opt["discriminator"], state.opt["generator"]
         k = updates_done(g_opt, state.step)
         d, stats = {name: state.params[name] for name in self._discriminator}, state.extra["stats"]
+        metrics: Metrics = {}
         critic_loss = jax.value_and_grad(self._critic_loss, has_aux=True)
         # A loop and not a scan: XLA runs convolutions within a scan ten times slower on CPU. Parts
         # are interleaved, so that each device keeps its own images.
@@ -102,6 +103,7 @@ class GAN(OfImages):
         extra = {"stats": stats, "target": {"params": {"generator": mean}, "stats": mean_stats}}
         opt = {"discriminator": d_opt, "generator": g_opt}
         metrics |= {"generator_loss": value}
+        assert isinstance(d, dict)  # optax says no more than that it gives a tree
         return State(state.step + 1, d | {"generator": g}, opt, extra), metrics
 
     def sample(self, state: State, key: jax.Array, *, count: int) -> jax.Array:

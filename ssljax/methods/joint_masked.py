@@ -61,6 +61,7 @@ class JointMasked(OfImages):
         hidden = self._hidden(key_patch, x)
         keys = jax.random.split(key_text, len(x))
         drawn, logits, target, weight = self._predict(params, x, hidden, batch, keys)
+        assert drawn is not None  # images went in
         image = masked_mse(drawn, patchify(x, self.encoder.patch), hidden)
         text = weighted_mean(token_nll(logits, target), weight)
         right = weighted_mean(jnp.argmax(logits, axis=-1) == target, weight)
@@ -134,6 +135,7 @@ class JointMasked(OfImages):
         x, patch = self.view.plain(batch["image"]), self.encoder.patch
         hidden, keys = self._hidden(key, x), jax.random.split(key, len(x))
         drawn = self._predict(state.params, x, hidden, batch, keys)[0]
+        assert drawn is not None  # images went in
         mixed = jnp.where(hidden[..., None], drawn, patchify(x, patch))
         drawn = unpatchify(mixed, patch, height=x.shape[1], width=x.shape[2])
         shown = jnp.stack([hide(x, hidden, patch=patch), drawn], axis=1)

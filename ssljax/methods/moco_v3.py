@@ -72,11 +72,8 @@ class MoCoV3(OfTwoViews):
             self._target, target["params"], target["stats"], views, train=True
         )
         k1, k2 = jax.lax.stop_gradient(keys)
-        value = (
-            2
-            * self.temperature
-            * sum(info_nce(q, k, temperature=self.temperature) for q, k in ((q1, k2), (q2, k1)))
-        )
+        one, other = (info_nce(q, k, temperature=self.temperature) for q, k in ((q1, k2), (q2, k1)))
+        value = 2 * self.temperature * (one + other)
         target = {"params": target["params"], "stats": target_stats}
         return value, ({"stats": stats, "target": target}, {})
 
@@ -105,8 +102,8 @@ def _map_patches(f: Any, params: Any) -> Any:
 def _still_patches(tx: optax.GradientTransformation) -> optax.GradientTransformation:
     """The optimizer with updates of zero for the patch embedding."""
 
-    def update(grads: Any, opt: Any, params: Any = None) -> tuple[Any, Any]:
-        updates, opt = tx.update(grads, opt, params)
-        return _map_patches(jnp.zeros_like, updates), opt
+    def update(updates: Any, state: Any, params: Any = None) -> tuple[Any, Any]:
+        updates, state = tx.update(updates, state, params)
+        return _map_patches(jnp.zeros_like, updates), state
 
     return optax.GradientTransformation(tx.init, update)

@@ -23,6 +23,7 @@ from ssljax import nets
 from ssljax.losses.language import row_sums, token_nll, weighted_mean
 from ssljax.method import Batch, Metrics, State
 from ssljax.nets import T5Decoder, T5Encoder, shared_table, t5, text_inputs
+from ssljax.nets.apply import known_vocab
 from ssljax.recipes import OfTexts
 from ssljax.views import corrupt_spans
 
@@ -72,11 +73,11 @@ class T5(OfTexts):
         """(logits [B, T, V], targets, weights [B, T]); without a key no dropout."""
         sizes = jnp.sum(batch["segments"] > 0, axis=1)
         cut = partial(corrupt_spans, density=self.density, mean=self.span, eos=self.eos)
-        cut = partial(cut, sentinel=self.encoder.vocab - 1)
+        cut = partial(cut, sentinel=known_vocab(self.encoder.vocab, "T5Encoder") - 1)
         rows = jax.vmap(cut)(keys, batch["tokens"], sizes)
         seen = jnp.arange(rows.inputs.shape[1]) < rows.input_size[:, None]
         x, training = {"tokens": rows.inputs, "segments": seen.astype(jnp.int32)}, key is not None
-        key_encoder, key_decoder = jax.random.split(key) if training else (None, None)
+        key_encoder, key_decoder = (None, None) if key is None else jax.random.split(key)
         run = partial(nets.apply, train=training)
         past, _ = run(
             self.encoder, params["encoder"], {}, x, rngs=_dropout(key_encoder), method="tokens"

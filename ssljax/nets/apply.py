@@ -84,3 +84,12 @@ def check_images(x: jax.Array, network: str) -> None:
         raise ValueError(
             f"{network} takes normalised float images, got {x.dtype}: divide by 255 first"
         )
+
+
+def known_vocab(vocab: int | None, network: str) -> int:
+    """The size of a vocabulary. Raises: ValueError where it is still open."""
+    if vocab is None:
+        raise ValueError(
+            f"the vocab of {network} is open: give its number, or take it from data by `filled`"
+        )
+    return vocab

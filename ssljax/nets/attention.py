@@ -44,8 +44,10 @@ def attend(
       scale: of the logits; 1/sqrt(d) by default.
       dropout: share of the weights that is dropped, drawn from `key`.
     """
-    scale = q.shape[-1] ** -0.5 if scale is None else scale
+    scale = float(q.shape[-1] ** -0.5) if scale is None else scale
     if dropout > 0:
+        if key is None:
+            raise ValueError("attention with dropout draws what it drops: give it a key")
         mask = _mask(q, k, causal, segments, seen)
         return plain_attention(q, k, v, mask=mask, bias=bias, scale=scale, dropout=(dropout, key))
     here = devices()
@@ -231,4 +233,5 @@ def _splash(
     ids = None if segments is None else splash.SegmentIds(segments, segments)
     q, k, v = (jnp.swapaxes(x, 1, 2) for x in (q * scale, k, v))
     y = jax.vmap(kernel)(q, k, v, ids)
+    assert isinstance(y, jax.Array)  # a pair only of kernels that keep what their gradient needs
     return jnp.swapaxes(y, 1, 2)

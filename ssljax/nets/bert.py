@@ -6,13 +6,13 @@ whose positions start at 2, with one token type; ELECTRA (Clark et al. 2020, arX
 embeddings narrower than the network. Parameters have the names of Hugging Face transformers.
 """
 
-from functools import partial
 from typing import Any, Literal
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ssljax.nets.apply import known_vocab
 from ssljax.nets.attention import attend
 from ssljax.nets.vit import ACTIVATIONS, Activation, check_activation
 
@@ -251,7 +251,7 @@ class Bert(nn.Module):
         segments = segments_of(x)
         narrow = self.embedding_width or self.width
         h = _Embeddings(
-            vocab=self.vocab,
+            vocab=known_vocab(self.vocab, "Bert"),
             width=narrow,
             positions=self.length + self.first_position,
             types=self.types,
@@ -286,8 +286,8 @@ class TokenHead(nn.Module):
     where its rows are learned too, plus a bias (BERT, Devlin et al. 2018).
     """
 
-    vocab: int = 30522
-    """Size of the vocabulary, V."""
+    vocab: int | None = 30522
+    """Size of the vocabulary, V; None while that of the encoder is open."""
     eps: float = 1e-12
     """Of the norm."""
     activation: Activation = "gelu"
@@ -330,8 +330,7 @@ class RealHead(nn.Module):
         return _dense(1, self.dtype, "dense_prediction")(y)[..., 0].astype(jnp.float32)
 
 
-@partial(jax.custom_vjp, nondiff_argnums=(2,))
-def tied_logits(x: jax.Array, table: jax.Array, dtype: str) -> jax.Array:
+def _tied_logits(x: jax.Array, table: jax.Array, dtype: str) -> jax.Array:
     """Products of states [..., D] with the embeddings of all words [V, D]: [..., V] float32.
 
     The gradient of the logits is rounded to `dtype` too, and what is made of it is summed in
@@ -342,7 +341,7 @@ def tied_logits(x: jax.Array, table: jax.Array, dtype: str) -> jax.Array:
 
 
 def _logits_forward(x: jax.Array, table: jax.Array, dtype: str) -> tuple[jax.Array, tuple]:
-    return tied_logits(x, table, dtype), (x, table)
+    return _tied_logits(x, table, dtype), (x, table)
 
 
 def _logits_backward(dtype: str, kept: tuple, grad: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -353,6 +352,7 @@ def _logits_backward(dtype: str, kept: tuple, grad: jax.Array) -> tuple[jax.Arra
     return dx.astype(x.dtype), dtable.astype(table.dtype)
 
 
+tied_logits = jax.custom_vjp(_tied_logits, nondiff_argnums=(2,))
 tied_logits.defvjp(_logits_forward, _logits_backward)
 
 

@@ -71,7 +71,7 @@ class Pyramid(nn.Module):
         return levels
 
 
-def nearest(x: jax.Array, shape: tuple[int, int]) -> jax.Array:
+def nearest(x: jax.Array, shape: tuple[int, ...]) -> jax.Array:
     """x [B, h, w, C] at [B, *shape, C], each place that which torch's "nearest" takes."""
     rows, columns = (jnp.arange(n) * old // n for n, old in zip(shape, x.shape[1:3], strict=True))
     return x[:, rows][:, :, columns]

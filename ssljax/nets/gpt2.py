@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ssljax.nets.apply import known_vocab
 from ssljax.nets.attention import attend
 from ssljax.nets.bert import (
     NORMAL,
@@ -175,8 +176,9 @@ class GPT2(nn.Module):
         """Logits [B, n, V] of the next n tokens of texts whose past is in `cache`, and the cache
         with them in it. A cache comes from `empty_cache`, or from the call before.
         """
-        last, _, cache = self._run(x, train, cache)
-        return tied_logits(last, self._table(), self.dtype), cache
+        last, _, longer = self._run(x, train, cache)
+        assert longer is not None  # a cache went in
+        return tied_logits(last, self._table(), self.dtype), longer
 
     @nn.nowrap
     def empty_cache(self, batch: int) -> Cache:
@@ -202,7 +204,8 @@ class GPT2(nn.Module):
         else:
             places = cache["at"] + jnp.arange(tokens.shape[1])[None]
         dtype = jnp.dtype(self.dtype)
-        h = nn.Embed(self.vocab, self.width, embedding_init=NORMAL, dtype=dtype, name="wte")(tokens)
+        vocab = known_vocab(self.vocab, "GPT2")
+        h = nn.Embed(vocab, self.width, embedding_init=NORMAL, dtype=dtype, name="wte")(tokens)
         h = h + nn.Embed(self.length, self.width, embedding_init=NORMAL, dtype=dtype, name="wpe")(
             places
         )

@@ -39,6 +39,8 @@ class LSTM(nn.Module):
                 cell = nn.OptimizedLSTMCell(self.width)
                 back = nn.RNN(cell, reverse=True, keep_order=True, name=f"backward{i}")
                 ways.append(back)
-            h = jnp.concatenate([way(h, seq_lengths=lengths) for way in ways], axis=-1)
+            # An RNN gives (carry, outputs) only where it is asked for both.
+            found: list[Any] = [way(h, seq_lengths=lengths) for way in ways]
+            h = jnp.concatenate(found, axis=-1)
         real = steps[..., None].astype(jnp.float32)
         return jnp.sum(h * real, axis=1) / jnp.maximum(jnp.sum(real, axis=1), 1.0)

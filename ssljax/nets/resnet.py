@@ -9,7 +9,7 @@ libraries have it. Padding is torch's, symmetric; Flax's "SAME" shifts strided c
 Submodules carry torchvision's names, with `layer1_0` for `layer1.0`.
 """
 
-from typing import Literal
+from typing import Any, Literal
 
 import flax.linen as nn
 import jax
@@ -122,7 +122,8 @@ class ResNet(nn.Module):
         x = nn.relu(_norm(train=train, dtype=self.dtype, name="bn1")(x))
         found.append(x)
         if large:
-            x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=((1, 1), (1, 1)))
+            pads: Any = ((1, 1), (1, 1))  # flax takes pairs, but its default looks like str alone
+            x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=pads)
         for stage, count in enumerate(BLOCKS[self.depth]):
             for i in range(count):
                 x = Block(

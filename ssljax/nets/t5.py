@@ -12,6 +12,7 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ssljax.nets.apply import known_vocab
 from ssljax.nets.attention import attend
 from ssljax.nets.bert import check_tokens, mean_tokens, segments_of, tied_logits
 
@@ -96,10 +97,13 @@ class _DenseReluDense(nn.Module):
         return _linear(d, self.hidden**-0.5, self.dtype, "wo")(y)
 
 
+_Kind = Literal["SelfAttention", "EncDecAttention", "DenseReluDense"]
+
+
 class _Part(nn.Module):
     """Attention or feedforward behind its norm, beside a shortcut."""
 
-    kind: Literal["SelfAttention", "EncDecAttention", "DenseReluDense"]
+    kind: _Kind
     fields: dict[str, Any]
     eps: float
     dropout: float
@@ -135,11 +139,13 @@ class _Block(nn.Module):
         net = self.net
         shared = {"eps": net.eps, "dropout": net.dropout, "dtype": net.dtype}
         sizes = {k: getattr(net, k) for k in ("heads", "head_width", "dropout", "dtype")}
+        parts: list[tuple[_Kind, dict[str, Any]]]
         parts = [("SelfAttention", sizes | {"buckets": self.buckets})]
         if past is not None:
             parts.append(("EncDecAttention", sizes))
         hidden = {"hidden": net.hidden, "dropout": net.dropout, "dtype": net.dtype}
-        for i, (kind, fields) in enumerate([*parts, ("DenseReluDense", hidden)]):
+        parts.append(("DenseReluDense", hidden))
+        for i, (kind, fields) in enumerate(parts):
             part = _Part(kind, fields, **shared, name=f"layer_{i}")
             if kind == "SelfAttention":
                 x, bias = part(x, train, bias=bias, **masks)
@@ -194,7 +200,8 @@ class T5Encoder(nn.Module):
         """All tokens after the last norm: [B, L, width] float32."""
         check_tokens(x, length=1 << 30, network="T5Encoder")
         start = nn.initializers.normal(1.0)
-        shared = nn.Embed(self.vocab, self.width, embedding_init=start, name="shared")
+        vocab = known_vocab(self.vocab, "T5Encoder")
+        shared = nn.Embed(vocab, self.width, embedding_init=start, name="shared")
         h = shared(x["tokens"]).astype(self.dtype)
         return _blocks(self, h, train, "both", segments=segments_of(x)).astype(jnp.float32)
 

@@ -93,12 +93,13 @@ def run_towers(
     for tower, k in zip(towers, keys, strict=True):
         if not set(tower.reads) <= set(batch):
             continue
-        train = k is not None and not tower.locked
         key_view, key_net = (None, None) if k is None else jax.random.split(k)
+        key_net = None if tower.locked else key_net
         y = _inputs(tower, batch, key_view)
         for i, (name, module) in enumerate(tower.chain.items()):
             own = jax.lax.stop_gradient(params[name]) if tower.locked and not i else params[name]
-            rngs = {"dropout": jax.random.fold_in(key_net, i)} if train else None
+            rngs = None if key_net is None else {"dropout": jax.random.fold_in(key_net, i)}
+            train = key_net is not None
             y, stats[name] = apply(module, own, stats[name], y, train=train, rngs=rngs)
         found[tower.name] = y
     return found, stats
@@ -107,9 +108,11 @@ def run_towers(
 def _inputs(tower: Tower, batch: Batch, key: jax.Array | None) -> PyTree:
     leaves = {leaf: batch[leaf] for leaf in tower.reads}
     first = leaves[tower.name]
-    if tower.view is not None and key is None:
+    if tower.view is None:
+        pass
+    elif key is None:
         leaves[tower.name] = tower.view.plain(first)
-    elif tower.view is not None:
+    else:
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(len(first)))
         leaves[tower.name] = jax.vmap(tower.view)(keys, first)
     return leaves if len(leaves) > 1 else leaves[tower.name]

@@ -139,7 +139,7 @@ def _biased(features: int, *, dtype: str, name: str) -> nn.Conv:
     )
 
 
-def _enlarged(x: jax.Array, size: tuple[int, int]) -> jax.Array:
+def _enlarged(x: jax.Array, size: tuple[int, ...]) -> jax.Array:
     """[B, h, w, C] to [B, *size, C] by the nearest pixel above and to the left, as torch has it."""
     for axis, (new, old) in enumerate(zip(size, x.shape[1:3], strict=True), start=1):
         if new % old == 0:

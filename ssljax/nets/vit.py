@@ -278,10 +278,11 @@ class ViT(nn.Module):
             name="patch_embed",
         )(x)
         x = x.reshape(b, -1, self.width)
+        token = None
         if self.mask_token and (mask is not None or self.is_initializing()):
             token = self.param("mask_token", NORMAL, (1, 1, self.width)).astype(x.dtype)
         if mask is not None:
-            if not self.mask_token:
+            if token is None:
                 raise ValueError("this ViT has no token for masked patches: set mask_token=True")
             x = jnp.where(mask[..., None], token, x)
         cls = self.param("cls_token", nn.initializers.normal(1e-6), (1, 1, self.width))

@@ -261,7 +261,7 @@ class _ConvLayer(nn.Module):
 
 class _Extractor(nn.Module):
     convs: Convs
-    norm: str
+    norm: Literal["group", "layer"]
     bias: bool
     dtype: str
 

@@ -146,14 +146,14 @@ def span_mask(
       length: frames that are real, n.
     """
     key_count, key_start = jax.random.split(key)
-    span = jnp.clip(length // 2, 1, span)
-    drawn = jnp.floor(prob * length / span + jax.random.uniform(key_count, ()))
+    width = jnp.clip(length // 2, 1, span)
+    drawn = jnp.floor(prob * length / width + jax.random.uniform(key_count, ()))
     at = jnp.arange(frames)
-    allowed = at <= length - span
+    allowed = at <= length - width
     noise = jnp.where(allowed, jax.random.uniform(key_start, (frames,)), 2.0)
     starts = (jnp.argsort(jnp.argsort(noise)) < jnp.maximum(drawn, least)) & allowed
     last = jax.lax.cummax(jnp.where(starts, at, -frames))
-    return (at - last < span) & (at < length)
+    return (at - last < width) & (at < length)
 
 
 class Hidden(NamedTuple):
