@@ -128,13 +128,15 @@ def summarize(
     rows, done = [], {}
     for name in experiments:
         row: dict[str, Any] = {"run": name, "status": status[name]}
-        if status[name] == "finished":
-            remedy = "Remove it and run again: the run is then evaluated again"
-            results = read_json(folder / name / "results.json", dict, remedy=remedy)
-        if status[name] == "finished" and rounds:
+        rows.append(row)
+        if status[name] != "finished":
+            continue
+        remedy = "Remove it and run again: the run is then evaluated again"
+        results = read_json(folder / name / "results.json", dict, remedy=remedy)
+        if rounds:
             row |= _numbers(results)
             done[name] = results
-        elif status[name] == "finished":
+        else:
             place = [path.name for path in finished].index(name)
             row |= {field: values[place] for field, values in fields.items()}
             row |= {
@@ -144,7 +146,6 @@ def summarize(
             }
             row["seconds.training"] = results["seconds"]["training"]
             row["hardware"] = results["hardware"]
-        rows.append(row)
     text = _rounds_text(rows, done) if rounds else _text(rows, list(fields), axis)
     failed = [name for name in experiments if status[name] == "failed"]
     for name in failed:

@@ -33,25 +33,22 @@ def _networks(info: StructTypeInfo) -> StructConstructorSpec | None:
     if not {"parent", "name"} <= names or not isinstance(info.default, info.type):
         return None
     shown = record.fields_of(info.default)
-    found = [
-        StructFieldSpec(name=f.name, type=f.type, default=shown[f.name])
-        for f in dataclasses.fields(info.type)
-        if f.name in shown
-    ]
+    found = [_spec(f, shown[f.name]) for f in dataclasses.fields(info.type) if f.name in shown]
     return StructConstructorSpec(instantiate=info.type, fields=tuple(found))
 
 
 @_REGISTRY.struct_rule
+def _spec(field: dataclasses.Field, default: Any) -> StructFieldSpec:
+    kind: Any = field.type  # a type and no string: annotations are not postponed in this package
+    return StructFieldSpec(name=field.name, type=kind, default=default)
+
+
 def _protocols(info: StructTypeInfo) -> StructConstructorSpec | None:
     """A field that holds a dataclass and is typed by a protocol has the flags of the dataclass."""
     held = info.default
     if not getattr(info.type, "_is_protocol", False) or not dataclasses.is_dataclass(held):
         return None
-    found = [
-        StructFieldSpec(name=f.name, type=f.type, default=getattr(held, f.name))
-        for f in dataclasses.fields(held)
-        if f.init
-    ]
+    found = [_spec(f, getattr(held, f.name)) for f in dataclasses.fields(held) if f.init]
     return StructConstructorSpec(instantiate=type(held), fields=tuple(found))
 
 

@@ -2,10 +2,11 @@
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
+
+import numpy as np
 
 from ssljax.data.dataset import Dataset, Rows, Spec
-from ssljax.data.reader import Reader
 from ssljax.data.split_names import normal
 from ssljax.files import read_json, write_json
 
@@ -33,8 +34,16 @@ def _has_trained(folder: Path) -> bool:
     return any((folder / name).exists() for name in _TRAINED) or any(folder.glob("seed*"))
 
 
-class Scaled(Reader, Protocol):
-    """A reader that can read by what was learned from other data."""
+class Scaled(Protocol):
+    """A reader that can read by what was learned from other data: a `Reader`, and two more."""
+
+    plain_name: ClassVar[str]
+
+    def splits(self, spec: str) -> tuple[str, ...]: ...
+
+    def shapes(self) -> Spec | None: ...
+
+    def plain(self, rows: Rows) -> np.ndarray: ...
 
     def scaled(self, spec: str, split: str, known: dict[str, Any] | None) -> Dataset:
         """A split as the data was read from which `known` was learned; None: from `spec` itself."""

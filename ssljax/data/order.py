@@ -5,7 +5,17 @@ so that no example appears twice in a batch (for a contrastive loss it would be 
 All plans here are sequences of (indices [B / hosts], mask or None), which is what Grain asks for.
 """
 
+from typing import Protocol
+
 import numpy as np
+
+
+class Plan(Protocol):
+    """Batch i: the positions of its examples [B] and, where some do not count, which ones do."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray | None]: ...
 
 
 class Shuffled:
@@ -28,7 +38,7 @@ class Shuffled:
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def __getitem__(self, i: int) -> tuple[np.ndarray, None]:
         epoch, position = divmod(self._start + i, self._size // self._batch)
         last = self._last  # one read and one write: threads of two epochs may be in here at once
         if last[0] != epoch:
@@ -55,7 +65,7 @@ class Cycled:
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray | None]:
+    def __getitem__(self, i: int) -> tuple[np.ndarray, None]:
         first = (self._start + i) * self._batch
         epochs, places = np.divmod(np.arange(first, first + self._batch)[self._rows], self._size)
         index = np.empty(len(epochs), np.int64)

@@ -6,7 +6,7 @@ lies in files of the run folder.
 """
 
 from pathlib import Path
-from typing import Protocol
+from typing import ClassVar, Protocol
 
 import numpy as np
 
@@ -16,10 +16,8 @@ from ssljax.data.dataset import Dataset, Rows, Spec
 class Reader(Protocol):
     """How the examples of one modality come out of storage."""
 
-    @property
-    def plain_name(self) -> str:
-        """What `plain` gives, as results call it: pixels, bag of words, log-mel statistics."""
-        ...
+    plain_name: ClassVar[str]
+    """What `plain` gives, as results call it: pixels, bag of words, log-mel statistics."""
 
     def prepared(self, spec: str, folder: Path | None) -> "Reader":
         """The reader with what it learns from the training data `spec`, read from `folder` where it

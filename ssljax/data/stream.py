@@ -20,7 +20,7 @@ import numpy as np
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Dataset, Rows, Spec
 from ssljax.data.decode import Decode, check_corrupt, first_good, read, spec_of
-from ssljax.data.order import Once, Shuffled
+from ssljax.data.order import Once, Plan, Shuffled
 from ssljax.data.sources import Source
 
 log = logging.getLogger("ssljax")
@@ -103,7 +103,7 @@ class Stream:
         found.origin = self.origin[index]
         return found
 
-    def _read(self, plan: Shuffled | Once) -> Iterator[Rows]:
+    def _read(self, plan: Plan) -> Iterator[Rows]:
         import grain  # a second
         from absl import flags
 

@@ -19,3 +19,9 @@ def classification(logits: jax.Array, labels: jax.Array) -> tuple[jax.Array, jax
     picked = jnp.take_along_axis(log_p, jnp.maximum(labels, 0)[..., None], axis=-1)[..., 0]
     right = jnp.argmax(logits, axis=-1) == labels
     return -jnp.sum(picked * known) / count, jnp.sum(right * known) / count
+
+
+def spread_weight(weight: jax.Array, parts: tuple[int, ...]) -> jax.Array:
+    """Weights [B], or of the parts already, as weights of all parts [B, *parts]."""
+    weight = weight.reshape(weight.shape + (1,) * (1 + len(parts) - weight.ndim))
+    return jnp.broadcast_to(weight, (weight.shape[0], *parts))

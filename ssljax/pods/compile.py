@@ -265,8 +265,8 @@ def _verdict(experiment: Any, peak: int, hbm: float, *, fits: bool) -> str:
 def render(report: Report) -> str:
     """The report for people."""
 
-    def gib(size: float) -> str:
-        return f"{size / 2**30:.3f} GiB"
+    def gib(size: float | None) -> str:
+        return "unknown" if size is None else f"{size / 2**30:.3f} GiB"
 
     lines = [
         f"{report.topology}: {report.chips} chips, {report.devices} JAX devices, global batch "

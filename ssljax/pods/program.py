@@ -91,7 +91,10 @@ class Program:
 
 def dimensions(shape: str) -> list[int]:
     """Sizes of the axes of an array as HLO writes it."""
-    return [int(d) for d in _ARRAY.search(shape)[3].split(",") if d]
+    found = _ARRAY.search(shape)
+    if found is None:
+        raise ValueError(f"{shape!r} is no array of a compiled program")
+    return [int(d) for d in found[3].split(",") if d]
 
 
 def size(shape: str) -> int:

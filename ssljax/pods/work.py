@@ -48,13 +48,21 @@ def uncounted(hlo: str, *, calls: int = 1) -> Work:
     return Work(turns, kernels, passes)
 
 
+def _read(pattern: str, line: str) -> tuple[str, ...]:
+    """What a line of a compiled program says."""
+    found = re.search(pattern, line)
+    if found is None:
+        raise ValueError(f"a line of the compiled program without {pattern}: {line}")
+    return found.groups()
+
+
 def matmul_flops(op: Op, left_shape: str, right_shape: str) -> float:
     """FLOPs of a convolution or dot of two arrays of these shapes; padding costs nothing."""
     result, left, right = dimensions(op.shape), dimensions(left_shape), dimensions(right_shape)
     if op.kind == "dot":
-        axes = re.search(r"lhs_contracting_dims=\{([\d,]*)\}", op.line)[1]
+        (axes,) = _read(r"lhs_contracting_dims=\{([\d,]*)\}", op.line)
         return 2.0 * math.prod(result) * math.prod(left[int(a)] for a in axes.split(",") if a)
-    inputs, kernel, outputs = re.search(r"dim_labels=(\w+)_(\w+)->(\w+)", op.line).groups()
+    inputs, kernel, outputs = _read(r"dim_labels=(\w+)_(\w+)->(\w+)", op.line)
     pairs = 1.0
     for axis in (c for c in outputs if c.isdigit()):
         sizes = (left[inputs.index(axis)], right[kernel.index(axis)], result[outputs.index(axis)])

@@ -22,11 +22,13 @@ from typing import NamedTuple
 import chex
 import jax
 import jax.numpy as jnp
+import numpy as np
 
 DECAY = 0.999
+Array = jax.Array | np.ndarray
 
 
-def confident(p: jax.Array) -> tuple[jax.Array, jax.Array]:
+def confident(p: Array) -> tuple[jax.Array, jax.Array]:
     """(largest probability [B] float32, its class [B] int32) of p [B, K], without gradient."""
     chex.assert_rank(p, 2)
     p = jax.lax.stop_gradient(p.astype(jnp.float32))
@@ -46,8 +48,8 @@ def flexmatch_start(examples: int) -> jax.Array:
 
 
 def flexmatch(
-    p: jax.Array,
-    index: jax.Array,
+    p: Array,
+    index: Array,
     selected: jax.Array,
     *,
     threshold: float = 0.95,
@@ -90,7 +92,7 @@ def freematch_start(classes: int) -> FreeMatchState:
 
 
 def freematch(
-    p: jax.Array, state: FreeMatchState, *, decay: float = DECAY
+    p: Array, state: FreeMatchState, *, decay: float = DECAY
 ) -> tuple[jax.Array, FreeMatchState]:
     """Self-adaptive thresholds: a global one, times how usual the class is.
 
@@ -138,9 +140,7 @@ def softmatch(
     return gaussian(m, state.mean, state.variance, sigmas=sigmas), state
 
 
-def gaussian(
-    confidence: jax.Array, mean: jax.Array, variance: jax.Array, *, sigmas: float = 2.0
-) -> jax.Array:
+def gaussian(confidence: Array, mean: Array, variance: Array, *, sigmas: float = 2.0) -> jax.Array:
     """exp(-min(m - mean, 0)^2 / (2 variance / n^2)), the weight of SoftMatch, for m [B]."""
     below = jnp.minimum(confidence - mean, 0)
     # Without variance all are at the mean, but for rounding.

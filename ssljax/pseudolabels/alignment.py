@@ -43,7 +43,7 @@ def alignment_start(classes: int, *, prior: np.ndarray | None = None) -> Alignme
 
 
 def align(
-    p: jax.Array,
+    p: jax.Array | np.ndarray,
     state: Alignment,
     *,
     labelled: jax.Array | None = None,
@@ -58,7 +58,7 @@ def align(
     Returns: (aligned predictions [B, K] float32 without gradient, new state).
     """
     chex.assert_rank(p, 2)
-    p = jax.lax.stop_gradient(p.astype(jnp.float32))
+    p = jax.lax.stop_gradient(jnp.asarray(p, jnp.float32))
     first = jnp.where(state.seen == 0, 0.0, decay)  # the model has no start of its own
 
     def moved(old: jax.Array, rows: jax.Array, keep: jax.Array | float) -> jax.Array:

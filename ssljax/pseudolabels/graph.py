@@ -141,6 +141,7 @@ def _diagonal(degree: np.ndarray, power: float) -> sparse.dia_matrix:
 
 
 def _one_hot(w: sparse.csr_matrix, index: np.ndarray, labels: np.ndarray, k: int) -> np.ndarray:
+    assert w.shape is not None  # its type allows it
     y = np.zeros((w.shape[0], k))
     y[index, labels] = 1
     return y

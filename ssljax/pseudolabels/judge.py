@@ -45,7 +45,7 @@ class Judge:
         if self.target.has_classes():
             found |= self._classes(used, before)
         if self.truth is not None:
-            found |= self._compared(guess, used)
+            found |= self._compared(guess, used, self.truth)
         if self.held_out is not None:
             found["estimate"] = self._estimate(guess, used, self.held_out)
         return found
@@ -62,25 +62,25 @@ class Judge:
         found["warnings"] = quality.warnings(selected, last, names=self.names)
         return found | {"selected": selected.tolist()}
 
-    def _compared(self, guess: Guess, used: Labels) -> dict[str, Any]:
+    def _compared(self, guess: Guess, used: Labels, truth: Targets) -> dict[str, Any]:
         """With the truth, where it is known."""
-        target, out = self.target, self.out[self.target.known(self.truth)[self.out]]
+        target, out = self.target, self.out[self.target.known(truth)[self.out]]
         if not len(out):
             return {}
-        truth, chosen = take(self.truth, out), np.isin(out, used.index)
+        here, chosen = take(truth, out), np.isin(out, used.index)
         labels = jax.tree.map(lambda x: _placed(x, used.index, self.size)[out], used.target)
         every, m = take(guess.target, out), guess.confidence[out]
-        everyone = target.quality(truth, every, np.ones(len(out), bool))
+        everyone = target.quality(here, every, np.ones(len(out), bool))
         found: dict[str, Any] = {
-            "quality": target.quality(truth, labels, chosen),
+            "quality": target.quality(here, labels, chosen),
             "all": {x.key: everyone[x.key] for x in target.shown},
         }
-        right = target.right(truth, every)
+        right = target.right(here, every)
         if right is not None:
             cast = m > 0  # who abstains has not said that it is unsure
             found["reliability"] = quality.reliability(right[cast], m[cast])
             found["ece"] = quality.ece(right[cast], m[cast])
-            found["mistakes"] = self._mistakes(used)
+            found["mistakes"] = self._mistakes(used, take(truth, used.index))
         return found
 
     def _estimate(self, guess: Guess, used: Labels, held_out: Labels) -> dict[str, Any]:
@@ -95,11 +95,12 @@ class Judge:
         more = {} if right is None else {"ece": quality.ece(right, m)}
         return {"examples": len(held_out)} | found | more
 
-    def _mistakes(self, used: Labels) -> list[list[Any]]:
+    def _mistakes(self, used: Labels, truth: Targets) -> list[list[Any]]:
         """[index, label, truth, confidence] of the most confident labels that are wrong."""
-        truth = take(self.truth, used.index)
-        wrong = ~self.target.right(truth, used.target) & self.target.known(truth)
-        wrong = np.flatnonzero(wrong)
+        right = self.target.right(truth, used.target)
+        if right is None:
+            return []
+        wrong = np.flatnonzero(~right & self.target.known(truth))
         first = wrong[np.argsort(-used.confidence[wrong], kind="stable")[:_SHOWN]]
         said = self.target.show(take(used.target, first), self.names)
         true = self.target.show(take(truth, first), self.names)

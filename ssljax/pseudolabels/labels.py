@@ -12,7 +12,7 @@ import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import jax
 import numpy as np
@@ -24,7 +24,7 @@ from ssljax.pseudolabels.numbering import Numbering
 from ssljax.tasks import OneOf
 from ssljax.tasks.cells import lists
 from ssljax.tasks.cells import numbers as lists_of_numbers
-from ssljax.tasks.target import Target, Targets, count, padded, take
+from ssljax.tasks.target import Array, Target, Targets, count, padded, take
 
 log = logging.getLogger("ssljax")
 GIVEN = "given"
@@ -136,12 +136,11 @@ class Labels:
     def is_used(self) -> np.ndarray:
         """bool [n]: some part of it has a weight above 0."""
         parts = tuple(range(1, len(self.weight.shape)))
-        return (self.weight > 0).any(axis=parts)
+        return np.any(self.weight > 0, axis=parts)
 
     def take(self, rows: np.ndarray) -> "Labels":
         """Some of them: rows is a mask [n] or row numbers."""
-        names = (f.name for f in dataclasses.fields(self))
-        return Labels(**{name: take(getattr(self, name), rows) for name in names})
+        return dataclasses.replace(self, **{n: take(x, rows) for n, x in vars(self).items()})
 
     def joined(self, others: "Labels", target: Target) -> "Labels":
         """These and others, in the order of the pool. Raises: ValueError where both label one."""
@@ -150,7 +149,7 @@ class Labels:
             raise ValueError(f"{len(both)} examples have two labels, first number {both[0]}")
         both = (self, others)
         plain = [f.name for f in dataclasses.fields(self) if f.name not in ("target", "weight")]
-        parts = {n: np.concatenate([getattr(x, n) for x in both]) for n in plain}
+        parts: dict[str, Any] = {n: np.concatenate([getattr(x, n) for x in both]) for n in plain}
         parts["target"] = target.join([x.target for x in both])
         parts["weight"] = _weights([x.weight for x in both])
         return Labels(**parts).take(np.argsort(parts["index"]))
@@ -192,9 +191,10 @@ def read(
       class that does not exist, two labels of one example and numbers outside [0, 1];
       FileNotFoundError.
     """
-    if not (target or classes):
-        raise ValueError("say what the labels are: target, or classes")
-    target = target or OneOf(classes=classes)
+    if target is None:
+        if not classes:
+            raise ValueError("say what the labels are: target, or classes")
+        target = OneOf(classes=classes)
     table, pool = table_of(path), examples
     if not isinstance(pool, Numbering):
         pool = Numbering.plain(pool)
@@ -301,9 +301,9 @@ def _in_unit(x: np.ndarray, name: str) -> None:
         )
 
 
-def _narrow(x: np.ndarray) -> np.ndarray:
+def _narrow(array: Array) -> np.ndarray:
     """Without the digits that no network uses."""
-    x = np.asarray(x)
+    x = np.asarray(array)
     return x.astype({"int64": np.int32, "float64": np.float32}.get(str(x.dtype), x.dtype))
 
 

@@ -78,8 +78,8 @@ class Numbering:
         if not kind.has_classes():
             return found | {"target": kind.column(target)}
         hard = kind.hard(target)
-        own = target is hard and self._own is not None
-        found["target"] = self._own[hard] if own else kind.column(target)
+        own = self._own if target is hard else None
+        found["target"] = kind.column(target) if own is None else own[hard]
         if self.classes is not None:
             found["class"] = pa.array([self.classes[k] for k in hard], pa.string())
         return found
@@ -113,8 +113,8 @@ class Numbering:
             i = int((~(said | named)).argmax())
             raise ValueError(f"{path}, row {i + 1}: names no example, by index or file")
         found = at[np.where(said, index, 0)]
-        for i in np.flatnonzero(named):
-            found[i] = self._named(files[i], int(index[i]) if said[i] else None, path, i + 1)
+        for i in np.flatnonzero(named).tolist():
+            found[i] = self._named(str(files[i]), int(index[i]) if said[i] else None, path, i + 1)
         return found
 
     def _named(self, name: str, index: int | None, path: Path, row: int) -> int:
@@ -207,7 +207,7 @@ class Numbering:
                     "one of them, or leave one of them empty"
                 )
             if not full[i]:
-                target[i] = k if hard is target else np.eye(target.shape[1])[k]
+                target[i] = k if hard is target else np.eye(target.shape[-1])[k]
                 full[i] = True
         return target.astype(np.int32) if hard is target else target, full
 

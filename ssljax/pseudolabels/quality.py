@@ -85,7 +85,7 @@ def warnings(
 
     empty = np.flatnonzero(selected == 0)
     if total and len(empty):
-        died = empty if before is None else [c for c in empty if before[c] > 0]
+        died = [c for c in empty.tolist() if before is None or before[c] > 0]
         what = "died out" if before is not None else "got no label"
         if len(died):
             said.append(

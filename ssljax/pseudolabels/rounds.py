@@ -130,6 +130,7 @@ def self_train(
         here.mkdir(parents=True, exist_ok=True)
         labels, pseudo, guess = given, None, None
         if r > 0:
+            assert teacher is not None  # that of the round before
             context = LabelContext(
                 teacher=teacher,
                 pool=pool,
@@ -166,7 +167,7 @@ def self_train(
         student = train(labels, r, here / "student", teacher if plan.restart == "warm" else None)
         if record is None:
             record = {"round": r, "labels": mark, "seed": seed, "test": score(student)}
-            if pseudo is not None:
+            if pseudo is not None and guess is not None:
                 judge = Judge(target, out, truth, held_out, names, size)
                 record |= judge.measure(guess, pseudo, before)
                 if r == 1 and target.has_classes():
@@ -257,7 +258,7 @@ def _why(guess: Guess | None, out: np.ndarray, target: Target) -> str:
 
 def _write_guess(here: Path, guess: Guess) -> None:
     fresh = here / "guess.tmp.npz"
-    parts = named(guess.target) | {"confidence": guess.confidence}
+    parts: dict[str, Any] = named(guess.target) | {"confidence": guess.confidence}
     if guess.p is not None:
         parts["p"] = np.asarray(guess.p, np.float32)
     np.savez(fresh, **parts)

@@ -73,7 +73,7 @@ def label_model(
             "count votes (majority)"
         )
     cast = votes >= 0
-    some = cast.any(1)
+    some = np.any(cast, axis=1)
     prior = np.full(classes, 1 / classes) if prior is None else np.asarray(prior, np.float64)
     if prior.shape != (classes,) or prior.min() <= 0 or abs(prior.sum() - 1) > 1e-4:
         raise ValueError(

@@ -85,6 +85,7 @@ def svg_of(figure: Figure) -> str:
     text = stream.getvalue()
     head, body = text[text.index("<svg") :].split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
+    assert box is not None  # Matplotlib writes one
     return f'<svg role="img" {box[0]}>' + re.sub(r' id="[^"]*_\d+"', "", body)
 
 

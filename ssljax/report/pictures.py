@@ -38,14 +38,15 @@ def _sheet(pictures: np.ndarray, images: np.ndarray | None) -> str:
     """Rows of pictures [n, v, H, W, C] or [n, H, W, C], each behind the image it is made of."""
     pictures = pictures if pictures.ndim == 5 else pictures[:, None]
     side, strips = side_of(pictures.shape[2]), []
-    known = images is not None and len(images) == len(pictures)
+    if images is not None and len(images) != len(pictures):
+        images = None
     for i, views in enumerate(pictures):
-        first = image_tag(images[i], side, 'class="first" ') if known else ""
+        first = "" if images is None else image_tag(images[i], side, 'class="first" ')
         strips.append(
             f'<div class="strip">{first}{"".join(image_tag(v, side) for v in views)}</div>'
         )
     note = "The original, outlined, and beside it what the method makes of it."
-    note = f'<p class="note">{note}</p>' if known else ""
+    note = f'<p class="note">{note}</p>' if images is not None else ""
     return f'{note}<div class="sheet" style="--side:{side}px">{"".join(strips)}</div>'
 
 
@@ -88,7 +89,8 @@ def feature_sections(arrays: dict[str, np.ndarray]) -> list[str]:
     x = x[rows]
     if len(x) < 5 or x.shape[1] < 2 or x.std(axis=0).max() < 1e-6:
         return []  # too few, or collapsed onto a point: nothing to show
-    labels = arrays["labels"][rows] if np.ndim(arrays.get("labels")) == 1 else None
+    labels = arrays.get("labels")
+    labels = labels[rows] if labels is not None and labels.ndim == 1 else None
     if "thumbnails" not in arrays:
         return [section("Map of the features", _maps({"": x}, labels))]
     images = arrays["thumbnails"][rows]

@@ -55,6 +55,8 @@ class Embedded:
     def guess(self, data: Any, *, views: int = 0, seed: int = 0) -> Guess:
         """Classes by the method's own classifier; without random views."""
         del views, seed
+        if self._logits is None:
+            raise ValueError(f"{type(self.config.method).__name__} predicts no classes")
         parts = []
         for rows in data.once(self.config.batch):
             logits = self._logits({k: v for k, v in rows.items() if k != "mask"})

@@ -74,22 +74,22 @@ class AnyOf(Target):
                 "classes: set its classes, or read the data as a set (Table(kind='set'))"
             )
 
-    def known(self, truth: Targets) -> np.ndarray:
+    def known(self, truth: np.ndarray) -> np.ndarray:
         """NaN is unknown."""
-        return np.isfinite(truth).all(1)
+        return np.all(np.isfinite(truth), axis=1)
 
-    def right(self, truth: Targets, guess: Targets) -> np.ndarray:
+    def right(self, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
         return ((np.asarray(truth) >= 0.5) == (np.asarray(guess) >= 0.5)).all(1)
 
-    def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
+    def score(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
         """See `tasks.quality.sets_quality`."""
         return self.quality(truth, guess, np.ones(len(truth), bool))
 
-    def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
+    def quality(self, truth: np.ndarray, guess: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
         """See `tasks.quality.sets_quality`: all numbers are of the chosen."""
         return sets_quality(truth, guess, chosen)
 
-    def column(self, target: Targets) -> pa.Array:
+    def column(self, target: np.ndarray) -> pa.Array:
         """Lists of K numbers in [0, 1]."""
         return cells.lists(np.asarray(target, np.float32))
 
@@ -103,7 +103,7 @@ class AnyOf(Target):
         return found
 
     def write(
-        self, path: Path, examples: Examples, target: Targets, confidence: np.ndarray
+        self, path: Path, examples: Examples, target: np.ndarray, confidence: np.ndarray
     ) -> None:
         """A CSV file: name, a column of 0 and 1 for each class, confidence."""
         inside = (np.asarray(target) >= 0.5).astype(int).tolist()
@@ -124,7 +124,7 @@ class AnyOf(Target):
                 target[i, k] = float(cell)
         return index, target, cells.confidences(found, places)
 
-    def show(self, target: Targets, classes: Sequence[str] | None) -> list[str]:
+    def show(self, target: np.ndarray, classes: Sequence[str] | None) -> list[str]:
         names = self._names(classes)
         inside = np.asarray(target) >= 0.5
         return [", ".join(names[k] for k in np.flatnonzero(row)) or "none" for row in inside]

@@ -91,11 +91,12 @@ class Boxes(Target):
         each = weight if weight.ndim == 2 else jnp.broadcast_to(weight[:, None], scores.shape)
         nowhere = jnp.max(weight, axis=1) if weight.ndim == 2 else weight
         each = jnp.where(scores >= self.sure, each, 0.0)
-        parts = detection.fcos_parts(
-            where, *(outputs[name].astype(jnp.float32) for name in ("logits", "reach", "centre")),
-            target["boxes"], target["kinds"], scores > 0,
-            jnp.concatenate([each, nowhere[:, None]], axis=1),
-        )  # fmt: skip
+        logits, reach, centre = (
+            outputs[name].astype(jnp.float32) for name in ("logits", "reach", "centre")
+        )
+        each = jnp.concatenate([each, nowhere[:, None]], axis=1)
+        boxes, kinds = target["boxes"], target["kinds"]
+        parts = detection.fcos_parts(where, logits, reach, centre, boxes, kinds, scores > 0, each)
         total = jnp.maximum(jnp.sum(parts.count), 1) / len(scores)
         return (parts.focal + parts.giou + parts.centre) / total
 

@@ -19,7 +19,7 @@ def numbers(column: pa.Array) -> np.ndarray:
     column = column.combine_chunks() if isinstance(column, pa.ChunkedArray) else column
     kind, shape = column.type, [len(column)]
     while _is_list(kind):
-        sizes = np.unique(np.asarray(pc.list_value_length(column)))
+        sizes = np.unique(np.asarray(pc.call_function("list_value_length", [column])))
         if len(sizes) > 1:
             raise ValueError(
                 f"cells hold from {sizes[0]} to {sizes[-1]} numbers: give equally many"

@@ -4,7 +4,7 @@ Each is called with a batch and a random key, or None for the example as it is.
 """
 
 from dataclasses import dataclass
-from typing import Any, ClassVar, Protocol
+from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -22,7 +22,7 @@ class Inputs(Protocol):
         the examples as they are."""
         ...
 
-    view: ClassVar[Any] = None
+    view: Any = None
     """How an image is prepared, where the input is one: `Recipe.plain_view`."""
 
     def transform(self, batch: Batch, key: jax.Array) -> jax.Array | None:

@@ -18,12 +18,13 @@ import numpy as np
 import pyarrow as pa
 
 from ssljax.files import atomically
+from ssljax.losses.classify import spread_weight
 from ssljax.measure import Measure
 from ssljax.nets import UNetDecoder
 from ssljax.tasks.cells import confidences, read_csv, write_csv
 from ssljax.tasks.mask_files import IGNORE, PALETTE, decoded, encoded, mask_name
 from ssljax.tasks.quality import ratio
-from ssljax.tasks.target import Examples, Rows, Target, Targets, joined, spread_weight
+from ssljax.tasks.target import Examples, Rows, Target, Targets, joined
 
 _SURE = "confidence.csv"
 _WRONG = np.array([214, 40, 40], np.uint8)
@@ -202,7 +203,8 @@ class Mask(Target):
             raise ValueError(f"cells are no PNG files but {column.type}")
         cells = enumerate(column.to_pylist(), start=1)
         found = [decoded(cell, f"row {i}")[None] for i, cell in cells]
-        return self._checked(self.join(found) if found else np.zeros((0, 0, 0), np.uint8), "row")
+        masks = np.asarray(self.join(found)) if found else np.zeros((0, 0, 0), np.uint8)
+        return self._checked(masks, "row")
 
     def _checked(self, masks: np.ndarray, what: str) -> np.ndarray:
         bad = (masks >= self.classes) & (masks != IGNORE)

@@ -80,33 +80,33 @@ class OneOf(Target):
     def has_classes(self) -> bool:
         return True
 
-    def hard(self, target: Targets) -> np.ndarray:
+    def hard(self, target: np.ndarray) -> np.ndarray:
         return target if np.ndim(target) == 1 else np.argmax(target, axis=1).astype(np.int32)
 
-    def known(self, truth: Targets) -> np.ndarray:
+    def known(self, truth: np.ndarray) -> np.ndarray:
         """-1 is no class."""
         return self.hard(truth) >= 0
 
-    def join(self, parts: Sequence[Targets]) -> Targets:
+    def join(self, parts: Sequence[np.ndarray]) -> Targets:
         """Classes beside distributions become distributions: the same, written in two ways."""
         if len({np.ndim(part) for part in parts}) > 1:
             eye = np.eye(self.classes, dtype=np.float32)
             parts = [eye[part] if np.ndim(part) == 1 else part for part in parts]
         return joined(parts)
 
-    def right(self, truth: Targets, guess: Targets) -> np.ndarray:
+    def right(self, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
         return self.hard(truth) == self.hard(guess)
 
-    def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
+    def score(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
         """ "accuracy" and "f1", the mean over the classes."""
         found = self.quality(truth, guess, np.ones(len(truth), bool))
         return {name: found[name] for name in ("accuracy", "f1")}
 
-    def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
+    def quality(self, truth: np.ndarray, guess: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
         """See `tasks.quality.classes_quality`."""
         return classes_quality(self.hard(truth), self.hard(guess), chosen, classes=self.classes)
 
-    def column(self, target: Targets) -> pa.Array:
+    def column(self, target: np.ndarray) -> pa.Array:
         """Numbers of classes, or lists of probabilities."""
         return cells.lists(target)
 
@@ -124,7 +124,7 @@ class OneOf(Target):
         return whole
 
     def write(
-        self, path: Path, examples: Examples, target: Targets, confidence: np.ndarray
+        self, path: Path, examples: Examples, target: np.ndarray, confidence: np.ndarray
     ) -> None:
         """A CSV file: name, label (the name of the class), confidence."""
         said = self.show(target, examples.classes)
@@ -141,6 +141,6 @@ class OneOf(Target):
         target = np.array([number[label] for label in found["label"]], np.int32)
         return index, target, cells.confidences(found, places)
 
-    def show(self, target: Targets, classes: Sequence[str] | None) -> list[str]:
+    def show(self, target: np.ndarray, classes: Sequence[str] | None) -> list[str]:
         hard = self.hard(target)
-        return [classes[k] if classes is not None else str(k) for k in hard]
+        return [classes[int(k)] if classes is not None else str(k) for k in hard]

@@ -12,11 +12,12 @@ import numpy as np
 import pyarrow as pa
 
 from ssljax.files import atomically
+from ssljax.losses.classify import spread_weight
 from ssljax.measure import Measure
 from ssljax.nets import MLP
 from ssljax.tasks.cells import found_in, number_of
 from ssljax.tasks.quality import ratio
-from ssljax.tasks.target import Examples, Rows, Target, Targets, joined, spread_weight
+from ssljax.tasks.target import Array, Examples, Rows, Target, Targets, joined
 
 NONE = -100
 """The tag of a token that is asked for none: padding, and the later tokens of a word."""
@@ -64,7 +65,7 @@ class Tags(Target):
     def head(self, hidden: tuple[int, ...]) -> nn.Module:
         return MLP(widths=(*hidden, len(self.tags)), norm=False)
 
-    def complete(self, outputs: jax.Array, batch: Rows) -> dict[str, jax.Array]:
+    def complete(self, outputs: jax.Array, batch: Rows) -> dict[str, Array]:
         return {"logits": outputs, "asked": batch["starts"].astype(bool)}
 
     def loss(self, outputs: Any, target: jax.Array, weight: jax.Array) -> jax.Array:
@@ -108,7 +109,7 @@ class Tags(Target):
 
     def known(self, truth: Targets) -> np.ndarray:
         """A sentence without any tag is unknown."""
-        return (np.asarray(truth) >= 0).any(1)
+        return np.any(np.asarray(truth) >= 0, axis=1)
 
     def join(self, parts: Sequence[Targets]) -> Targets:
         return joined(parts, fill=NONE)

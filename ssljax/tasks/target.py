@@ -55,10 +55,16 @@ class Target(Protocol):
     """The method of the encoder whose output the head reads: "__call__" for features [B, D],
     "tokens" for states [B, L, D], "maps" for feature maps [B, h, w, D], "levels" for a tuple of the
     images and maps of falling size, or another one that gives arrays [B, ...]."""
-    measure: Measure
-    """The number of the task, one of `score`: its name, unit and which way is better."""
-    shown: tuple[Measure, ...]
-    """The numbers of `quality` that tables show, the most telling first."""
+
+    @property
+    def measure(self) -> Measure:
+        """The number of the task, one of `score`: its name, unit and which way is better."""
+        ...
+
+    @property
+    def shown(self) -> tuple[Measure, ...]:
+        """The numbers of `quality` that tables show, the most telling first."""
+        ...
 
     # The network, inside jit.
 
@@ -113,8 +119,7 @@ class Target(Protocol):
         """(targets, weights) of examples whose picture was moved; by default they stay.
 
         transform: float32 [B, 2, 3]: the place (x, y, 1) of a pixel of the moved picture times this
-        is its place in the stored picture, in pixels, whose centres are at .5.
-        """
+        is its place in the stored picture, in pixels, whose centres are at .5."""
         return target, weight
 
     # Data and tables, on the host, in NumPy.
@@ -128,12 +133,10 @@ class Target(Protocol):
 
     def truth(self, rows: Rows) -> Targets | None:
         """The true targets of rows with the `leaves`, dtype of the host; None where one is missing.
-
-        By default the one leaf, or a dict of several.
-        """
+        By default the one leaf, or a dict of several."""
         if any(name not in rows for name in self.leaves):
             return None
-        found = {name: np.asarray(rows[name]) for name in self.leaves}
+        found: dict[str, Array] = {name: np.asarray(rows[name]) for name in self.leaves}
         return found if len(found) > 1 else found[self.leaves[0]]
 
     def known(self, truth: Targets) -> np.ndarray:
@@ -238,7 +241,7 @@ class Target(Protocol):
     def hard(self, target: Targets) -> np.ndarray:
         """The class of each target, int32 [n]. Raises where there are no classes."""
         self.require_classes("a class of each example")
-        raise NotImplementedError(f"{type(self).__name__} has classes and no `hard`")
+        raise TypeError(f"{type(self).__name__} has classes and no `hard`")
 
 
 def no_classes(target: Target, data: Any) -> None:
@@ -256,7 +259,11 @@ def joined(parts: Sequence[Targets], *, fill: float = 0) -> Targets:
     give [n + m, ...]. Axes after the first are filled up at the end with `fill`.
     """
     if isinstance(parts[0], dict):
-        return {name: joined([part[name] for part in parts], fill=fill) for name in parts[0]}
+        return {name: _joined([part[name] for part in parts], fill) for name in parts[0]}
+    return _joined(parts, fill)
+
+
+def _joined(parts: Sequence[Any], fill: float) -> np.ndarray:  # of arrays: `joined` has looked
     arrays = [np.asarray(part) for part in parts]
     sizes = tuple(map(max, zip(*(a.shape[1:] for a in arrays), strict=True)))
     return np.concatenate([padded(a, sizes, fill=fill) for a in arrays])
@@ -291,9 +298,3 @@ def from_named(leaves: Mapping[str, Array], name: str = "target") -> Targets:
         return leaves[name]
     start = f"{name}."
     return {key.removeprefix(start): x for key, x in leaves.items() if key.startswith(start)}
-
-
-def spread_weight(weight: jax.Array, parts: tuple[int, ...]) -> jax.Array:
-    """Weights [B], or of the parts already, as weights of all parts [B, *parts]."""
-    weight = weight.reshape(weight.shape + (1,) * (1 + len(parts) - weight.ndim))
-    return jax.numpy.broadcast_to(weight, (weight.shape[0], *parts))

@@ -90,19 +90,19 @@ class Value(Target):
                 "number: read one column (Table(kind='value')), or take AnyOf for sets"
             )
 
-    def known(self, truth: Targets) -> np.ndarray:
+    def known(self, truth: np.ndarray) -> np.ndarray:
         """NaN is unknown."""
         return np.isfinite(truth)
 
-    def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
+    def score(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
         """ "r2", "rmse" and "mae"."""
         return self.quality(truth, guess, np.ones(len(truth), bool))
 
-    def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
+    def quality(self, truth: np.ndarray, guess: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
         """See `tasks.quality.values_quality`."""
         return values_quality(truth, guess, chosen)
 
-    def column(self, target: Targets) -> pa.Array:
+    def column(self, target: np.ndarray) -> pa.Array:
         """Numbers."""
         return cells.lists(np.asarray(target, np.float32))
 
@@ -113,7 +113,7 @@ class Value(Target):
         return found
 
     def write(
-        self, path: Path, examples: Examples, target: Targets, confidence: np.ndarray
+        self, path: Path, examples: Examples, target: np.ndarray, confidence: np.ndarray
     ) -> None:
         """A CSV file: name, value, confidence."""
         numbers = ((f"{v:.9g}", f"{c:.6g}") for v, c in zip(target, confidence, strict=True))
@@ -125,6 +125,6 @@ class Value(Target):
         values = [cells.number_of(x, p) for x, p in zip(found["value"], places, strict=True)]
         return index, np.array(values, np.float32), cells.confidences(found, places)
 
-    def show(self, target: Targets, classes: Sequence[str] | None) -> list[str]:
+    def show(self, target: np.ndarray, classes: Sequence[str] | None) -> list[str]:
         del classes  # there are none
         return [f"{v:.4g}" for v in target]

@@ -81,7 +81,7 @@ class Checkpoints:
             raise FileNotFoundError(f"there are no checkpoints in {folder}")
 
         def rank(metrics: dict[str, float]) -> float:
-            value = float(metrics.get(best, -math.inf))
+            value = float(metrics.get(best or "", -math.inf))
             return -math.inf if math.isnan(value) else value
 
         policies: list[Any] = [LatestN(keep)]
@@ -181,7 +181,7 @@ class Checkpoints:
                 + "; ".join(f"step {at}: {reason}" for at, reason in reasons.items())
             )
         if saved := self._noted():
-            raise ValueError(_lost(self._manager.directory, saved, "holds none"))
+            raise ValueError(_lost(str(self._manager.directory), saved, "holds none"))
         return None
 
     def _read(self, step: int, like: State, *, summed: bool) -> State:

@@ -244,9 +244,11 @@ class _LastWords:
 
     def prepare(self, text: str) -> None:
         """What to say; the empty text is nothing."""
+        pipe = self._child.stdin
+        assert pipe is not None  # it was opened as one
         with suppress(OSError, ValueError):
-            self._child.stdin.write(text.encode() + b"\n")
-            self._child.stdin.flush()
+            pipe.write(text.encode() + b"\n")
+            pipe.flush()
 
     def close(self) -> None:
         """The process ends in an orderly way: nothing is to be said."""

@@ -14,7 +14,7 @@ import sys
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 from rich.console import Console
@@ -75,7 +75,7 @@ class JsonLines:
                 "work, and it stops at step "
                 f"{step}. Put the folder back and run again, or begin anew"
             )
-        row = {"step": step}
+        row: dict[str, float | str] = {"step": step}
         row.update({k: v if math.isfinite(v) else str(v) for k, v in values.items()})
         self._file.write(json.dumps(row) + "\n")
         self._file.flush()
@@ -109,15 +109,18 @@ class TensorBoard:
 
     def __init__(self, folder: Path, *, resume_at: int = 0):
         # Slow to import; workers of a pod do not need it.
-        from tensorboardX import proto, summary
+        from tensorboardX import summary
         from tensorboardX.event_file_writer import EventsWriter
+        from tensorboardX.proto import event_pb2
+
+        events: Any = event_pb2  # its classes come into being when it is imported
 
         folder.mkdir(parents=True, exist_ok=True)
-        self._event, self._scalar = proto.event_pb2.Event, summary.scalar
+        self._event, self._scalar = events.Event, summary.scalar
         # The time in the name counts in seconds: two starts within one must not share a file.
         self._writer = EventsWriter(str(folder / "events"), f".{resume_at}.{os.getpid()}")
         if resume_at:  # readers then drop what an earlier start has written beyond this step
-            begin = proto.event_pb2.SessionLog(status=proto.event_pb2.SessionLog.START)
+            begin = events.SessionLog(status=events.SessionLog.START)
             for mark in ({"file_version": "brain.Event:2"}, {"session_log": begin}):
                 self._writer.write_event(
                     self._event(wall_time=time.time(), step=resume_at + 1, **mark)

@@ -11,7 +11,7 @@ BYOL, Barlow Twins, VICReg and SwAV multiplies after it. The two differ while th
 steps that the momentum looks back.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -108,8 +108,9 @@ class Optimizer:
             raise ValueError(
                 f"optimizer.warmup {self.warmup} must be below the run's {steps} steps"
             )
+        after: optax.Schedule
         if self.schedule == "constant":
-            after: optax.Schedule = optax.constant_schedule(peak)
+            after = optax.constant_schedule(peak)
         elif self.schedule == "wsd":
             down = max(1, length(self.cooldown, steps) // k)
             if warmup + down > total:
@@ -122,8 +123,10 @@ class Optimizer:
         elif self.schedule == "cosine_7_16":
             left = total - warmup
 
-            def after(k: Any) -> Any:
-                return peak * jnp.cos(7 * jnp.pi / 16 * jnp.minimum(k, left) / left)
+            def falling(count: Any) -> Any:
+                return peak * jnp.cos(7 * jnp.pi / 16 * jnp.minimum(count, left) / left)
+
+            after = falling
         else:
             after = optax.cosine_decay_schedule(peak, total - warmup)
         if not warmup:
@@ -150,6 +153,7 @@ class Optimizer:
         tx = self._core(self.rate(steps=steps, batch=batch), decay)
         if self.constant:
             peak = replace(self, schedule="constant").rate(steps=steps, batch=batch)
+            parts: dict[Hashable, optax.GradientTransformation]
             parts = {"scheduled": tx, "constant": self._core(peak, decay)}
             tx = optax.partition(parts, self._parts)
         if self.vectors != 1.0:

@@ -8,7 +8,7 @@ sees global arrays.
 
 import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from queue import Queue
 from typing import Any
@@ -32,7 +32,7 @@ class Parallel:
     model: int = 1
     """Size of the model axis; the data axis gets the other devices."""
 
-    def mesh(self, devices: list[jax.Device] | None = None) -> Mesh:
+    def mesh(self, devices: Sequence[Any] | None = None) -> Mesh:
         """The mesh over all devices (or the given ones)."""
         devices = jax.devices() if devices is None else devices
         if len(devices) % self.model:
@@ -118,8 +118,9 @@ def prefetch(
         except BaseException as error:  # raised again in the training thread
             queue.put(error)
         finally:
-            if hasattr(source, "close"):  # a generator, and the worker processes behind it
-                source.close()
+            close = getattr(source, "close", None)
+            if close is not None:  # a generator, and the worker processes behind it
+                close()
 
     threading.Thread(target=load, daemon=True).start()
     try:

@@ -122,7 +122,7 @@ def _columns(encoder: Encoder, dataset: Any) -> Iterator[Columns]:
     names, classes = dataset.names, dataset.classes
     for rows, x in encoder.pieces(dataset):
         at = rows["index"]
-        found = {"index": np.asarray(dataset.origin)[at].astype(np.int64)}
+        found: Columns = {"index": np.asarray(dataset.origin)[at].astype(np.int64)}
         found["file"] = [None if names is None else str(names[i]) for i in at]
         if dataset.labelled:
             found["class"] = [None if y < 0 else classes[y] for y in rows["label"]]
@@ -171,6 +171,7 @@ def _to_csv(path: Path, pieces: Iterable[Columns], about: dict[str, Any]) -> Non
 
 def _to_npz(path: Path, pieces: Iterable[Columns], about: dict[str, Any]) -> None:
     parts = list(pieces)
+    arrays: dict[str, Any]  # `savez` has parameters of other types, under other names
     arrays = {k: np.concatenate([p[k] for p in parts]) for k in ("index", "features")}
     # NumPy's savez has a parameter "file" of its own, which no array can be called.
     for name, called in (("file", "name"), ("class", "class")):
