@@ -16,7 +16,7 @@ called zero-shot for the way it is asked, not because it never saw them.
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -61,6 +61,10 @@ class Captions:
     def vocab(self) -> int:
         """Largest number of tokens of the vocabulary."""
         return self.text.vocab
+
+    def with_classes(self, classes: tuple[str, ...]) -> "Captions":
+        """Itself where it has names, else with those of the classes of its data."""
+        return self if self.names else replace(self, names=classes)
 
     def prepared(self, spec: str, folder: Path | None = None) -> "TokenCaptions":
         """The reader with its tokenizer: that of the run in `folder`, or one trained on `spec`."""
@@ -221,7 +225,7 @@ class Captioned:
         return self._images.names
 
     def part(self, index: np.ndarray) -> "Captioned":
-        """As `Arrays.part`."""
+        """As `Divisible.part`."""
         return Captioned(self._images.part(index), self._captions, classes=self.classes)
 
     def _join(self, rows: Rows, which: np.ndarray) -> Rows:

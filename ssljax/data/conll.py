@@ -120,7 +120,7 @@ class TaggedText:
         """
         del in_memory_bytes, workers  # a few bytes a token, and nothing left to decode
         found = self.reader.read(spec, split)
-        rows, cut = self.rows(found)
+        rows, cut = self._encoded(found)
         if cut:
             log.warning(
                 "%s: %d of %d sentences are longer than a row of %d tokens and lose their last "
@@ -138,7 +138,7 @@ class TaggedText:
             del rows["tags"]
         return Arrays(rows, classes=self.classes, names=found.names, readable=readable)
 
-    def rows(self, found: Sentences) -> tuple[Rows, int]:
+    def _encoded(self, found: Sentences) -> tuple[Rows, int]:
         """(rows, how many sentences were cut). Raises: ValueError for a tag that training lacks."""
         number = {"": _NONE} | {tag: k for k, tag in enumerate(self.classes)}
         length = self.reader.text.length

@@ -8,7 +8,7 @@ streams through Grain in the same order (`ssljax.data.stream`).
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeGuard
 
 import numpy as np
 
@@ -69,6 +69,22 @@ class Dataset(Protocol):
     def labels(self) -> np.ndarray | None:
         """All labels, int32 [N], by "index", -1 where an example has none; None without labels."""
         ...
+
+
+class Divisible(Dataset, Protocol):
+    """Data of which some examples make a data set of their own. Data without `part` is of one
+    piece, such as one long text whose windows overlap: it is not dealt out to machines, and none of
+    its examples is left out or held out.
+    """
+
+    def part(self, index: np.ndarray) -> "Dataset":
+        """The examples at these positions [n], in their order, called and numbered as here."""
+        ...
+
+
+def divisible(dataset: Any) -> TypeGuard[Divisible]:
+    """Whether a data set has `part`."""
+    return hasattr(dataset, "part")
 
 
 class Arrays:
@@ -167,7 +183,7 @@ class Arrays:
         return {key: np.take(value, index, axis=0) for key, value in self._rows.items()}
 
     def part(self, index: np.ndarray) -> "Arrays":
-        """The examples at these positions [n], in their order, called and numbered as here."""
+        """As `Divisible.part`."""
         index = np.asarray(index)
         return Arrays(
             {key: value[index] for key, value in self._rows.items() if key != "index"},

@@ -5,8 +5,9 @@ dataclass of settings, recorded with the run; what it learns from the data, such
 lies in files of the run folder.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
-from typing import ClassVar, Protocol
+from typing import Any, ClassVar, Protocol, TypeGuard
 
 import numpy as np
 
@@ -43,3 +44,36 @@ class Reader(Protocol):
     def plain(self, rows: Rows) -> np.ndarray:
         """The plainest features [B, D] of a batch, float32: what every encoder has to beat."""
         ...
+
+
+class ReaderOfValues(Reader, Protocol):
+    """A reader that makes rows of examples in Python too, such as arrays of pixels or texts. One
+    without `rows` reads data by its name alone, and an encoder takes the leaves of a batch instead.
+    """
+
+    def rows(self, values: Sequence[Any], *, like: Spec | None = None) -> Rows:
+        """Rows of n examples. like: of the data that was learned from, for what only it tells.
+
+        Raises: ValueError for examples that are of another kind.
+        """
+        ...
+
+
+def reads_values(reader: Any) -> TypeGuard[ReaderOfValues]:
+    """Whether a reader has `rows`."""
+    return hasattr(reader, "rows")
+
+
+class ReaderOfClasses(Reader, Protocol):
+    """A reader that opens the training data to learn what its classes are called, unless it is
+    told. One without `with_classes` asks for no such names.
+    """
+
+    def with_classes(self, classes: tuple[str, ...]) -> Reader:
+        """The reader that knows the classes of the training data."""
+        ...
+
+
+def asks_classes(reader: Any) -> TypeGuard[ReaderOfClasses]:
+    """Whether a reader has `with_classes`."""
+    return hasattr(reader, "with_classes")

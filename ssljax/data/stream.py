@@ -97,7 +97,7 @@ class Stream:
         return [self._source.key(i) for i in range(len(self))]
 
     def part(self, index: np.ndarray) -> "Stream":
-        """As `Arrays.part`; the examples stay on disk."""
+        """As `Divisible.part`; the examples stay on disk."""
         index = np.asarray(index)
         found = Stream(_Part(self._source, index), self._decode, workers=self._workers)
         found.origin = self.origin[index]

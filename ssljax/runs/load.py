@@ -9,6 +9,7 @@ from typing import Any
 
 import jax
 
+from ssljax.data.reader import asks_classes
 from ssljax.export import load_start
 from ssljax.export.networks import check_same, describe
 from ssljax.method import Method, State
@@ -78,9 +79,9 @@ def reader_of(experiment: Any, folder: Path) -> Any:
     folder = Path(folder)
     reader, about = experiment.reader, known.read(folder)
     known.check_files(folder, about)
-    names = getattr(reader, "names", None)
-    if names == () and about is not None and about["train"]["classes"]:  # captions of classes
-        reader = dataclasses.replace(reader, names=tuple(about["train"]["classes"]))
+    classes = None if about is None else about["train"]["classes"]
+    if classes and asks_classes(reader):
+        reader = reader.with_classes(tuple(classes))
     return reader.prepared(experiment.data, folder)
 
 

@@ -21,6 +21,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
+from ssljax.data.dataset import divisible
 from ssljax.data.stream import without_workers
 from ssljax.files import atomically
 from ssljax.runs.known import place_of
@@ -109,7 +110,7 @@ def _part(shard: str) -> tuple[int, int]:
 def _share(dataset: Any, i: int, n: int) -> Any:
     """Part i of n, each of consecutive examples."""
     size = len(dataset)
-    if not hasattr(dataset, "part"):
+    if not divisible(dataset):
         raise ValueError(
             "this data is one long text, or pairs, and is not split: leave out --shard"
         )

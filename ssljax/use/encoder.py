@@ -14,6 +14,7 @@ import numpy as np
 
 from ssljax.data import Arrays
 from ssljax.data.dataset import Rows
+from ssljax.data.reader import reads_values
 from ssljax.runs.evaluation import embedder
 from ssljax.runs.load import reader_of
 from ssljax.selftraining.teachers import load_any
@@ -93,14 +94,15 @@ class Encoder:
         return reader_of(self.experiment, self.run)
 
     def _rows(self, x: Any) -> Rows:
-        if not hasattr(self.reader, "rows"):
+        reader = self.reader
+        if not reads_values(reader):
             raise ValueError(
-                f"{type(self.reader).__name__} reads no examples from Python: name data, or give "
+                f"{type(reader).__name__} reads no examples from Python: name data, or give "
                 f"a mapping of {', '.join(self.spec)}"
             )
         if not len(x):
             raise ValueError("there is no example to embed")
-        return self.reader.rows(x, like=self.spec)
+        return reader.rows(x, like=self.spec)
 
     def _batch(self, dataset: Any) -> int:
         """That of the run; of fewer examples as few as the devices can share. A piece of a graph

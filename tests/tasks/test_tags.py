@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssljax.data import Conll, Text
+from ssljax.data.reader import reads_values
 from ssljax.methods import Student
 from ssljax.nets import MLP, Bert
 from ssljax.tasks import Examples, Tags, Task, TokenInput
@@ -105,6 +106,7 @@ def test_conll_is_read_and_written(data, tmp_path):
     assert [row[row >= 0].tolist() for row in rows["tags"]] == [[1, 2, 0, 0], [0, 0, 3]]
     assert np.all((rows["tags"] >= 0) == rows["starts"])
     assert reader.shapes().keys() | {"index"} == found.spec.keys()
+    assert not reads_values(reader)  # its words and tags lie in files alone
     target = Tags(tags=found.classes)
     target.check(found)
     texts = found.readable(rows)
