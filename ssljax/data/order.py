@@ -11,11 +11,11 @@ import numpy as np
 
 
 class Plan(Protocol):
-    """Batch i: the positions of its examples [B] and, where some do not count, which ones do."""
+    """A batch by its number: the positions of its examples [B] and, where not all count, which do."""
 
     def __len__(self) -> int: ...
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray | None]: ...
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray | None]: ...
 
 
 class Shuffled:
@@ -38,8 +38,8 @@ class Shuffled:
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, None]:
-        epoch, position = divmod(self._start + i, self._size // self._batch)
+    def __getitem__(self, index: int) -> tuple[np.ndarray, None]:
+        epoch, position = divmod(self._start + index, self._size // self._batch)
         last = self._last  # one read and one write: threads of two epochs may be in here at once
         if last[0] != epoch:
             seeds = np.random.SeedSequence([self._seed, epoch])
@@ -65,15 +65,15 @@ class Cycled:
     def __len__(self) -> int:
         return 2**40
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, None]:
-        first = (self._start + i) * self._batch
+    def __getitem__(self, index: int) -> tuple[np.ndarray, None]:
+        first = (self._start + index) * self._batch
         epochs, places = np.divmod(np.arange(first, first + self._batch)[self._rows], self._size)
-        index = np.empty(len(epochs), np.int64)
+        found = np.empty(len(epochs), np.int64)
         for epoch in np.unique(epochs):
             seeds = np.random.SeedSequence([self._seed, int(epoch), 2])
             order = np.random.Generator(np.random.Philox(seeds)).permutation(self._size)
-            index[epochs == epoch] = order[places[epochs == epoch]]
-        return index, None
+            found[epochs == epoch] = order[places[epochs == epoch]]
+        return found, None
 
 
 class Once:
@@ -86,11 +86,11 @@ class Once:
     def __len__(self) -> int:
         return -(-self._size // self._batch)
 
-    def __getitem__(self, i: int) -> tuple[np.ndarray, np.ndarray]:
-        first = i * self._batch
-        index = np.arange(first, first + self._batch)[self._rows]
-        mask = index < self._size
-        return np.where(mask, index, first), mask
+    def __getitem__(self, index: int) -> tuple[np.ndarray, np.ndarray]:
+        first = index * self._batch
+        rows = np.arange(first, first + self._batch)[self._rows]
+        mask = rows < self._size
+        return np.where(mask, rows, first), mask
 
 
 def rows_of(batch: int, host: tuple[int, int]) -> slice:

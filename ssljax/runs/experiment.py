@@ -125,7 +125,8 @@ class Experiment:
         """This with every open field (None) of the method that follows from the data: what it says
         itself, and the vocabulary of its encoders, which is that of the reader.
         """
-        recipe, vocab = self.method.filled(dataset), getattr(self.reader, "vocab", 0)
+        recipe: Any = self.method.filled(dataset)  # a dataclass
+        vocab = getattr(self.reader, "vocab", 0)
         open_ = {
             name: net.clone(**{field: vocab})
             for name, net in (("encoder", recipe.encoder), ("partner", recipe.partner))

@@ -65,7 +65,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
         return results | {"before": True}
     about = None if fresh else known.read(folder)
     if about is None and not fresh and any(c.startswith("data:") for c in changed):
-        compared(experiment, folder, may_differ=set(free) - {"data"})
+        compared(experiment, folder, may_differ=[name for name in free if name != "data"])
     start = None
     if experiment.begin is not None and not _saved(folder):
         start = begin_with(experiment.begin, experiment.method.networks)
@@ -99,8 +99,8 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
         "seconds": {"training": trained - began, "evaluation": time.perf_counter() - trained},
         "hardware": hardware(),
     }
-    # On all hosts: it computes.
-    shown = pictures(experiment, method, state, data.test or data.train)
+    # On all hosts: it computes. `savez_compressed` has parameters of other types, of other names.
+    shown: dict[str, Any] = pictures(experiment, method, state, data.test or data.train)
     if jax.process_index() == 0:
         if not (folder / "config.json").exists():
             raise FileNotFoundError(f"{folder} was deleted or moved while the run was at work")

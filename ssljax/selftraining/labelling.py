@@ -80,6 +80,7 @@ def label(
                     "few labels (index or file, target or class) with --given FILE"
                 )
             called, guess = Numbering.of(pool, classes=names), teacher.guess(hidden)
+            assert guess.p is not None  # of a classifier
             target = OneOf(classes=guess.p.shape[1])
         else:
             names = names or classes_of(table_of(given), given)

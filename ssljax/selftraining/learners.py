@@ -114,7 +114,8 @@ class Network:
 
     def _chosen(self, data: Any, labels: Labels) -> Chosen:
         used = labels.take(labels.is_used)
-        learnt = named(used.target) | {"weight": used.weight}
+        learnt = {k: np.asarray(x) for k, x in named(used.target).items()}
+        learnt["weight"] = used.weight
         return Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
 
     def _method(self, model: Student) -> Method:
@@ -221,7 +222,9 @@ class Scikit:
         del start, folder
         used = labels.take(labels.is_used)
         classes = len(data.classes) if data.classes else 0
-        spread = 1.0 if classes else max(float(np.std(labels.target[labels.is_given])), 1e-8)
+        spread = (
+            1.0 if classes else max(float(np.std(np.asarray(labels.target)[labels.is_given])), 1e-8)
+        )
         teacher = ScikitTeacher(self.estimator(), self.reader, classes=classes, spread=spread)
         fitted = teacher.estimator
         if "random_state" in fitted.get_params():

@@ -78,7 +78,7 @@ def check_targets(targets: list[Target], pool: Arrays, test: Arrays) -> None:
 
     pool: with its classes, see `with_classes`.
     """
-    if pool.classes and test.labelled:
+    if pool.classes and test.classes and test.labelled:
         same_classes(pool.classes, test.classes)
     for target in targets:
         target.check(pool)

@@ -15,8 +15,7 @@ def scores(target: Target, truth: Targets | None, guess: Guess) -> dict[str, flo
     """{"score", ...} of a teacher on the test examples whose truth is known: the number of the task
     (`target.measure`), others that it has, and the calibration error.
     """
-    known = np.zeros(0, np.int64) if truth is None else np.flatnonzero(target.known(truth))
-    if not len(known):
+    if truth is None or not len(known := np.flatnonzero(target.known(truth))):
         return {}
     truth, guess = take(truth, known), guess.take(known).whole(target)
     found = target.score(truth, guess.target)
@@ -99,7 +98,7 @@ def what_is_scored(
     and "classes", how many occur.
     """
     known = np.zeros(0, np.int64) if truth is None else np.flatnonzero(target.known(truth))
-    if not target.has_classes() or not len(known):
+    if truth is None or not target.has_classes() or not len(known):
         return {"examples": len(known)}
     count = np.bincount(target.hard(take(truth, known)))
     largest = int(count.argmax())

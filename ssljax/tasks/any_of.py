@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -31,8 +31,8 @@ class AnyOf(Target):
     classes: int
 
     leaves = ("value",)
-    measure = Measure(key="accuracy", name="whole sets right")
-    shown = (
+    measure: ClassVar[Measure] = Measure(key="accuracy", name="whole sets right")
+    shown: ClassVar[tuple[Measure, ...]] = (
         Measure(key="accuracy", name="whole sets right"),
         Measure(key="precision"),
         Measure(key="recall"),

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -60,8 +60,8 @@ class Boxes(Target):
 
     leaves = ("boxes", "kinds", "scores")
     reads = "levels"
-    measure = Measure(key="ap50", name="AP@.5")
-    shown = (
+    measure: ClassVar[Measure] = Measure(key="ap50", name="AP@.5")
+    shown: ClassVar[tuple[Measure, ...]] = (
         Measure(key="f1", name="F1 of boxes"),
         Measure(key="precision", name="precision of boxes"),
         Measure(key="recall", name="recall of boxes"),

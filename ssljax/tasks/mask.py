@@ -9,7 +9,7 @@ The number of the task is the mean intersection over union, of one table of all 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -48,7 +48,7 @@ class Mask(Target):
 
     leaves = ("regions",)
     reads = "levels"
-    measure = Measure(key="miou", name="mean IoU")
+    measure: ClassVar[Measure] = Measure(key="miou", name="mean IoU")
 
     def __post_init__(self) -> None:
         if not 2 <= self.classes <= IGNORE:

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -33,8 +33,8 @@ class OneOf(Target):
     classes: int
 
     leaves = ("label",)
-    measure = Measure(key="accuracy")
-    shown = _OF_CLASSES
+    measure: ClassVar[Measure] = Measure(key="accuracy")
+    shown: ClassVar[tuple[Measure, ...]] = _OF_CLASSES
 
     def head(self, hidden: tuple[int, ...]) -> nn.Module:
         return MLP(widths=(*hidden, self.classes))
@@ -80,10 +80,11 @@ class OneOf(Target):
     def has_classes(self) -> bool:
         return True
 
-    def hard(self, target: np.ndarray) -> np.ndarray:
-        return target if np.ndim(target) == 1 else np.argmax(target, axis=1).astype(np.int32)
+    def hard(self, target: Targets) -> np.ndarray:
+        hard = np.asarray(target)
+        return hard if hard.ndim == 1 else np.argmax(hard, axis=1).astype(np.int32)
 
-    def known(self, truth: np.ndarray) -> np.ndarray:
+    def known(self, truth: Targets) -> np.ndarray:
         """-1 is no class."""
         return self.hard(truth) >= 0
 
@@ -94,15 +95,15 @@ class OneOf(Target):
             parts = [eye[part] if np.ndim(part) == 1 else part for part in parts]
         return joined(parts)
 
-    def right(self, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
+    def right(self, truth: Targets, guess: Targets) -> np.ndarray:
         return self.hard(truth) == self.hard(guess)
 
-    def score(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
+    def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
         """ "accuracy" and "f1", the mean over the classes."""
         found = self.quality(truth, guess, np.ones(len(truth), bool))
         return {name: found[name] for name in ("accuracy", "f1")}
 
-    def quality(self, truth: np.ndarray, guess: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
+    def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
         """See `tasks.quality.classes_quality`."""
         return classes_quality(self.hard(truth), self.hard(guess), chosen, classes=self.classes)
 
@@ -124,7 +125,7 @@ class OneOf(Target):
         return whole
 
     def write(
-        self, path: Path, examples: Examples, target: np.ndarray, confidence: np.ndarray
+        self, path: Path, examples: Examples, target: Targets, confidence: np.ndarray
     ) -> None:
         """A CSV file: name, label (the name of the class), confidence."""
         said = self.show(target, examples.classes)
@@ -141,6 +142,6 @@ class OneOf(Target):
         target = np.array([number[label] for label in found["label"]], np.int32)
         return index, target, cells.confidences(found, places)
 
-    def show(self, target: np.ndarray, classes: Sequence[str] | None) -> list[str]:
+    def show(self, target: Targets, classes: Sequence[str] | None) -> list[str]:
         hard = self.hard(target)
         return [classes[int(k)] if classes is not None else str(k) for k in hard]

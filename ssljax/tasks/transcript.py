@@ -4,7 +4,7 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import flax.linen as nn
 import jax
@@ -39,8 +39,8 @@ class Transcript(Target):
 
     leaves = ("text",)
     reads = "outputs"
-    measure = _WER
-    shown = (
+    measure: ClassVar[Measure] = _WER
+    shown: ClassVar[tuple[Measure, ...]] = (
         _WER,
         Measure(key="precision", name="precision of words"),
         Measure(key="recall", name="recall of words"),

@@ -8,7 +8,7 @@ sees global arrays.
 
 import math
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
 from queue import Queue
 from typing import Any
@@ -95,7 +95,7 @@ def to_global(batch: dict[str, np.ndarray], sharding: NamedSharding) -> dict[str
 
 def prefetch(
     source: Iterator[dict[str, np.ndarray]], sharding: NamedSharding, *, stack: int = 1
-) -> Iterator[dict[str, jax.Array]]:
+) -> Generator[dict[str, jax.Array], None, None]:
     """Batches on the devices, loaded in a thread of their own while earlier steps run.
 
     stack: how many batches are stacked into leaves [stack, B, ...], for several steps in one

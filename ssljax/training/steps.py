@@ -1,6 +1,5 @@
 """The compiled training step, and what is said when it gives NaN."""
 
-from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -28,7 +27,7 @@ def compiled_step(
     *,
     steps_per_call: int = 1,
     max_bad_steps: int = 0,
-) -> Callable:
+) -> jax.stages.Wrapped:
     """The compiled step: (state, bad, batch) -> (state, bad, metrics).
 
     `bad` counts steps whose loss or gradients were not finite. Such a step leaves everything but

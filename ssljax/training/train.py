@@ -182,13 +182,17 @@ def fit(
             ),
             embed=jax.jit(within(mesh)(method.embed), out_shardings=replicated(mesh)),
             evaluate=evaluate,
-            refresh=lambda s: jax.device_put(method.refresh(s, dataset), shardings),
+            refresh=lambda s: jax.device_put(_refreshed(method, s, dataset), shardings),
             explain=lambda s: explain(method, dataset, s, root, batch, seed, checkpoints),
         )
         state = loop.run(state, batches, stop, start=start, steps=steps)
     if stop.is_set() and int(state.step) >= steps:  # what follows the training shall not begin
         raise KeyboardInterrupt("stopped by a signal after the last step")
     return state
+
+
+def _refreshed(method: Method, state: State, dataset: Any) -> State:
+    return state if method.refresh is None else method.refresh(state, dataset)
 
 
 def check(
