@@ -11,7 +11,7 @@ import numpy as np
 
 
 class Plan(Protocol):
-    """A batch by its number: the positions of its examples [B] and, where not all count, which do."""
+    """A batch by its number: the positions of its examples [B] and, where not all count, a mask."""
 
     def __len__(self) -> int: ...
 

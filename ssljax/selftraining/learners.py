@@ -222,9 +222,9 @@ class Scikit:
         del start, folder
         used = labels.take(labels.is_used)
         classes = len(data.classes) if data.classes else 0
-        spread = (
-            1.0 if classes else max(float(np.std(np.asarray(labels.target)[labels.is_given])), 1e-8)
-        )
+        spread = 1.0
+        if not classes:
+            spread = max(float(np.std(np.asarray(labels.target)[labels.is_given])), 1e-8)
         teacher = ScikitTeacher(self.estimator(), self.reader, classes=classes, spread=spread)
         fitted = teacher.estimator
         if "random_state" in fitted.get_params():
