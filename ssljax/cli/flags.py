@@ -37,12 +37,12 @@ def _networks(info: StructTypeInfo) -> StructConstructorSpec | None:
     return StructConstructorSpec(instantiate=info.type, fields=tuple(found))
 
 
-@_REGISTRY.struct_rule
 def _spec(field: dataclasses.Field, default: Any) -> StructFieldSpec:
     kind: Any = field.type  # a type and no string: annotations are not postponed in this package
     return StructFieldSpec(name=field.name, type=kind, default=default)
 
 
+@_REGISTRY.struct_rule
 def _protocols(info: StructTypeInfo) -> StructConstructorSpec | None:
     """A field that holds a dataclass and is typed by a protocol has the flags of the dataclass."""
     held = info.default

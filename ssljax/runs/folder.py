@@ -10,7 +10,7 @@ import shutil
 import socket
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -42,7 +42,7 @@ def prepare(config: Any, folder: Path, *, may_differ: Sequence[str] = ()) -> Non
         accept(config, folder, compared(config, folder, may_differ=may_differ))
 
 
-def compared(config: Any, folder: Path, *, may_differ: Sequence[str] = ()) -> list[str]:
+def compared(config: Any, folder: Path, *, may_differ: Collection[str] = ()) -> list[str]:
     """The fields in which `config` differs from the run in `folder`, as `cadence.log: 50 -> 10`.
 
     Raises: ValueError where one of them is not among `may_differ`, or config.json is damaged.

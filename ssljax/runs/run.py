@@ -65,7 +65,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
         return results | {"before": True}
     about = None if fresh else known.read(folder)
     if about is None and not fresh and any(c.startswith("data:") for c in changed):
-        compared(experiment, folder, may_differ=[name for name in free if name != "data"])
+        compared(experiment, folder, may_differ=set(free) - {"data"})
     start = None
     if experiment.begin is not None and not _saved(folder):
         start = begin_with(experiment.begin, experiment.method.networks)

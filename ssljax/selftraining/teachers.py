@@ -93,7 +93,8 @@ class Opened:
         if about is None:
             _check_tokenizer(self.config, self.folder)
             pool, self.test = self.config.load(self.folder)
-            self.pool = with_classes(pool, classes_in(pool, self.config, self._here))
+            self.pool: Any  # data, or what stands for it until an example is asked for
+            self.pool = self._called(pool)
             self.target = _target(self.config, self.pool)
             self._hidden = without_labels(self.pool, self.target)
             self.holds_out = self.config.holds_out
@@ -101,10 +102,11 @@ class Opened:
             self.holds_out = about["holds_out"]
             known.check_files(self.folder, about)
             found, self.test = known.remembered(self.config, self.folder, about)
-            self.pool = known.Remembered(about["train"], lambda: self._called(found.opened()))
+            pool = known.Remembered(about["train"], lambda: self._called(found.opened()))
+            self.pool = pool
             self.target = _target(self.config, self.pool)
             self._hidden = known.Remembered(
-                about["feed"], lambda: without_labels(self.pool.opened(), self.target)
+                about["feed"], lambda: without_labels(pool.opened(), self.target)
             )
         self.classes = self.pool.classes
 
