@@ -218,7 +218,7 @@ def _lbfgs(
                 return x
         s, y = step * direction, new_grad - grad
         if s @ y > 0:
-            pairs.append((s, y, 1 / (s @ y)))
+            pairs.append((s, y, float(1 / (s @ y))))
         x, value, grad = x + s, new_value, new_grad
     return x
 

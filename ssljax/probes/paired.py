@@ -181,11 +181,14 @@ def _zero_shot(
     pair: Pair, sides: dict[str, np.ndarray], labels: np.ndarray, prompts: Iterable[Any]
 ) -> float:
     sums: dict[int, np.ndarray] = {}
+    name = None
     for rows in prompts:
         ((name, x),) = pair(rows).items()
         mask = rows["mask"]
         for y, label in zip(_unit(x[mask], name), rows["label"][mask].tolist()):
             sums[label] = sums.get(label, 0) + y
+    if name is None:
+        raise ValueError("there is no prompt to tell the classes by")
     (asked,) = (x for other, x in sides.items() if other != name)
     known = np.array(sorted(sums))
     centres = _unit(np.stack([sums[label] for label in known.tolist()]), name)
