@@ -38,8 +38,8 @@ class Paired(Evaluator):
         if pair is None or test is None:
             return {}
         limit = data.max_examples if data.asked is None else data.asked
-        options = {"batch": data.batch, "limit": limit, "compared": data.compared}
-        return paired(pair, test, prompts=train.prompts, **options)
+        prompts, compared = train.prompts, data.compared
+        return paired(pair, test, prompts=prompts, batch=data.batch, limit=limit, compared=compared)
 
     def describe(self, results: dict[str, Any]) -> list[str]:
         rows = results["encoders"].values()
