@@ -52,6 +52,10 @@ METHODS: dict[str, tuple[Family, str]] = {
     "FM": (ANSWERS, "width=16, decay=0.01"),
     "DeepFM": (ANSWERS, "width=16, decay=0.01"),
     "BPR": (RANKING, "width=64, decay=0.01"),
+    "SimGCL": (
+        RANKING._replace(fields=RANKING.fields.replace("monitor=0", "monitor=0, refresh=2000")),
+        "width=64",
+    ),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),

@@ -51,3 +51,18 @@ def first_k(
         f"ndcg_{k}": jnp.sum(right * gain, axis=1) / best,
         f"mrr_{k}": jnp.max(right / (jnp.arange(k) + 1.0), axis=1),
     }
+
+
+def same_of_two(one: jax.Array, two: jax.Array, ids: jax.Array, *, temperature: float) -> jax.Array:
+    """InfoNCE between two views of users or items of which a batch may hold some several times.
+
+        mean over different ids i of -log exp(<a_i, b_i> / t) / sum over different ids j of
+        exp(<a_i, b_j> / t), of unit vectors
+
+    Args: one, two: views [B, D]; those of one id are the same. ids: int [B].
+    """
+    a, b = (x / jnp.maximum(jnp.linalg.norm(x, axis=1, keepdims=True), 1e-12) for x in (one, two))
+    weight = 1 / jnp.sum(ids[:, None] == ids, axis=1)  # so that each id counts once
+    logits = a @ b.T / temperature
+    below = jax.nn.logsumexp(logits, axis=1, b=weight)
+    return jnp.sum(weight * (below - jnp.diagonal(logits))) / jnp.sum(weight)

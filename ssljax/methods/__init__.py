@@ -51,6 +51,7 @@ from ssljax.methods.scan import SCAN, SelfLabel
 from ssljax.methods.siglip import SigLIP
 from ssljax.methods.simclr import SimCLR
 from ssljax.methods.simcse import SimCSE
+from ssljax.methods.simgcl import SimGCL
 from ssljax.methods.simmim import SimMIM
 from ssljax.methods.simsiam import SimSiam
 from ssljax.methods.softmatch import SoftMatch
@@ -126,6 +127,7 @@ __all__ = [
     "SigLIP",
     "SimCLR",
     "SimCSE",
+    "SimGCL",
     "SimMIM",
     "SimSiam",
     "SoftMatch",

@@ -3,7 +3,9 @@
 import numpy as np
 from laws import Case
 
-from ssljax.methods import BPR, FM, LR, DeepFM
+from ssljax.data import Catalogue, Seen
+from ssljax.data.side_features import Side
+from ssljax.methods import BPR, FM, LR, DeepFM, SimGCL
 from ssljax.nets import MLP
 
 FIELDS = {"features": 11, "sizes": (1, 1, 2), "scale": (1.0, 5.0), "decay": 0.01}
@@ -41,9 +43,17 @@ def seen(size: int = 16) -> dict[str, np.ndarray]:
     }
 
 
+def of_graph(rows: dict[str, np.ndarray]) -> Seen:
+    side = Side(np.zeros((7, 1), np.int32), np.ones((7, 1), np.float32), (1,), ("one",))
+    here = Catalogue(tuple("abcde"), tuple("tuvwxyz"), tuple("tuvwxyz"), side, side, (0.0, 1.0), 1)
+    origin = np.arange(len(rows["user"]))
+    return Seen(rows["user"], rows["item"], catalogue=here, origin=origin, negatives=2)
+
+
 TABLES = {"width": 4, "users": 5, "items": 7, "decay": 0.01}
 CASES = {
     "bpr": Case(BPR(**TABLES), seen, draws=False),
+    "simgcl": Case(SimGCL(edges=16, **TABLES), seen, of_graph),
     "lr": Case(LR(**FIELDS), answered, draws=False),
     "fm": Case(FM(width=3, **FIELDS), answered, draws=False),
     "deepfm": Case(DeepFM(width=3, deep=MLP(widths=(5, 1), norm=False), **FIELDS), clicks),

@@ -6,7 +6,7 @@ import jax
 import numpy as np
 import optax
 import pytest
-from cases_interactions import CASES, answered, clicks, seen
+from cases_interactions import CASES, answered, clicks, of_graph, seen
 
 from ssljax.method import State
 from ssljax.methods import DeepFM
@@ -145,6 +145,50 @@ def test_bpr_reference():
         rtol=1e-5,
         atol=1e-7,
     )
+
+
+def test_simgcl_reference():
+    method, batch = CASES["simgcl"].method, seen()
+    params, extra = method.init(jax.random.key(3), batch)
+    state = method.refresh(State(0, params, None, extra), of_graph(batch))
+    key = jax.random.key(4)
+    start = [np.float64(params[k]["rows"]) for k in ("encoder", "items")]
+    counts = [np.bincount(batch[k], minlength=n) for k, n in (("user", 5), ("item", 7))]
+
+    def smoothed(key):
+        tables, kept = start, []
+        for layer in range(2):
+            new = [np.zeros_like(x) for x in tables]
+            for u, i in zip(batch["user"], batch["item"], strict=True):
+                share = 1 / np.sqrt(counts[0][u] * counts[1][i])
+                new[0][u] += share * tables[1][i]
+                new[1][i] += share * tables[0][u]
+            if key is not None:
+                keys = jax.random.split(jax.random.fold_in(key, layer))
+                for x, k in zip(new, keys, strict=True):
+                    drawn = np.float64(jax.random.uniform(k, x.shape))
+                    for row, n in zip(x, drawn, strict=True):
+                        row += np.sign(row) * method.noise * n / np.sqrt((n**2).sum())
+            tables = new
+            kept.append(new)
+        return [(kept[0][side] + kept[1][side]) / 2 for side in range(2)]
+
+    users, items = smoothed(None)
+    total = 0.0
+    for u, i, wrong in zip(batch["user"], batch["item"], batch["negative"], strict=True):
+        for j in wrong:
+            total += np.log1p(np.exp(-(users[u] @ items[i] - users[u] @ items[j]))) / 2
+        rows = (start[0][u], start[1][i], *start[1][wrong])
+        total += method.decay * sum((x**2).sum() for x in rows)
+    total /= 16
+    one, two = (smoothed(k) for k in jax.random.split(key))
+    for side, name in enumerate(("user", "item")):
+        ids = np.unique(batch[name])
+        a, b = (x[side][ids] / np.linalg.norm(x[side][ids], axis=1)[:, None] for x in (one, two))
+        s = np.exp(a @ b.T / method.temperature)
+        total += method.weight * np.mean(-np.log(np.diag(s) / s.sum(axis=1)))
+    value, _ = jax.jit(method.loss)(params, state.extra, batch, key)
+    np.testing.assert_allclose(float(value), total, rtol=1e-5)
 
 
 def test_what_does_not_fit_is_said():
