@@ -110,6 +110,18 @@ class OfFields(Recipe):
             logit = jnp.clip(self.rating(logit), *(self.scale or (None, None)))
         return logit[:, None]
 
+    def offer(self, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        """(answers [B], vectors [B, D] of the items) of a user with items, for recommendations.
+
+        The vectors are those of the fields that differ within the batch, as it has but one user.
+        """
+        fields = self.fields(state.params, batch)[..., 1 if self.factors else 0 :]
+        moved = fields - fields[:1]
+        differs = jnp.any(moved != 0, axis=(0, 2), keepdims=True)
+        return self.predict(state, batch)[:, 0], jnp.where(differs, fields, 0).reshape(
+            len(fields), -1
+        )
+
 
 @dataclass(frozen=True, kw_only=True)
 class OfRankings(Recipe):
@@ -190,3 +202,8 @@ class OfRankings(Recipe):
         tables = params["encoder"]["rows"], params["items"]["rows"]
         rows = tables[0][batch["user"]], tables[1][batch["item"]], tables[1][batch["negative"]]
         return value + self.decay * sum(jnp.sum(x**2) for x in rows) / len(user)
+
+    def offer(self, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        """(scores [items], vectors [items, D]) of all items for the one user of a batch."""
+        scores = self.scores(state, batch["user"][:1])[0]
+        return scores, self.tables(state.params, state.extra)[1]

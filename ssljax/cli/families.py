@@ -165,6 +165,7 @@ RANKING = ANSWERS._replace(
         'Interactions(learn="rank"),  # each comes with an item that was not chosen',
     )
 )
+SMOOTHED = RANKING._replace(fields=RANKING.fields.replace("=0)", "=0, refresh=2000)"))
 FEW_LABELS = Family(
     "digits",
     "folder:PATH/TO/CLASSES",

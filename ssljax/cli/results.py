@@ -11,6 +11,7 @@ from ssljax.cli.flags import override
 from ssljax.runs import sample as sampling
 from ssljax.runs.evaluation import add_finetuned, evaluate, finetune, material
 from ssljax.runs.load import probed
+from ssljax.runs.recommend import recommend as recommend_from
 from ssljax.selftraining.labelling import BY
 from ssljax.selftraining.labelling import label as label_with
 from ssljax.selftraining.teachers import load_any
@@ -158,6 +159,24 @@ def sample(arguments: list[str]) -> None:
     for piece in reader.stream(drawn):
         print(piece, end="", flush=True)
     print()
+
+
+def recommend(arguments: list[str]) -> None:
+    """`ssljax recommend`."""
+    parser = Parser(
+        "recommend",
+        "Says what a run would show a user first, of what she has not met in the training data: "
+        "titles, scores, and what she liked that is most like each.",
+    )
+    parser.add_run()
+    parser.add_argument("--user", required=True, help="her id in the data")
+    parser.add_argument("--top", type=int, default=10, help="how many (default: 10)")
+    args = parser.parse_all(arguments)
+    found = recommend_from(Path(args.run), args.user, top=args.top, file=args.experiment)
+    width = max((len(one.title) for one in found), default=0)
+    for i, one in enumerate(found, 1):
+        why = f"  like {' and '.join(one.because)}" if one.because else ""
+        print(f"{i:3}. {one.title.ljust(width)}  {one.score:6.2f}{why}")
 
 
 def report(arguments: list[str]) -> None:

@@ -65,6 +65,11 @@ class _OfCatalogue(Arrays):
 
     catalogue: Catalogue
 
+    @property
+    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
+        """User and item of all, int32 [N] each."""
+        return self._rows["user"], self._rows["item"]
+
     def _called(self, catalogue: Catalogue, rows: Rows, origin: np.ndarray) -> None:
         names = [catalogue.users[u] for u in rows["user"]]
         if "item" in rows:
@@ -88,6 +93,12 @@ class Answered(_OfCatalogue):
         rows = super().take(index)
         return rows | self.catalogue.fields(rows["user"], rows["item"])
 
+    def liked(self, index: np.ndarray) -> np.ndarray:
+        """Which of these examples were liked, bool [B]."""
+        if "clicked" in self._rows:
+            return self._rows["clicked"][index] > 0
+        return self._rows["rating"][index] >= self.catalogue.liked
+
     def part(self, index: np.ndarray) -> "Answered":
         """The examples at these positions, called and numbered as here."""
         rows = {k: v[index] for k, v in self._rows.items() if k != "index"}
@@ -110,11 +121,6 @@ class Seen(_OfCatalogue):
         self.negatives = negatives
         self.answers = Answers(user, item, choices=len(catalogue.items))
         self.spec = self.spec | {"negative": ((negatives,), np.dtype(np.int32))}
-
-    @property
-    def pairs(self) -> tuple[np.ndarray, np.ndarray]:
-        """User and item of all, int32 [N] each."""
-        return self._rows["user"], self._rows["item"]
 
     def batches(
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)

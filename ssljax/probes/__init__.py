@@ -2,6 +2,7 @@
 evaluators that ask them of a run.
 """
 
+from ssljax.probes.answers import Answers
 from ssljax.probes.classifiers import Classifiers, accuracies
 from ssljax.probes.clustering import Clustering, clustering
 from ssljax.probes.evaluation import Evaluation, evaluate, quick
@@ -24,6 +25,7 @@ from ssljax.probes.tune import FineTune
 __all__ = [
     "KNN",
     "PROTOCOLS",
+    "Answers",
     "Classifiers",
     "Clustering",
     "Embed",

@@ -13,6 +13,7 @@ from typing import Any, Self
 import numpy as np
 
 from ssljax.data.dataset import Dataset
+from ssljax.probes.answers import Answers
 from ssljax.probes.classifiers import Classifiers
 from ssljax.probes.clustering import Clustering
 from ssljax.probes.evaluator import Encoder, Evaluator, Material, Subject
@@ -42,6 +43,8 @@ class Evaluation:
 
     heldout: HeldOut | None = HeldOut()
     """The method's own task, on test data."""
+    answers: Answers | None = Answers()
+    """Ratings and clicks, of methods that learn them."""
     paired: Paired | None = Paired()
     """Retrieval between two kinds of input, and zero-shot classes."""
     classifiers: Classifiers | None = Classifiers()
