@@ -43,7 +43,7 @@ def small(method: LR, learn: str, *, steps: int = 900, rate: float = 5e-3) -> Ex
 SWEEP = {
     "rating_lr": small(LR(), "rating", steps=400, rate=1e-2),
     "rating_fm": small(FM(decay=0.1), "rating"),
-    "rating_deepfm": small(DeepFM(decay=0.1, dropout=0.5, deep=DEEP), "rating"),
+    "rating_deepfm": small(DeepFM(decay=0.1, dropout=0.7, deep=DEEP), "rating"),
     "click_lr": small(LR(), "click", steps=400, rate=1e-2),
     "click_fm": small(FM(decay=0.01), "click"),
     "click_deepfm": small(DeepFM(decay=0.01, dropout=0.5, deep=DEEP), "click"),
@@ -54,9 +54,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", required=True)
     parser.add_argument("--seeds", type=int, default=5)
+    parser.add_argument("--only", choices=list(SWEEP))
     args = parser.parse_args()
     data = {}
     for name, experiment in SWEEP.items():
+        if args.only not in (None, name):
+            continue
         reader = experiment.reader
         if reader not in data:
             data[reader] = dataclasses.replace(experiment, data=args.data).load()

@@ -78,7 +78,7 @@ class SimGCL(OfRankings):
                     self.noisy(k, x) for k, x in zip(keys, (of_users, of_items), strict=True)
                 )
             kept.append((of_users, of_items))
-        users, items = (sum(layer) / self.layers for layer in zip(*kept, strict=True))
+        users, items = (jnp.mean(jnp.stack(x), axis=0) for x in zip(*kept, strict=True))
         return users, items
 
     def noisy(self, key: jax.Array, x: jax.Array) -> jax.Array:
