@@ -4,6 +4,7 @@ A row is counted from 1, without the header of a CSV file.
 """
 
 import csv
+import logging
 import re
 from collections.abc import Collection
 from pathlib import Path
@@ -14,8 +15,11 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+log = logging.getLogger("ssljax")
+COLUMNS = (*("index", "file", "target", "class", "confidence", "weight", "provenance", "round"),)
 _CSV = (".csv", ".tsv", ".txt")
 _NO_LABEL = ("-1", "-1.0", "nan", "NaN", "null", "<NA>")
+_NO_TEXT = "{} is no text in UTF-8 ({}): save it as CSV in UTF-8, without UTF-16"
 _FAR = 2**62  # no number of an example or of a class lies beyond
 
 
@@ -35,7 +39,7 @@ def table_of(path: Path) -> pa.Table:
             raise ValueError(
                 f"{path}: {len(twice)} columns are called {twice[0]}: rename all but one"
             )
-        return pq.read_table(path)
+        return _plain(pq.read_table(path), path)
     except (pa.ArrowException, OSError) as error:
         raise ValueError(
             f"{path} is not a readable Parquet file of labels (nor called .csv): {error}"
@@ -47,10 +51,14 @@ def _csv(path: Path) -> pa.Table:
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             head = file.readline()
+            if "\0" in head:
+                raise ValueError(_NO_TEXT.format(path, "bytes of 0"))
             mark = "\t" if "\t" in head else ";" if ";" in head and "," not in head else ","
             file.seek(0)
             rows = [r for r in csv.reader(file, delimiter=mark, strict=True) if r]
-    except (csv.Error, UnicodeDecodeError) as error:
+    except UnicodeDecodeError as error:
+        raise ValueError(_NO_TEXT.format(path, error)) from error
+    except csv.Error as error:
         raise ValueError(f"{path} is not a readable CSV file of labels: {error}") from error
     if not rows:
         raise ValueError(f"{path} is empty: labels need a header with index (or file) and target")
@@ -62,7 +70,24 @@ def _csv(path: Path) -> pa.Table:
             raise ValueError(f"{path}, row {i}: {len(row)} cells for {len(names)} columns")
     columns = zip(*rows[1:], strict=True) if len(rows) > 1 else [()] * len(names)
     cells = {n: [c.strip() or None for c in column] for n, column in zip(names, columns)}
-    return pa.table({name: pa.array(column, pa.string()) for name, column in cells.items()})
+    table = pa.table({name: pa.array(column, pa.string()) for name, column in cells.items()})
+    return _plain(table, path)
+
+
+def _plain(table: pa.Table, path: Path) -> pa.Table:
+    """With the names of columns that are read in small letters; says which are not read."""
+    small = [name.strip().lower() for name in table.column_names]
+    names = [s if s in COLUMNS else n for s, n in zip(small, table.column_names, strict=True)]
+    if len(set(names)) < len(names):
+        raise ValueError(f"{path}: two columns have one name: {', '.join(table.column_names)}")
+    if ignored := [name for name in names if name not in COLUMNS]:
+        log.warning(
+            "%s: its columns %s are not read, only %s",
+            path,
+            ", ".join(map(repr, ignored[:5])),
+            ", ".join(COLUMNS),
+        )
+    return table.rename_columns(names)
 
 
 def texts(column: pa.ChunkedArray) -> list[str | None]:
@@ -116,6 +141,8 @@ def numbers(column: pa.ChunkedArray, where: str) -> tuple[np.ndarray, np.ndarray
 
 
 def _number(cell: Any) -> int | float:
+    if isinstance(cell, str) and "_" in cell:  # which Python reads over
+        raise ValueError(cell)
     try:
         return int(cell) if isinstance(cell, str | int) else float(cell)
     except ValueError:

@@ -59,10 +59,10 @@ class Guess(NamedTuple):
         m = target.whole(np.asarray(self.confidence), self.target)
         return self._replace(confidence=np.minimum(m, 1))
 
-    def check(self, source: str) -> "Guess":
+    def check(self, source: str, target: Target | None = None) -> "Guess":
         """Itself. Raises: ValueError where it is not finite, not in [0, 1], or all of it abstains.
 
-        source: what to call it in the message.
+        source: what to call it in the message. target: of this kind must be what does not abstain.
         """
         m = np.asarray(self.confidence)
         if not m.shape or count(self.target) != len(m):
@@ -78,6 +78,11 @@ class Guess(NamedTuple):
                 f"{source} abstains on all {len(m):,} examples: give it more labels, more rules or "
                 "a weaker condition"
             )
+        if target is not None:
+            try:
+                target.verify(take(self.target, m.reshape(len(m), -1).max(1) > 0))
+            except ValueError as error:
+                raise ValueError(f"{source}: {error}") from None
         return self
 
 
@@ -222,6 +227,12 @@ def read(
             "%s: %d of its %d labels are of examples that were held out for testing or left out, "
             "and are not used", path, apart.sum(), full.sum()
         )  # fmt: skip
+    for name in ("confidence", "weight"):
+        if len((shares := getattr(labels, name)).shape) > 1:
+            try:
+                target.whole(shares, found)
+            except ValueError as error:
+                raise ValueError(f"{path}: {name}: {error}") from None
     labels = _once(labels, np.flatnonzero(full & ~apart), path)
     rejected = ~labels.is_used
     if rejected.all():

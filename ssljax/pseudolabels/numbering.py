@@ -154,15 +154,18 @@ class Numbering:
 
     @property
     def _mixed(self) -> bool:
-        """Whether some names of classes are numbers, and others words."""
-        return 0 < sum(map(is_number, self.classes or ())) < len(self.classes or ())
+        """Whether a number may mean two classes: some are called by numbers and others by words, or
+        two by one number, as 1 and 01."""
+        called = [c for c in self.classes or () if is_number(c)]
+        numbers = {float(c) for c in called}
+        return 0 < len(called) < len(self.classes or ()) or len(numbers) < len(called)
 
     @cached_property
     def _own(self) -> np.ndarray | None:
         """The numbers that the data has for its classes, where they are others than 0 to K-1."""
-        if not self.classes or not all(re.fullmatch(r"-?\d{1,18}", c) for c in self.classes):
+        if not self.classes or not all(re.fullmatch(r"-?\d{1,18}(\.0*)?", c) for c in self.classes):
             return None
-        own = np.array([int(c) for c in self.classes])
+        own = np.array([int(c.split(".")[0]) for c in self.classes])
         plain = len(np.unique(own)) < len(own) or (own == np.arange(len(own))).all()
         return None if plain else own
 
@@ -191,8 +194,8 @@ class Numbering:
         if unclear.any():
             i = int(unclear.argmax())
             raise ValueError(
-                f"{path}, row {i + 1}: some classes of this data are called by numbers and others "
-                "by words, so that a number may mean two: name the class"
+                f"{path}, row {i + 1}: a number may mean two classes of this data, by place and by "
+                f"name ({', '.join(self.classes[:5])}): name the class"
             )
         hard = kind.hard(target) if len(target) else target
         for i, name in enumerate(named):
@@ -215,7 +218,9 @@ class Numbering:
         self, column: pa.ChunkedArray, where: str, count: int
     ) -> tuple[np.ndarray, np.ndarray]:
         cells = labels_of(column, self._known) if is_text(column) else []
-        words = not all(map(is_number, self.classes or ()))
+        if {"True", "False"} & set(self.classes or ()):  # as Python writes them, not Arrow
+            cells = [{"true": "True", "false": "False"}.get(c, c) for c in cells]
+        words = self._mixed or not all(map(is_number, self.classes or ()))
         if not all(map(is_number, cells)) or (words and any(c in self._known for c in cells)):
             known = (
                 -1 if c is None else self._class(c, where, i, count) for i, c in enumerate(cells, 1)
@@ -224,8 +229,11 @@ class Numbering:
             return np.maximum(target, 0), target >= 0
         if cells:
             column = pa.chunked_array([pa.array(cells, pa.string())])
+        if pa.types.is_boolean(column.type) and {"True", "False"} & set(self.classes or ()):
+            return self._classes(column.cast(pa.string()), where, count)
         number, full = wholes(column, where)
-        full = full & (number != -1)
+        if self._own is None or -1 not in self._own:
+            full = full & (number != -1)
         target = number
         if self._own is not None:
             place = np.minimum(np.searchsorted(np.sort(self._own), number), len(self._own) - 1)

@@ -207,13 +207,15 @@ def _make(
 ) -> Guess:
     """Makes the labels of a round and writes them, or none where nothing is chosen."""
     source = plan.source(r)
-    guess = source(context).check(f"round {r}, {type(source).__name__}")
+    guess = source(context).check(f"round {r}, {type(source).__name__}", context.target)
     if len(guess.confidence) != len(called):
         raise ValueError(f"{len(guess.confidence)} labels for a pool of {len(called)} examples")
     _write_guess(here, guess)  # raw, beside whatever becomes of it
     for step in plan.refine:
         if hasattr(step, "guess"):
-            guess = step.guess(guess, context).check(f"round {r}, {type(step).__name__}")
+            guess = step.guess(guess, context).check(
+                f"round {r}, {type(step).__name__}", context.target
+            )
     open_ = out
     if plan.keep and before is not None:
         open_ = np.setdiff1d(out, before.index)
@@ -277,7 +279,7 @@ def _guess_again(here: Path, source: Callable[[LabelContext], Guess], context: A
         return read_guess(here)
     except (OSError, EOFError, ValueError, KeyError, zipfile.BadZipFile, zlib.error) as error:
         log.warning("%s cannot be read (%s) and is made again", here / "guess.npz", error)
-    guess = source(context).check(f"{here.name}, {type(source).__name__}")
+    guess = source(context).check(f"{here.name}, {type(source).__name__}", context.target)
     _write_guess(here, guess)
     return guess
 

@@ -40,6 +40,7 @@ def about(experiment: Any, train: Any, test: Any | None, feed: Any) -> dict[str,
         "train": _described(train),
         "feed": _described(feed),
         "test": None if test is None else _described(test),
+        "test_fingerprint": None if test is None else fingerprint(test, test),
     }
 
 
@@ -108,8 +109,14 @@ def check_same(known: dict[str, Any], now: dict[str, Any], folder: Path) -> None
 
 def check_same_test(known: dict[str, Any], now: dict[str, Any], folder: Path) -> None:
     """As `check_same`, of the test data, where numbers of the run were measured on it already."""
-    changed = _changed(known["test"], now["test"])
-    if not changed and known["test_fingerprint"] != now["test_fingerprint"]:
+    then, found = known["test"], now["test"]
+    if then is None or found is None:
+        changed = [] if then is found else ["no test split" if found is None else "a test split"]
+    else:
+        changed = _changed(then, found)
+    # Folders of older versions have no fingerprint of the test data.
+    print_of_then = known.get("test_fingerprint", now["test_fingerprint"])
+    if not changed and print_of_then != now["test_fingerprint"]:
         changed.append("examples, or labels, of other content")
     if changed:
         raise ValueError(

@@ -79,6 +79,8 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
         now = known.about(experiment, train, test, feed)
         if about is not None:
             known.check_same(about, now, folder)
+            if not any(c.startswith("test:") for c in changed):  # else another one is meant
+                known.check_same_test(about, now, folder)
             now["files"] = about["files"]
         if any(c.startswith("steps:") for c in changed):
             check_extension(experiment, folder, feed, done=_saved(folder))

@@ -53,8 +53,12 @@ def label(
       by: a key of `BY`, for a pretraining run.
     Raises: ValueError or FileNotFoundError where something is missing or does not fit.
     """
-    folder, few, r = Path(folder), None, 0
+    folder, out, few, r = Path(folder), Path(out), None, 0
     config = config_of(folder, file)
+    if out.resolve().is_relative_to(folder.resolve()):
+        raise ValueError(f"--out {out} lies in the run folder, which stays as it is: name another")
+    if given is not None and out.resolve() == Path(given).resolve():
+        raise ValueError(f"--out {out} is the file of --given, which stays as it is: name another")
     if isinstance(config, SelfTraining):
         if given is not None:
             raise ValueError(f"{folder} is a run of self-training, which labels without --given")
@@ -88,7 +92,7 @@ def label(
             few = tables.read(given, examples=called, target=target)
             tables.every_class(few, target, names)
             guess = BY[by](LabelContext(teacher, hidden, few.index, few.target, target, seed=0))
-    guess = guess.check(str(folder))
+    guess = guess.check(str(folder), target)
     guess, parts = guess.whole(target), np.array(guess.confidence)
     found = Labels.made(
         np.arange(len(pool)),
@@ -101,13 +105,13 @@ def label(
         few = dataclasses.replace(few, provenance=np.full(len(few), GIVEN, object))
         found = found.take(~np.isin(found.index, few.index)).joined(few, target)
         parts[few.index] = 1
-    if Path(out).suffix == ".parquet":
+    if out.suffix == ".parquet":
         found.write(out, target, called)
         return found
     rows = without_labels(pool, target).take(found.index)
     names = [str(i) for i in called.origin] if called.names is None else called.names
     texts = None if pool.readable is None else pool.readable(rows)
-    target.write(Path(out), Examples(names, rows, called.classes, texts), found.target, parts)
+    target.write(out, Examples(names, rows, called.classes, texts), found.target, parts)
     return found
 
 

@@ -10,12 +10,30 @@ from ssljax.data import Arrays
 from ssljax.files import write_json
 from ssljax.probes import same_classes
 from ssljax.pseudolabels.cells import classes_of, table_of
-from ssljax.pseudolabels.labels import Labels
+from ssljax.pseudolabels.labels import Labels, fingerprint
 from ssljax.pseudolabels.numbering import Numbering
 from ssljax.tasks import Target, Targets
 
 log = logging.getLogger("ssljax")
 _MARK = "numbering.json"
+
+
+def labels_mark(config: Any, about: dict[str, Any] | None, folder: Path) -> str | None:
+    """What tells whether the file of labels of a run was edited, None without one. Says where it is
+    another one than that which the run has taken its labels from.
+
+    config: the `SelfTraining`. about: what data.json of the run holds, None for a new run.
+    """
+    then = (about or {}).get("labels")
+    if config.labels is None or not Path(config.labels).is_file():
+        return then
+    now = fingerprint(Path(config.labels))
+    if then not in (None, now):
+        log.warning(
+            "%s is not what it was when the run in %s began, which goes on with the labels of then "
+            "(given.parquet): for those of now, choose another --workdir", config.labels, folder
+        )  # fmt: skip
+    return then or now
 
 
 def truth_of(data: Arrays, target: Target) -> Targets | None:

@@ -8,16 +8,22 @@ from ssljax.pseudolabels import quality
 from ssljax.pseudolabels.labels import Guess
 from ssljax.report.measures import NAMES, measures_of, over, said
 from ssljax.tasks import Target, Targets
-from ssljax.tasks.target import take
+from ssljax.tasks.target import count, take
 
 
 def scores(target: Target, truth: Targets | None, guess: Guess) -> dict[str, float]:
     """{"score", ...} of a teacher on the test examples whose truth is known: the number of the task
     (`target.measure`), others that it has, and the calibration error.
+
+    Raises: ValueError where there are more or fewer labels than examples, or they are no targets.
     """
+    if truth is not None and count(truth) != count(guess.target):
+        raise ValueError(f"{count(guess.target)} labels to be scored by {count(truth)} true ones")
     if truth is None or not len(known := np.flatnonzero(target.known(truth))):
         return {}
     truth, guess = take(truth, known), guess.take(known).whole(target)
+    for one in (truth, guess.target):
+        target.verify(one)
     found = target.score(truth, guess.target)
     right = target.right(truth, guess.target)
     if right is not None:

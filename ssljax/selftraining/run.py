@@ -33,6 +33,7 @@ from ssljax.selftraining.plan import MAY_DIFFER, SelfTraining
 from ssljax.selftraining.pool import (
     check_targets,
     classes_in,
+    labels_mark,
     note_numbering,
     numbering_of,
     split_off,
@@ -86,7 +87,7 @@ def _begun(config: SelfTraining, folder: Path) -> tuple[Arrays, Arrays]:
         check_targets(config.targets, pool, test)
         target = config.learner.target(pool)
         now = known.about(config, pool, test, without_labels(pool, target))
-        now |= {"test_fingerprint": known.fingerprint(test, test), "holds_out": config.holds_out}
+        now |= {"holds_out": config.holds_out, "labels": labels_mark(config, about, folder)}
         if about is not None:
             known.check_same(about, now, folder)
             known.check_same_test(about, now, folder)

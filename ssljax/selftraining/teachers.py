@@ -111,7 +111,16 @@ class Opened:
         self.classes = self.pool.classes
 
     def _called(self, pool: Arrays) -> Arrays:
-        return with_classes(pool, classes_in(pool, self.config, self._here))
+        """The pool itself. Raises: ValueError where it is other data than that of the run: what
+        its files say of examples would be said of others."""
+        pool = with_classes(pool, classes_in(pool, self.config, self._here))
+        about = known.read(self.folder)
+        if about is not None and known.fingerprint(pool, None) != about["fingerprint"]:
+            raise ValueError(
+                f"the data {self.config.data} is not what the run in {self.folder} was trained on: "
+                "put that back"
+            )
+        return pool
 
     @cached_property
     def teacher(self) -> Any:

@@ -17,6 +17,7 @@ from ssljax.nets import MLP
 from ssljax.tasks import cells
 from ssljax.tasks.quality import sets_quality
 from ssljax.tasks.target import Examples, Target, Targets, no_classes
+from ssljax.tasks.verify import check_numbers
 
 _SMALL = 1e-7
 
@@ -77,6 +78,9 @@ class AnyOf(Target):
     def known(self, truth: np.ndarray) -> np.ndarray:
         """NaN is unknown."""
         return np.all(np.isfinite(truth), axis=1)
+
+    def verify(self, target: np.ndarray) -> None:
+        check_numbers(target, "sets", shape=(self.classes,), low=0, high=1)
 
     def right(self, truth: np.ndarray, guess: np.ndarray) -> np.ndarray:
         return ((np.asarray(truth) >= 0.5) == (np.asarray(guess) >= 0.5)).all(1)

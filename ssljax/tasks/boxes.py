@@ -19,6 +19,7 @@ from ssljax.tasks import box_pictures, coco
 from ssljax.tasks.average_precision import average_precision, boxes_quality
 from ssljax.tasks.quality import ratio
 from ssljax.tasks.target import Examples, Target
+from ssljax.tasks.verify import check_numbers
 
 Objects = dict[str, Any]
 
@@ -151,6 +152,22 @@ class Boxes(Target):
             raise ValueError(
                 f"the data has boxes of {', '.join(data.classes)} and the target of "
                 f"{', '.join(self.classes)}: give it the classes of the data, in that order"
+            )
+
+    def verify(self, target: Objects) -> None:
+        if not isinstance(target, dict) or set(target) != set(self.leaves):
+            raise ValueError(f"boxes are arrays called {', '.join(self.leaves)}")
+        scores = check_numbers(target["scores"], "scores of boxes", shape=(None,), low=0, high=1)
+        most, there = scores.shape[1], scores > 0
+        boxes = check_numbers(target["boxes"], "corners of boxes", shape=(most, 4))
+        kinds = check_numbers(target["kinds"], "classes of boxes", shape=(most,), whole=True)
+        none = there & ~((kinds >= 0) & (kinds < len(self.classes)))
+        none |= there & ~(boxes[..., :2] <= boxes[..., 2:]).all(-1)
+        if none.any():
+            i, j = (int(a[0]) for a in none.nonzero())
+            raise ValueError(
+                f"example {i + 1}: {boxes[i, j].tolist()} of class {kinds[i, j]} is no box x1, y1, "
+                f"x2, y2 of one of {len(self.classes)} classes"
             )
 
     def whole(self, confidence: np.ndarray, target: Objects) -> np.ndarray:

@@ -25,6 +25,7 @@ from ssljax.tasks.cells import confidences, read_csv, write_csv
 from ssljax.tasks.mask_files import IGNORE, PALETTE, decoded, encoded, mask_name
 from ssljax.tasks.quality import ratio
 from ssljax.tasks.target import Examples, Rows, Target, Targets, joined
+from ssljax.tasks.verify import check_alike, check_numbers
 
 _SURE = "confidence.csv"
 _WRONG = np.array([214, 40, 40], np.uint8)
@@ -132,6 +133,9 @@ class Mask(Target):
         """A mask in which every pixel is ignored is unknown."""
         return (np.asarray(truth) != IGNORE).any((1, 2))
 
+    def verify(self, target: np.ndarray) -> None:
+        self._checked(check_numbers(target, "masks", shape=(None, None), whole=True), "mask")
+
     def join(self, parts: Sequence[Targets]) -> Targets:
         return joined(parts, fill=IGNORE)
 
@@ -148,6 +152,7 @@ class Mask(Target):
         """int64 [K, K + 1] of all pixels whose truth counts: row the true class, column the label,
         the last one for pixels that have none."""
         table = np.zeros((self.classes, self.classes + 1), np.int64)
+        check_alike(np.asarray(truth), np.asarray(guess), "pixels")
         for true, said in zip(np.asarray(truth), np.asarray(guess), strict=True):  # one at a time
             counts = true < self.classes
             cell = true[counts].astype(np.int64) * (self.classes + 1)
@@ -207,7 +212,7 @@ class Mask(Target):
         return self._checked(masks, "row")
 
     def _checked(self, masks: np.ndarray, what: str) -> np.ndarray:
-        bad = (masks >= self.classes) & (masks != IGNORE)
+        bad = ((masks >= self.classes) & (masks != IGNORE)) | (masks < 0)
         if bad.any():
             i, y, x = (int(a[0]) for a in bad.nonzero())
             raise ValueError(

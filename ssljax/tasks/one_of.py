@@ -17,6 +17,7 @@ from ssljax.nets import MLP
 from ssljax.tasks import cells
 from ssljax.tasks.quality import classes_quality
 from ssljax.tasks.target import Examples, Target, Targets, joined
+from ssljax.tasks.verify import check_numbers
 
 _OF_CLASSES = (
     Measure(key="accuracy", name="right"),
@@ -87,6 +88,12 @@ class OneOf(Target):
     def known(self, truth: Targets) -> np.ndarray:
         """-1 is no class."""
         return self.hard(truth) >= 0
+
+    def verify(self, target: np.ndarray) -> None:
+        if np.ndim(target) == 2:
+            check_numbers(target, "probabilities", shape=(self.classes,), low=0, high=1)
+        else:
+            check_numbers(target, "classes", low=0, high=self.classes - 1, whole=True)
 
     def join(self, parts: Sequence[np.ndarray]) -> Targets:
         """Classes beside distributions become distributions: the same, written in two ways."""

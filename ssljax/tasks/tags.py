@@ -18,6 +18,7 @@ from ssljax.nets import MLP
 from ssljax.tasks.cells import found_in, number_of
 from ssljax.tasks.quality import ratio
 from ssljax.tasks.target import Array, Examples, Rows, Target, Targets, joined
+from ssljax.tasks.verify import check_alike, check_numbers
 
 NONE = -100
 """The tag of a token that is asked for none: padding, and the later tokens of a word."""
@@ -111,6 +112,10 @@ class Tags(Target):
         """A sentence without any tag is unknown."""
         return np.any(np.asarray(truth) >= 0, axis=1)
 
+    def verify(self, target: np.ndarray) -> None:
+        asked = np.where(np.asarray(target) == NONE, 0, target)
+        check_numbers(asked, "tags", shape=(None,), low=0, high=len(self.tags) - 1, whole=True)
+
     def join(self, parts: Sequence[Targets]) -> Targets:
         return joined(parts, fill=NONE)
 
@@ -135,6 +140,7 @@ class Tags(Target):
     def quality(self, truth: Targets, guess: Targets, chosen: np.ndarray) -> dict[str, Any]:
         """As `score`, where entities of sentences that are not chosen are not found."""
         truth, guess = np.asarray(truth), np.asarray(guess)
+        check_alike(truth, guess, "tokens")
         counts = (truth >= 0) & np.asarray(chosen)[:, None]
         right = (counts & (truth == guess)).sum()
         found = {"coverage": float(np.mean(chosen)), "accuracy": float(ratio(right, counts.sum()))}

@@ -143,6 +143,11 @@ class Target(Protocol):
         """bool [n]: which true targets somebody knows. All of them by default."""
         return np.ones(count(truth), bool)
 
+    def verify(self, target: Targets) -> None:
+        """Raises ValueError where arrays that somebody made, of n examples on the host, are no such
+        targets: of another shape, or with numbers that mean nothing."""
+        ...
+
     def join(self, parts: Sequence[Targets]) -> Targets:
         """Targets of several sources one after the other; padding is made equal.
 

@@ -19,6 +19,7 @@ from ssljax.measure import Measure
 from ssljax.tasks.cells import found_in
 from ssljax.tasks.quality import ratio
 from ssljax.tasks.target import Examples, Target, Targets
+from ssljax.tasks.verify import check_numbers
 
 _WER = Measure(key="wer", name="word error rate", better="lower")
 _EDIT = 1 << 20  # what an edit costs where a word that is right gives 1 back
@@ -102,19 +103,24 @@ class Transcript(Target):
                     f"{len(self.letters)} letters: set its letters to those of the reader"
                 )
 
+    def verify(self, target: np.ndarray) -> None:
+        high = len(self.letters)
+        check_numbers(target, "letters", shape=(None,), low=0, high=high, whole=True)
+
     def right(self, truth: Targets, guess: Targets) -> np.ndarray:
         return np.array(self.show(truth, None)) == np.array(self.show(guess, None))
 
     def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
         """ "wer" and "cer", the words and letters to insert, leave out or change over those of the
-        truth; "accuracy", the whole texts that are right."""
+        truth (over 1 where it has none: what is said in silence is wrong); "accuracy", the whole
+        texts that are right."""
         texts, guesses = self.show(truth, None), self.show(guess, None)
         pairs = list(zip(texts, guesses, strict=True))
         words = sum(edits(a.split(), b.split())[0] for a, b in pairs)
         letters = sum(edits(a, b)[0] for a, b in pairs)
         return {
-            "wer": float(ratio(words, sum(len(a.split()) for a in texts))),
-            "cer": float(ratio(letters, sum(map(len, texts)))),
+            "wer": float(words / max(sum(len(a.split()) for a in texts), 1)),
+            "cer": float(letters / max(sum(map(len, texts)), 1)),
             "accuracy": float(np.mean([a == b for a, b in pairs])),
         }
 

@@ -17,6 +17,7 @@ from ssljax.nets import MLP
 from ssljax.tasks import cells
 from ssljax.tasks.quality import values_quality
 from ssljax.tasks.target import Examples, Target, Targets, no_classes
+from ssljax.tasks.verify import check_numbers
 
 _MEASURES = {
     "r2": Measure(key="r2", unit="%"),
@@ -93,6 +94,9 @@ class Value(Target):
     def known(self, truth: np.ndarray) -> np.ndarray:
         """NaN is unknown."""
         return np.isfinite(truth)
+
+    def verify(self, target: np.ndarray) -> None:
+        check_numbers(target, "values")
 
     def score(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
         """ "r2", "rmse" and "mae"."""

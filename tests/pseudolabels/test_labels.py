@@ -10,7 +10,7 @@ import pytest
 from ssljax.pseudolabels.cells import classes_of
 from ssljax.pseudolabels.labels import Guess, Labels, every_class, read
 from ssljax.pseudolabels.numbering import Numbering
-from ssljax.tasks import AnyOf, OneOf, Transcript, Value
+from ssljax.tasks import AnyOf, OneOf, Tags, Value
 
 CLASSES = OneOf(classes=3)
 
@@ -181,10 +181,60 @@ def test_a_number_must_not_mean_two_classes(tmp_path):
     pq.write_table(pa.table({"index": [4, 1], "target": ["2", "none"]}), tmp_path / "l.parquet")
     assert read(tmp_path / "l.parquet", examples=pages, target=CLASSES).target.tolist() == [2, 1]
     pq.write_table(pa.table({"index": [4], "target": [1]}), tmp_path / "l.parquet")
-    with pytest.raises(ValueError, match=r"row 1: .* a number may mean two: name the class"):
+    with pytest.raises(ValueError, match=r"row 1: a number may mean two .*: name the class"):
         read(tmp_path / "l.parquet", examples=pages, target=CLASSES)
     some().write(tmp_path / "l.parquet", CLASSES, pages)
     assert read(tmp_path / "l.parquet", examples=pages, target=CLASSES).target.tolist() == [0, 2, 1]
+
+
+@pytest.mark.parametrize(
+    ("classes", "cells", "want"),
+    [
+        (("1.0", "2.0", "3.0"), [1.0, 3.0], [0, 2]),  # were the classes at place 1 and 3
+        (("-1", "1"), [-1, 1], [0, 1]),  # -1 was no label
+        (("True", "False"), [True, False], [0, 1]),  # True was the class at place 1
+        (("01", "1", "2"), ["01", "1"], [0, 1]),  # 01 was the class at place 1
+    ],
+)
+def test_classes_are_told_by_their_own_names(tmp_path, classes, cells, want):
+    called = Numbering.plain(4, classes=classes)
+    target = OneOf(classes=len(classes))
+    pq.write_table(pa.table({"index": [2, 3], "target": cells}), tmp_path / "l.parquet")
+    text = "".join(f"{i},{cell}\n" for i, cell in zip((2, 3), cells, strict=True))
+    (tmp_path / "l.csv").write_text(f"Index,TARGET\n{text}")
+    for file in ("l.parquet", "l.csv"):
+        found = read(tmp_path / file, examples=called, target=target)
+        assert found.index.tolist() == [2, 3] and found.target.tolist() == want
+    if classes[0] == "01":
+        pq.write_table(pa.table({"index": [2], "target": [1]}), tmp_path / "l.parquet")
+        with pytest.raises(ValueError, match=r"row 1: a number may mean two .*: name the class"):
+            read(tmp_path / "l.parquet", examples=called, target=target)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("index,target\n0,1\n".encode("utf-16"), "is no text in UTF-8 .*: save it as CSV in UTF-8"),
+        ("index,target\n0,1\n".encode("utf-16-le"), "is no text in UTF-8"),
+        (b"index,target\n1_0,1\n", "row 1: '1_0' is no number"),
+        (b"index,target,Weight\n3,1,0\n", "1 have weight 0"),
+        (b"index,target,Target\n3,1,0\n", "two columns have one name"),
+    ],
+)
+def test_files_of_other_programs(tmp_path, text, message):
+    (tmp_path / "l.csv").write_bytes(text)
+    with pytest.raises(ValueError, match=message):
+        read(tmp_path / "l.csv", examples=20, classes=2)
+
+
+def test_what_is_not_read_is_said(tmp_path, caplog):
+    (tmp_path / "l.csv").write_text("index,target,weights\n3,1,0\n")
+    assert len(read(tmp_path / "l.csv", examples=20, classes=2)) == 1
+    assert "l.csv: its columns 'weights' are not read, only index, file" in caplog.text
+    parts = {"index": [0], "target": [1], "weight": [[1.0, 0.0]]}
+    pq.write_table(pa.table(parts), tmp_path / "l.parquet")
+    with pytest.raises(ValueError, match=r"weight: OneOf has one .*an example, not \(1, 2\)"):
+        read(tmp_path / "l.parquet", examples=20, classes=2)
 
 
 def test_values_are_no_classes(tmp_path):
@@ -263,19 +313,20 @@ def test_classes_and_probabilities_join():
 
 
 def test_weights_of_parts_join_those_of_examples(tmp_path):
-    text = Transcript(letters="ab")
-    given = Labels.given(np.array([3]), np.array([[1, 2, 1]]))
+    tags = Tags(tags=("O", "a", "b"))
+    given = Labels.given(np.array([3]), np.array([[1, 2]]))
     parts = Labels.made(
-        np.array([0, 1]), np.array([[1, 2], [2, 0]]), np.ones(2), provenance="m", round=1,
+        np.array([0, 1]), np.array([[1, 2], [2, -100]]), np.ones(2), provenance="m", round=1,
         weight=np.array([[1, 0.5], [0, 0]]),
     )  # fmt: skip
     assert parts.is_used.tolist() == [True, False]
-    both = given.joined(parts, text)
+    both = given.joined(parts, tags)
     np.testing.assert_array_equal(both.weight, [[1, 0.5], [0, 0], [1, 1]])
-    np.testing.assert_array_equal(both.target, [[1, 2, 0], [2, 0, 0], [1, 2, 1]])
-    both.write(tmp_path / "l.parquet", text)
-    assert pq.read_table(tmp_path / "l.parquet")["target"].to_pylist() == ["ab", "b", "aba"]
-    found = read(tmp_path / "l.parquet", examples=4, target=text)
+    np.testing.assert_array_equal(both.target, [[1, 2], [2, -100], [1, 2]])
+    both.write(tmp_path / "l.parquet", tags)
+    cells = pq.read_table(tmp_path / "l.parquet")["target"].to_pylist()
+    assert cells == [["a", "b"], ["b", None], ["a", "b"]]
+    found = read(tmp_path / "l.parquet", examples=4, target=tags)
     np.testing.assert_array_equal(found.weight, both.weight[[0, 2]])  # none of 1 counts
     np.testing.assert_array_equal(found.target, both.target[[0, 2]])
 

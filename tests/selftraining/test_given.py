@@ -2,6 +2,7 @@
 
 import json
 import logging
+import shutil
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -101,6 +102,27 @@ def test_a_file_of_labels_means_the_whole_data(pictures, tmp_path, caplog):
         tmp_path / "again",
     )
     assert again["supervised"]["mean"] == 1
+
+
+def test_other_data_under_a_run_is_noticed(pictures, tmp_path, caplog):
+    """Its files of labels mean rows and names: on other data they would lie on other examples."""
+    data, file = shutil.copytree(pictures, tmp_path / "data"), tmp_path / "l.parquet"
+    config = plan(data, labels=write(file, list(range(0, 60, 2))))
+    run_self_training(config, tmp_path / "run")
+    write(file, list(range(1, 60, 2)))
+    run_self_training(config, tmp_path / "run")
+    assert "l.parquet is not what it was when the run in" in caplog.text
+    (data / "ant").rename(data / "x")
+    (data / "bee").rename(data / "ant")
+    (data / "x").rename(data / "bee")
+    with pytest.raises(ValueError, match=r"was trained on: .*of other content"):
+        run_self_training(config, tmp_path / "run")
+    out = {"data": None, "file": __file__}
+    with pytest.raises(ValueError, match=r"was trained on: put that back"):
+        label(tmp_path / "run", out=tmp_path / "out.parquet", **out)
+    assert not (tmp_path / "out.parquet").exists()
+    with pytest.raises(ValueError, match=r"labels\.parquet lies in the run folder, which stays"):
+        label(tmp_path / "run", out=tmp_path / "run/seed0/rounds/01/labels.parquet", **out)
 
 
 def test_folders_of_older_versions_go_on(pictures, tmp_path):

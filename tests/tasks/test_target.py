@@ -8,7 +8,9 @@ import pytest
 
 from ssljax.data import Arrays
 from ssljax.measure import Measure
-from ssljax.tasks import AnyOf, Examples, OneOf, Transcript, Value
+from ssljax.pseudolabels.labels import Guess
+from ssljax.selftraining.results import scores
+from ssljax.tasks import AnyOf, Boxes, Examples, Mask, OneOf, Tags, Transcript, Value
 from ssljax.tasks.transcript import edits
 
 TEXT = Transcript(letters="abc ")
@@ -107,6 +109,65 @@ def test_data_that_holds_other_targets_is_refused():
     assert OneOf(classes=2).truth({"features": x}) is None
     for target in (OneOf(classes=3), AnyOf(classes=2), Value(), TEXT):
         target.check(Arrays({"features": x}))  # nothing to compare with
+
+
+def objects(*corners, kind=0):
+    return {
+        "boxes": np.array([[corners]], np.float32),
+        "kinds": np.array([[kind]]),
+        "scores": np.ones((1, 1), np.float32),
+    }
+
+
+BOX = Boxes(classes=("a", "b"), size=8)
+TRUE = objects(0, 0, 4, 4)
+UNLIKE = [
+    (OneOf(classes=3), np.array([2]), np.array([-1]), "-1 is not from 0 to 2"),
+    (OneOf(classes=3), np.array([2]), np.array([2, 0]), "2 labels to be scored by 1 true"),
+    (OneOf(classes=3), np.array([2]), np.array([2.0]), "float64: needs integers"),
+    (OneOf(classes=3), np.array([2]), np.eye(4)[[2]], r"\(1, 4\): needs \[3\]"),
+    (OneOf(classes=3), np.array([2]), np.full((1, 3), np.nan), "probabilities of example 1: nan"),
+    (AnyOf(classes=2), np.ones((2, 2)), np.ones(2), r"sets of shape \(2,\)"),
+    (AnyOf(classes=2), np.ones((1, 2)), np.array([[1, np.nan]]), "nan is not from 0 to 1"),
+    (
+        Value(),
+        np.arange(2.0),
+        np.arange(2.0)[:, None],
+        r"values of shape \(2, 1\): needs one number",
+    ),
+    (Value(), np.arange(2.0), np.array([0, np.nan]), "values of example 2: nan"),
+    (TEXT, np.array([[1]]), np.array([[5]]), "letters of example 1: 5 is not from 0 to 4"),
+    (Tags(tags=("O", "B-x")), np.array([[0, 1]]), np.array([[0]]), "the same tokens"),
+    (Tags(tags=("O", "B-x")), np.array([[0]]), np.array([[2]]), "2 is not from 0 to 1"),
+    (Mask(classes=2), np.ones((1, 2, 2), int), np.ones((1, 4, 4), int), "the same pixels"),
+    (Mask(classes=2), np.ones((1, 1, 1), int), np.full((1, 1, 1), -1), "mask 1: class -1"),
+    (BOX, TRUE, objects(0, 0, 4, 4, kind=2), "class 2 is no box"),
+    (BOX, TRUE, objects(4, 0, 0, 4), "is no box x1, y1"),
+    (BOX, TRUE, objects(0, 0, 4, np.nan), "corners of boxes of example 1: nan"),
+    (BOX, TRUE, {"boxes": TRUE["boxes"]}, "boxes, kinds, scores"),
+]
+
+
+@pytest.mark.parametrize(("target", "truth", "guess", "message"), UNLIKE)
+def test_labels_that_are_none_have_no_score(target, truth, guess, message):
+    """Each of these had one, or was cut or broadcast in silence."""
+    sure = np.ones(len(next(iter(guess.values())) if isinstance(guess, dict) else guess))
+    target.verify(truth)
+    with pytest.raises(ValueError, match=message):
+        scores(target, truth, Guess(guess, sure))
+
+
+def test_a_guess_says_what_it_is_not():
+    guess = Guess(np.array([-1, 3]), np.array([0.0, 1.0]))  # who abstains may say anything
+    guess.check("a rule", OneOf(classes=4))
+    with pytest.raises(ValueError, match="a rule: classes of example 1: 3 is not from 0 to 2"):
+        guess.check("a rule", OneOf(classes=3))
+
+
+def test_words_said_in_silence_are_wrong():
+    silence, said = np.array([TEXT.encode("", 3)]), np.array([TEXT.encode("a b", 3)])
+    assert TEXT.score(silence, said) == {"wer": 2.0, "cer": 3.0, "accuracy": 0.0}
+    assert TEXT.score(silence, silence) == {"wer": 0.0, "cer": 0.0, "accuracy": 1.0}
 
 
 def test_word_and_letter_errors():

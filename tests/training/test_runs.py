@@ -238,6 +238,22 @@ def test_other_data_is_noticed_and_another_place_is_not(copy, tmp_path, untraine
                 run(again, folder)
 
 
+def test_other_test_data_is_noticed_too(copy, tmp_path, untrained):
+    made, folder = copy
+    place = tmp_path / "test"
+    made = dataclasses.replace(made, test=f"folder:{pictures(place)}:train")
+    run(made, folder)  # named by a flag: it is meant
+    shutil.rmtree(place)
+    pictures(place, shift=1000)
+    with pytest.raises(ValueError, match="it has examples, or labels, of other content"):
+        run(made, folder)
+    shutil.rmtree(place)
+    pictures(place, count=19)
+    with pytest.raises(ValueError, match=r"38 examples in place of 40\. .*with --test"):
+        run(made, folder)
+    run(dataclasses.replace(made, test=None), folder)
+
+
 @pytest.mark.parametrize(
     "content",
     ["", "{}", "[]", '{"experiment": ', '{"experiment": null}', "\xff", "null method", "odd steps"],
