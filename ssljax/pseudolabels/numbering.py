@@ -195,7 +195,7 @@ class Numbering:
             i = int(unclear.argmax())
             raise ValueError(
                 f"{path}, row {i + 1}: a number may mean two classes of this data, by place and by "
-                f"name ({', '.join(self.classes[:5])}): name the class"
+                f"name ({', '.join((self.classes or ())[:5])}): name the class"
             )
         hard = kind.hard(target) if len(target) else target
         for i, name in enumerate(named):
@@ -219,7 +219,7 @@ class Numbering:
     ) -> tuple[np.ndarray, np.ndarray]:
         cells = labels_of(column, self._known) if is_text(column) else []
         if {"True", "False"} & set(self.classes or ()):  # as Python writes them, not Arrow
-            cells = [{"true": "True", "false": "False"}.get(c, c) for c in cells]
+            cells = [{"true": "True", "false": "False"}.get(c or "", c) for c in cells]
         words = self._mixed or not all(map(is_number, self.classes or ()))
         if not all(map(is_number, cells)) or (words and any(c in self._known for c in cells)):
             known = (
