@@ -12,6 +12,7 @@ from matplotlib.image import imread
 
 from ssljax.report import differing, write_comparison, write_overview, write_report
 from ssljax.report.charts import colours_for, overview_chart
+from ssljax.report.noise import best_of, wilson
 from ssljax.report.runs import read_runs
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -77,7 +78,8 @@ def make(folder, *, seed=0, metrics=None, channels=1, name=HOSTILE):
     random = {"knn200_t0.1": 0.7, "knn200_t0.1_std": 0.01, "linear": 0.625, "rankme": 3.0}
     trained |= {"linear_l2": 0.07, "linear_train": 0.987, "dimensions": 12800}
     encoders = {"trained": trained, "random": random}
-    evaluation = {"protocol": {"draws": 5}, "encoders": encoders, "notes": [f"note {name}"]}
+    protocol = {"draws": 5, "test_examples": 1000}
+    evaluation = {"protocol": protocol, "encoders": encoders, "notes": [f"note {name}"]}
     results = {"step": 60, "evaluation": evaluation}
     (folder / "results.json").write_text(json.dumps(results | {"seconds": {"training": 90.0}}))
     draw = np.random.default_rng(seed)
@@ -108,8 +110,11 @@ def test_a_whole_page(tmp_path, channels):
     assert parsed.titles == SECTIONS
     for title in ("Loss", "Probe accuracy", "Feature spread: rankme", "learning_rate"):
         assert f"<figcaption>{title}</figcaption>" in text
-    assert "<td><b>91.2</b> <small>± 0.4</small></td>" in text
-    assert "<td>50.0</td><td><b>62.5</b></td>" in text  # the best is not always the first
+    assert "<td><b>91.2</b> <small>± 0.4</small> <small>(89.3–92.8)</small></td>" in text
+    # the best is not always the first
+    best = "<td><b>62.5</b> <small>(59.5–65.4)</small></td>"
+    assert f"<td>50.0 <small>(46.9–53.1)</small></td>{best}" in text
+    assert "n = 1,000 scored examples" in text
     assert "<td>12.2</td><td>3.0</td>" in text  # RankMe is neither a percentage nor a contest
     assert "<td>12,800</td><td>—</td>" in text
     assert "linear_l2" not in text and "linear_train" not in text  # details of other numbers
@@ -338,3 +343,39 @@ def test_errors(tmp_path):
     (folder / "results.json").write_text("[1, 2")
     with pytest.raises(ValueError, match=r"results.json is not a JSON object"):
         write_report(folder)
+
+
+def test_intervals_are_those_of_wilson():
+    """Against the closed form at its edges, and the numbers of scipy's binomial test."""
+    from scipy.stats import binomtest
+
+    for right, n in ((0, 10), (7, 10), (912, 1000), (50, 50)):
+        low, high = wilson(right / n, n)
+        peer = binomtest(right, n).proportion_ci(method="wilson")
+        assert (low, high) == pytest.approx((peer.low, peer.high), abs=1e-4)
+
+
+def test_bold_is_more_than_chance(tmp_path):
+    """60.0 is not above 58.0 of 500 examples, of 50,000 it is, and of an unknown number it is not
+    said; nor where repetitions spread further than the difference."""
+    values, none = {"a": 0.60, "b": 0.58}, {}
+    assert best_of("linear", values, none, dict.fromkeys("ab", 500)) is None
+    assert best_of("linear", values, none, dict.fromkeys("ab", 50_000)) == "a"
+    assert best_of("linear", values, none, {}) is None
+    assert best_of("linear", values, {"a": 0.02, "b": 0.02}, dict.fromkeys("ab", 50_000)) is None
+    assert best_of("retrieval_map", values, {"a": 0.001, "b": 0.001}, {}) == "a"
+
+
+def test_runs_over_seeds_are_one_column(tmp_path):
+    folders = several(tmp_path, (0.1, 0.5), seeds=(0, 2))
+    text = write_comparison(folders, tmp_path / "c.html").read_text()
+    # 0.51 and 0.53: mean 52.0 and deviation 1.4, of 1,000 examples each
+    assert "<td>52.0 <small>± 1.4</small> <small>(48.9–55.1)</small></td>" in text
+    head = "<th>protocol</th><th>t0.1 (2 seeds)</th><th>t0.5 (2 seeds)</th>"
+    assert head in text and "nothing but their seed" in text
+
+
+def test_a_page_has_a_dark_side_and_tables_scroll_by_themselves(tmp_path):
+    text = write_report(make(tmp_path / "run")).read_text()
+    assert "prefers-color-scheme:dark" in text and "overflow-x:auto" in text
+    assert 'style="fill: #ffffff"' not in text  # charts let the page shine through

@@ -13,6 +13,7 @@ import matplotlib
 import numpy as np
 
 from ssljax.report.charts import RC, colours_for, dot_chart, line_chart, overview_chart, svg_of
+from ssljax.report.noise import over_seeds, scored_of
 from ssljax.report.page import details_of, grid_of, legend_of, section, text_table, write_page
 from ssljax.report.pictures import attention_strips, feature_sections, picture_sections
 from ssljax.report.runs import (
@@ -30,7 +31,7 @@ from ssljax.report.runs import (
 )
 from ssljax.report.selftraining import is_self_training, write_self_training
 from ssljax.report.selftrainings import write_self_trainings
-from ssljax.report.tables import NOTE, finetuned_table, numbers_table
+from ssljax.report.tables import NOTE, SEEDS, finetuned_table, numbers_table
 
 __all__ = [
     "differing",
@@ -115,8 +116,14 @@ def write_comparison(folders: list[Path], out: Path, *, axis: str | None = None)
     missing = [name for name, numbers in trained.items() if not numbers]
     note = f'<p class="note">No results yet: {escape(", ".join(missing))}.</p>' if missing else ""
     trained = {name: numbers for name, numbers in trained.items() if numbers}
+    settings = {r.name: dict(flat_fields(r.config.get("experiment", {}))) for r in runs}
+    counts = {r.name: scored_of(r.results.get("evaluation", {})) for r in runs}
+    trained, called = over_seeds(trained, [settings[name] for name in trained])
+    scored = {called[name]: counts[name] for name in called}
+    if len(trained) < len(called):
+        note += f'<p class="note">{SEEDS}</p>'
     many = len(trained) > 8
-    table = numbers_table(trained, "run" if many else "protocol")
+    table = numbers_table(trained, "run" if many else "protocol", scored=scored)
     if table:
         table = f'<div class="pair">{table}{"" if many else dot_chart(trained)}</div>{NOTE}'
     title = f"Comparison of {len(runs)} run{'s' * (len(runs) > 1)}"
@@ -177,13 +184,16 @@ def _head(run: Run) -> str:
 def _results(evaluation: dict[str, Any]) -> str:
     encoders = evaluation.get("encoders", {})
     decimals = evaluation.get("decimals")
-    table = numbers_table(encoders, "protocol", decimals)
+    count = scored_of(evaluation)
+    table = numbers_table(encoders, "protocol", decimals, dict.fromkeys(encoders, count))
     if not table:
         return ""
+    said = f'<p class="note">n = {count:,} scored examples in each split.</p>' if count else ""
     notes = "".join(f"<li>{escape(str(note))}</li>" for note in evaluation.get("notes", []))
     notes = f"<details><summary>What these numbers are</summary><ul>{notes}</ul></details>"
     fields = details_of("All fields of the protocol", flat_fields(evaluation.get("protocol", {})))
-    return f'<div class="pair">{table}{dot_chart(encoders, decimals)}</div>{NOTE}{notes}{fields}'
+    pair = f'<div class="pair">{table}{dot_chart(encoders, decimals)}</div>'
+    return f"{pair}{said}{NOTE}{notes}{fields}"
 
 
 def _title(key: str) -> str:

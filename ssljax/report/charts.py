@@ -81,7 +81,7 @@ def svg_of(figure: Figure) -> str:
     """The figure as an element for HTML: no prolog, no namespaces, no size, no repeated ids."""
     stream = io.StringIO()
     none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
-    figure.savefig(stream, format="svg", metadata=none, dpi=200)
+    figure.savefig(stream, format="svg", metadata=none, dpi=200, transparent=True)
     text = stream.getvalue()
     head, body = text[text.index("<svg") :].split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)

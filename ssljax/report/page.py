@@ -9,18 +9,24 @@ from typing import Any
 import numpy as np
 from matplotlib.image import imsave
 
-_CSS = """:root{color-scheme:light}*{box-sizing:border-box}
-body{margin:0;background:#f4f5f7;color:#1c2229;font:16px/1.5 system-ui,"Segoe UI",Arial,sans-serif}
+_CSS = """:root{color-scheme:light dark;--page:#f4f5f7;--card:#fff;--ink:#1c2229;--soft:#5a636d;
+--line:#e2e5e9;--link:#0b5394;--warn:#fdeee8;--head:#4a535d}*{box-sizing:border-box}
+body{margin:0;background:var(--page);color:var(--ink);
+font:16px/1.5 system-ui,"Segoe UI",Arial,sans-serif}
 main{max-width:1160px;margin:auto;padding:24px 16px 56px}h2{font-size:20px;margin:0 0 12px}
 h1{font-size:clamp(24px,4vw,34px);line-height:1.2;margin:8px 0 10px;overflow-wrap:anywhere}
-section{background:#fff;border:1px solid #e2e5e9;border-radius:10px;padding:20px;margin-top:18px}
-.note{color:#5a636d;font-size:14px;max-width:75ch;margin:0 0 12px}.scroll{overflow-x:auto}
-.warn{background:#fdeee8;border-left:4px solid #d9541e;padding:8px 12px;margin:0 0 14px}
-.facts{display:flex;flex-wrap:wrap;gap:6px 28px;margin:0}.facts dt{font-size:12px;color:#5a636d}
+section{background:var(--card);border:1px solid var(--line);border-radius:10px;
+padding:20px;margin-top:18px}
+.note{color:var(--soft);font-size:14px;max-width:75ch;margin:0 0 12px}.scroll{overflow-x:auto}
+.warn{background:var(--warn);border-left:4px solid #d9541e;padding:8px 12px;margin:0 0 14px}
+.facts{display:flex;flex-wrap:wrap;gap:6px 28px;margin:0}
+.facts dt{font-size:13px;color:var(--soft)}
 .facts dd{margin:0;font-weight:600;overflow-wrap:anywhere}table{border-collapse:collapse}
-th,td{padding:6px 0 6px 22px;text-align:right;border-bottom:1px solid #e8eaed;white-space:nowrap}
-table{font-size:15px;font-variant-numeric:tabular-nums}td b{color:#0b5394}
-th{color:#4a535d;font-weight:600}tbody th{font-weight:400;color:#1c2229}small{color:#5a636d}
+th,td{padding:6px 0 6px 22px;text-align:right;border-bottom:1px solid var(--line)}
+th,td{white-space:nowrap}
+table{font-size:15px;font-variant-numeric:tabular-nums}td b{color:var(--link)}
+th{color:var(--head);font-weight:600}tbody th{font-weight:400;color:var(--ink)}
+small{color:var(--soft)}
 th:first-child{text-align:left;padding-left:0}.text :is(td,th){text-align:left;font-size:13px}
 .text td{white-space:normal;overflow-wrap:anywhere;min-width:9em}.text tbody{font-family:monospace}
 .charts{display:grid;grid-template-columns:repeat(auto-fill,minmax(min(100%,330px),1fr));gap:22px}
@@ -34,14 +40,22 @@ svg{display:block;width:100%;height:auto}svg text{font-family:inherit!important}
 .legend i{width:11px;height:11px;border-radius:3px;flex:none}
 img{image-rendering:pixelated;display:block;border-radius:3px;height:var(--side);outline-offset:1px}
 .sheet{display:flex;flex-wrap:wrap;gap:14px 30px}.strip{display:flex;flex-wrap:wrap;gap:6px}
-.first{margin-right:6px;outline:2px solid #1c2229}.wrong img{outline:2px solid #d9541e}
+.first{margin-right:6px;outline:2px solid var(--ink)}.wrong img{outline:2px solid #d9541e}
 .sheet+.note{margin-top:14px}.near{display:flex;gap:6px}.near figure:first-child{margin-right:12px}
 .near small{display:block;font-size:12px;max-width:var(--side);overflow:hidden;text-align:center}
-.near .wrong small{color:#b83c0b;font-weight:600}details{margin-top:14px}
-summary{cursor:pointer;color:#0b5394}details>div,details ul{margin-top:12px}
-ul{color:#5a636d;font-size:14px;padding-left:20px}
-@media(max-width:500px){main{padding:12px 8px 40px}section{padding:14px 12px}
-table{font-size:14px}th,td{padding-left:10px}td small{font-size:11px}}"""
+.near .wrong small{color:#d9541e;font-weight:600}details{margin-top:14px}
+summary{cursor:pointer;color:var(--link)}details>div,details ul{margin-top:12px}
+ul{color:var(--soft);font-size:14px;padding-left:20px}
+.scroll{max-width:100%;-webkit-overflow-scrolling:touch}
+@media(max-width:500px){body{font-size:18px}main{padding:12px 8px 40px}section{padding:14px 12px}
+table,.note,ul,figcaption{font-size:16px}.text :is(td,th),.legend,.legend span{font-size:15px}
+th,td{padding-left:12px}td small{font-size:14px}.facts dt,.near small{font-size:14px}
+.scroll th:first-child{position:sticky;left:0;background:var(--card);padding-right:8px}
+.pair>.scroll{min-width:0;flex-basis:100%}.wide{overflow-x:auto}.wide svg{min-width:640px}}
+@media(prefers-color-scheme:dark){:root{--page:#14171b;--card:#1d2126;--ink:#e6e9ec;--soft:#a3acb5;
+--line:#343a41;--link:#7db7ee;--warn:#43261a;--head:#b9c1c9}
+svg,.legend i{filter:invert(.9) hue-rotate(180deg)}
+svg image{filter:invert(.9) hue-rotate(180deg)}}"""
 
 
 def write_page(path: Path, title: str, body: list[str]) -> Path:

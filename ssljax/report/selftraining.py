@@ -13,6 +13,7 @@ from ssljax.measure import Measure
 from ssljax.report.charts import RC, colours_for, svg_of
 from ssljax.report.labelled import drawn, mistakes
 from ssljax.report.measures import NAMES, measures_of, over, said
+from ssljax.report.noise import interval_of, is_share
 from ssljax.report.page import (
     details_of,
     grid_of,
@@ -74,7 +75,12 @@ def is_self_training(folder: Path) -> bool:
 
 def _results(results: dict[str, Any]) -> str:
     measure, shown = measures_of(results)
-    rows = [[name, measure.format(results[key])] for key, name in NAMES.items() if key in results]
+    n = results.get("test", {}).get("examples")
+    rows = []
+    for key, name in NAMES.items():
+        if key in results:
+            span = interval_of(measure.key, results[key]["mean"], n)
+            rows.append([name, f"{measure.format(results[key])} {span}".rstrip()])
     for row in results.get("quality_by_round", ()):
         more = " (estimated on the hold-out)" if row.get("estimated") else ""
         rows.append([f"pseudo-labels of round {row['round']}", said(row, shown) + more])
@@ -89,6 +95,8 @@ def _results(results: dict[str, Any]) -> str:
     if gap is None and "full" in results:
         worse = '<p class="warn">All labels are no better than the few: nothing to gain here.</p>'
     warn = (gap is not None and gap <= 0) or (gap is None and "full" in results)
+    if n and is_share(measure.key):
+        note += f'<p class="note">In brackets the 95% interval (Wilson) of n = {n:,}.</p>'
     note += "".join(f'<p class="note">{escape(line)}.</p>' for line in results.get("notes", ()))
     return note + (worse if warn else "") + text_table([], rows)
 

@@ -2,16 +2,23 @@
 
 import json
 import math
+from collections.abc import Mapping
 from html import escape
 from pathlib import Path
 from typing import Any
 
+from ssljax.report.noise import best_of, interval_of
 from ssljax.report.page import text_table
 from ssljax.report.runs import PLAIN, to_float
 
 NOTE = (
-    '<p class="note">Shares in percent, ± the standard deviation over repetitions, best in bold; '
-    "ranks, spread and dimensions are plain numbers.</p>"
+    '<p class="note">Shares in percent, ± the standard deviation over repetitions, in brackets the '
+    "95% interval (Wilson) of a share of as many examples as were scored. Bold is what lies above "
+    "every other by more than chance explains; ranks, spread and dimensions are plain numbers.</p>"
+)
+SEEDS = (
+    "Runs that differ in nothing but their seed are one row or column: the mean, and ± the "
+    "standard deviation over the seeds."
 )
 _HIDDEN = ("_std", "_train", "_l2", "_used_k")  # details of other numbers: in results.json only
 
@@ -23,24 +30,31 @@ def shown_keys(encoders: dict[str, dict]) -> list[str]:
 
 
 def numbers_table(
-    encoders: dict[str, dict], corner: str, decimals: dict[str, int] | None = None
+    encoders: dict[str, dict],
+    corner: str,
+    decimals: dict[str, int] | None = None,
+    scored: Mapping[str, int | None] | None = None,
 ) -> str:
     """The table of results: a column for each encoder, or ("run") a row for each.
 
-    decimals: of further numbers that are no shares, by name.
+    decimals: of further numbers that are no shares, by name. scored: by encoder, how many examples
+    a share is of.
     """
     keys, plain = shown_keys(encoders), PLAIN | (decimals or {})
     cells = {}
     for key in keys:
         values = {e: to_float(numbers.get(key)) for e, numbers in encoders.items()}
-        best = max((v for v in values.values() if math.isfinite(v)), default=math.nan)
+        stds = {e: to_float(numbers.get(f"{key}_std")) for e, numbers in encoders.items()}
+        best = None if key in plain else best_of(key, values, stds, scored or {})
         scale, digits = (1, plain[key]) if key in plain else (100, 1)
         for encoder, value in values.items():
             text = f"{scale * value:,.{digits}f}" if math.isfinite(value) else "—"
-            if value == best and len(values) > 1 and key not in plain:
+            if encoder == best:
                 text = f"<b>{text}</b>"
-            std = to_float(encoders[encoder].get(f"{key}_std"))
+            std = stds[encoder]
             text += f" <small>± {scale * std:.{digits}f}</small>" if math.isfinite(std) else ""
+            if key not in plain and (span := interval_of(key, value, (scored or {}).get(encoder))):
+                text += f" <small>{span}</small>"
             cells[encoder, key] = cells[key, encoder] = f"<td>{text}</td>"
     rows, columns = (list(encoders), keys) if corner == "run" else (keys, list(encoders))
     if not keys:

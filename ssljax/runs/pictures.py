@@ -11,6 +11,7 @@ from ssljax.method import Method, State
 from ssljax.runs.evaluation import embedder
 from ssljax.runs.experiment import Experiment
 
+_DRAWN = 12  # examples whose views are drawn
 _SHOWN = 1500  # examples in the map of the report
 
 
@@ -23,12 +24,12 @@ def pictures(
     dataset = labelled_part(dataset)
     rows = next(dataset.once(experiment.batch))
     arrays = {}
-    few = {k: v[:12] for k, v in rows.items()}
+    few = _of_all_classes(dataset, rows)
     shown = experiment.method.show(few, jax.random.key(0), state)
     arrays |= {k: np.asarray(v) for k, v in shown.items()}
     arrays |= {"images": few["image"]} if "image" in few else {}
     if isinstance(experiment.method.encoder, nets.ViT):
-        arrays |= attention(experiment, method, state, rows["image"][:12])
+        arrays |= attention(experiment, method, state, few["image"])
     embed = embedder(experiment, method, state)
     features, labels = probes.features(embed, dataset, batch=experiment.batch, limit=_SHOWN)
     arrays["features"] = features
@@ -43,6 +44,21 @@ def pictures(
             break
     arrays["thumbnails"] = np.stack(images[: len(features)])
     return arrays
+
+
+def _of_all_classes(dataset: Any, rows: dict[str, Any]) -> dict[str, Any]:
+    """A few rows of a batch: of data in memory such of as many classes as there is room for, which
+    the first of a folder that is sorted by class would not be.
+    """
+    label = rows.get("label")
+    if "image" not in rows or label is None or np.ndim(label) != 1 or not hasattr(dataset, "take"):
+        return {k: v[:_DRAWN] for k, v in rows.items()}
+    label = np.asarray(dataset.take(np.arange(len(dataset)))["label"])
+    turn = np.zeros(len(label), np.int64)  # how many of its class come before each
+    for k in np.unique(label):
+        turn[label == k] = np.arange((label == k).sum())
+    index = np.lexsort((np.arange(len(label)), label, turn))[:_DRAWN]
+    return dataset.take(np.sort(index)) | {"mask": np.ones(len(index), bool)}
 
 
 def attention(
