@@ -2,26 +2,19 @@
 
     python experiments/links_score.py RUN [--split test]
 
-Prints the area under the ROC curve and the average precision of the held-out links of
-`Graphs(links=...)`, beside those of the number of common neighbours in the graph that was seen.
+The evaluation of a run says the former of the test (`probes.Links`); this says it of either split,
+beside the number of common neighbours in the graph that was seen.
 """
 
 import argparse
 import json
 from pathlib import Path
 
-import jax
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
+from ssljax.probes import features, links
+from ssljax.runs.evaluation import encoder_of
 from ssljax.runs.load import load_run
-
-
-def numbers(truth: np.ndarray, score: np.ndarray) -> dict[str, float]:
-    return {
-        "auc": float(roc_auc_score(truth, score)),
-        "ap": float(average_precision_score(truth, score)),
-    }
 
 
 def main() -> None:
@@ -29,16 +22,17 @@ def main() -> None:
     parser.add_argument("run", type=Path)
     parser.add_argument("--split", choices=("validation", "test"), default="test")
     args = parser.parse_args()
-    experiment, _, state, train, _ = load_run(args.run)
-    links, others = experiment.reader.held_out_links(experiment.data)[args.split]
-    pairs = np.concatenate([links, others])
-    truth = np.arange(len(pairs)) < len(links)
-    rows = next(train.once(experiment.batch))
-    logits = np.asarray(jax.jit(experiment.method.link_scores)(state, rows, pairs))
-    near = [set(train.edges[train.edges[:, 0] == i, 1].tolist()) for i in range(len(train))]
-    common = np.array([len(near[a] & near[b]) for a, b in pairs])
-    found = {"vgae": numbers(truth, logits), "common neighbours": numbers(truth, common)}
-    print(json.dumps({"links": len(links), **found}, indent=2))
+    experiment, method, state, train, _ = load_run(args.run)
+    held, others = experiment.reader.held_out_links(experiment.data)[args.split]
+    codes, _ = features(encoder_of(experiment, method, state).links, train, batch=experiment.batch)
+    # As codes: which nodes are neighbours. Their product is how many two nodes share.
+    near = np.zeros((len(train), len(train)), np.float32)
+    near[train.edges[:, 0], train.edges[:, 1]] = 1
+    found = {
+        "vgae": links(codes, held, others),
+        "common neighbours": links(near, held, others),
+    }
+    print(json.dumps({"links": len(held), **found}, indent=2))
 
 
 if __name__ == "__main__":

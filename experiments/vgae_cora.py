@@ -1,8 +1,9 @@
 """A variational graph autoencoder on Cora, and the citations that it has not seen.
 
     ssljax train experiments/vgae_cora.py --data graph:path/to/cora --seed 0 --reader.seed 0
-    python experiments/links_score.py RUN          # AUC and AP of the held-out links
+    python experiments/links_score.py RUN          # beside the number of common neighbours
 
+The evaluation gives AUC and AP of the held-out links (`links_auc`, `links_ap`), as the script does.
 15% of the links are in no split: 5% for choosing settings and 10% for the test. Published (Kipf and
 Welling 2016): AUC 91.4, AP 92.6.
 

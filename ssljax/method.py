@@ -113,6 +113,8 @@ class Method(NamedTuple):
     pair(state, batch) -> {leaf: [B, D]}, optional, of methods that bring two kinds of input into
       one space: for each side whose input is in the batch, its place there, under the name of the
       leaf that it reads first
+    links(state, batch) -> codes [B, D], optional, of methods of graphs that say which nodes are
+      joined: the larger the product of two codes, the likelier
     """
 
     init: Callable[[jax.Array, Batch], State]
@@ -123,6 +125,7 @@ class Method(NamedTuple):
     score: Callable[[State, Batch], dict[str, tuple[jax.Array, jax.Array]]] | None = None
     predict: Callable[[State, Batch], jax.Array] | None = None
     pair: Callable[[State, Batch], dict[str, jax.Array]] | None = None
+    links: Callable[[State, Batch], jax.Array] | None = None
 
 
 def from_loss(
@@ -137,6 +140,7 @@ def from_loss(
     score: Callable[[State, Batch], dict[str, tuple[jax.Array, jax.Array]]] | None = None,
     predict: Callable[[State, Batch], jax.Array] | None = None,
     pair: Callable[[State, Batch], dict[str, jax.Array]] | None = None,
+    links: Callable[[State, Batch], jax.Array] | None = None,
     project: Callable[[PyTree], PyTree] | None = None,
 ) -> Method:
     """Turns a loss with one optimizer into a `Method`.
@@ -150,7 +154,7 @@ def from_loss(
         place for EMA targets. Under gradient accumulation (`optax.MultiSteps`) it runs once an
         update, not once a step, so a target network moves as fast as without. A loss that depends
         on time (a temperature, a phase) reads what `after` has put into `extra` for the next step.
-      refresh, backbone, score, predict, pair: see `Method`.
+      refresh, backbone, score, predict, pair, links: see `Method`.
       project: params -> params, run after each update: brings parameters back to where they may be.
     """
 
@@ -177,7 +181,7 @@ def from_loss(
         metrics = {"loss": value, "grad_norm": optax.tree.norm(grads), **metrics}
         return State(state.step + 1, params, opt, extra), metrics
 
-    return Method(init_state, step, embed, refresh, backbone, score, predict, pair)
+    return Method(init_state, step, embed, refresh, backbone, score, predict, pair, links)
 
 
 class Linear(NamedTuple):
@@ -232,6 +236,7 @@ class Recipe(Protocol):
     score: Callable[..., Any] | None = None
     predict: Callable[..., Any] | None = None
     pair: Callable[..., Any] | None = None
+    links: Callable[..., Any] | None = None
     """As in `Method`; None: the method has none, and the evaluation leaves its numbers out. What a
     method answers to a task of its own, such as the turn of an image, is no `predict`."""
     project: Callable[..., PyTree] | None = None
@@ -264,6 +269,7 @@ class Recipe(Protocol):
             score=recipe.score,
             predict=recipe.predict,
             pair=recipe.pair,
+            links=recipe.links,
             project=recipe.project,
         )
 

@@ -175,7 +175,7 @@ class Captioned:
     prompts: `Arrays` of all captions of all classes with their labels; None without classes.
     """
 
-    smallest_batch = 1
+    smallest_batch, held_out = 1, None
 
     def __init__(
         self, images: Arrays | Stream, captions: Rows, *, classes: tuple[str, ...] | None

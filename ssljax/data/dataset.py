@@ -54,6 +54,13 @@ class Dataset(Protocol):
         """
         ...
 
+    @property
+    def held_out(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """Of a graph some of whose links were taken out for a test: (those links, as many pairs of
+        nodes that are not linked), int [P, 2] each. None for all others.
+        """
+        ...
+
     def __len__(self) -> int: ...
 
     def batches(
@@ -97,6 +104,7 @@ class Arrays:
 
     smallest_batch = 1
     prompts: Dataset | None = None
+    held_out = None
 
     def __init__(
         self,

@@ -35,6 +35,7 @@ class Few:
 
     smallest_batch = 1
     prompts: Dataset | None = None
+    held_out = None
 
     def __init__(
         self,

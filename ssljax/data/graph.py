@@ -15,7 +15,7 @@ one holds some nodes, the seeds, and neighbours that are drawn for them hop by h
 
 import copy
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -54,12 +54,14 @@ class GraphData:
         classes: tuple[str, ...] | None = None,
         names: Sequence[str] | None = None,
         fanout: tuple[int, ...] = (10, 5),
+        held_out: Callable[[], tuple[np.ndarray, np.ndarray]] | None = None,
     ) -> None:
         """Args:
           features: [N, D]. edges: int [E, 2], source and target; a friendship is two edges. Or
             [E, 3], with a relation.
           label: int [N], -1 where there is none. classes: their names. names: of the nodes.
           fanout: neighbours that are drawn for each node in a batch smaller than the graph, by hop.
+          held_out: gives links that were taken out of `edges` for a test, and as many other pairs.
         Raises: ValueError where shapes or node numbers do not fit.
         """
         features = np.asarray(features, np.float32)
@@ -78,6 +80,7 @@ class GraphData:
             raise ValueError(f"fanout {fanout}: draw at least one neighbour a hop")
         self.features, self.edges, self.fanout = features, edges.astype(np.int32), fanout
         self.classes, self.names, self.skipped = classes, names, []
+        self._held_out = held_out
         self._label = None if label is None else np.asarray(label, np.int32)
         if self._label is not None and self._label.shape != (len(features),):
             raise ValueError(f"labels must be [{len(features)}], not {self._label.shape}")
@@ -152,6 +155,14 @@ class GraphData:
             return _share(piece | {"mask": piece["seed"]}, host)
 
         return (one(i) for i in range(len(plan)))
+
+    @property
+    def held_out(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """(links that are not in the graph, as many pairs that are not linked), int [P, 2] each;
+        None where none were taken out, and for a part of the nodes.
+        """
+        whole = len(self) == len(self.features)
+        return self._held_out() if whole and self._held_out is not None else None
 
     @property
     def smallest_batch(self) -> int:

@@ -12,6 +12,7 @@ An edge is the first two columns of its row. Nodes are numbered as the edges nam
 import dataclasses
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import ClassVar
 
@@ -45,8 +46,9 @@ class Graphs:
     test_fraction: float = 0.2
     """Share of the labelled nodes that is held out for testing, for tables without a split."""
     links: float = 0.0
-    """Share of the links between nodes that no split holds, to ask a method for them afterwards
-    (`held_out_links`); twice as many of them for a test as for choosing settings."""
+    """Share of the links between nodes that no split holds, to ask a method for them afterwards;
+    twice as many of them for a test, which the evaluation reads, as for choosing settings
+    (`held_out_links`)."""
     seed: int = 0
     """Draws these shares."""
 
@@ -80,7 +82,7 @@ class Graphs:
             label = np.full(len(found.label), -1, np.int32)
             label[shown] = found.label[shown]
             classes = tuple(map(str, range(int(found.label.max()) + 1)))
-            return self._data(found.features, found.edges, label, classes, None)
+            return self._data(folder, found.features, found.edges, label, classes, None)
         return self._tables(folder, part)
 
     def held_out_links(self, spec: str) -> dict[str, tuple[np.ndarray, np.ndarray]]:
@@ -123,6 +125,7 @@ class Graphs:
 
     def _data(
         self,
+        folder: Path,
         features: np.ndarray,
         edges: np.ndarray,
         label: np.ndarray | None,
@@ -138,9 +141,12 @@ class Graphs:
         if self.normalize:
             total = features.sum(axis=1, keepdims=True)
             features = features / np.where(total == 0, 1, total)
-        return GraphData(
-            features, edges, label=label, classes=classes, names=names, fanout=self.fanout
-        )
+        tested = partial(self._tested, folder) if self.links else None
+        options = {"label": label, "classes": classes, "names": names, "fanout": self.fanout}
+        return GraphData(features, edges, held_out=tested, **options)
+
+    def _tested(self, folder: Path) -> tuple[np.ndarray, np.ndarray]:
+        return self.held_out_links(f"graph:{folder}")["test"]
 
     def _tables(self, folder: Path, part: str) -> GraphData:
         file = _one(folder, "edges")
@@ -164,7 +170,7 @@ class Graphs:
         if nodes is not None:
             label, classes = self._labels(_table(nodes), nodes, [place[n] for n in listed], names)
             label = self._shown(label, part)
-        return self._data(_features(folder, place), edges, label, classes, names)
+        return self._data(folder, _features(folder, place), edges, label, classes, names)
 
     def _labels(
         self, table: pa.Table, file: Path, rows: list[int], names: list[str]

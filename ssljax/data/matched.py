@@ -113,7 +113,7 @@ class Pairs:
     prompts: some examples of each class of the second, without the first.
     """
 
-    smallest_batch = 1
+    smallest_batch, held_out = 1, None
 
     def __init__(self, first: Arrays | Stream, second: Arrays, *, prompts: int = 16) -> None:
         """second: in memory. prompts: at most so many of each class.

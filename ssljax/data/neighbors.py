@@ -14,7 +14,7 @@ class Neighbors:
     All else is that of the data set inside.
     """
 
-    smallest_batch, prompts = 1, None
+    smallest_batch, prompts, held_out = 1, None, None
 
     def __init__(self, data: Arrays, table: np.ndarray) -> None:
         """table: int [N, k], k neighbours of each example by "index".

@@ -46,6 +46,7 @@ class Stream:
 
     smallest_batch = 1
     prompts: Dataset | None = None
+    held_out = None
 
     def __init__(self, source: Source, decode: Decode, *, workers: int) -> None:
         """workers: processes that decode; 0 decodes in threads of this process.

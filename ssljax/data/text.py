@@ -283,7 +283,7 @@ class Windows:
     """
 
     labelled, labelled_count, smallest_batch = False, 0, 1
-    classes = names = prompts = None
+    classes = names = prompts = held_out = None
 
     def __init__(self, tokens: np.ndarray, length: int, *, sizes: list[int] | None = None) -> None:
         """tokens: int32 [N]. sizes: bytes of each token of the vocabulary."""

@@ -6,7 +6,7 @@ authors' code. With `variational=False` it is their GAE.
     mu, log s = GCN_mu(h), GCN_s(h),  h = encoder(X, A),  z = mu + s e,  e ~ N(0, 1)
     L = norm mean_ij wBCE(sigmoid(z_i . z_j), A_ij) + 1/N mean_i KL(N(mu_i, s_i^2) || N(0, 1))
 
-The features are h, and mu says which nodes are joined (`link_scores`). Links that are held out for
+The features are h, and mu says which nodes are joined (`links`). Links that are held out for
 a test must not be in the edges of the data: `data.Graphs(links=...)` takes care of that.
 """
 
@@ -73,11 +73,9 @@ class VGAE(OfGraphs):
         log_var = 2 * parts[1] if self.variational else jnp.zeros_like(parts[0])
         return (parts[0], log_var), stats
 
-    def link_scores(self, state: State, batch: Batch, pairs: jax.Array) -> jax.Array:
-        """Logits [P] that the nodes of pairs int [P, 2], by row, are joined."""
-        x = self.inputs(batch)
-        (mean, _), _ = self.codes(state.params, state.extra["stats"], x)
-        return jnp.sum(mean[pairs[:, 0]] * mean[pairs[:, 1]], axis=-1)
+    def links(self, state: State, batch: Batch) -> jax.Array:
+        """The means of the codes [B, code], whose products are logits that nodes are joined."""
+        return self.codes(state.params, state.extra["stats"], self.inputs(batch))[0][0]
 
     @property
     def _head(self) -> Any:

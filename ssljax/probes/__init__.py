@@ -14,6 +14,7 @@ from ssljax.probes.heldout import HeldOut, heldout
 from ssljax.probes.knn import KNN, PROTOCOLS, knn
 from ssljax.probes.least_squares import least_squares
 from ssljax.probes.linear import Linear, few_shot, linear
+from ssljax.probes.links import Links, links
 from ssljax.probes.online import online_predict, with_online_probe
 from ssljax.probes.paired import Paired, paired
 from ssljax.probes.rank import Lidar, Spectrum, feature_std, lidar, rankme
@@ -38,6 +39,7 @@ __all__ = [
     "HeldOut",
     "Lidar",
     "Linear",
+    "Links",
     "Material",
     "Pair",
     "Paired",
@@ -62,6 +64,7 @@ __all__ = [
     "least_squares",
     "lidar",
     "linear",
+    "links",
     "online_predict",
     "paired",
     "quick",

@@ -21,6 +21,7 @@ from ssljax.probes.few_shot import FewShot
 from ssljax.probes.heldout import HeldOut
 from ssljax.probes.knn import KNN
 from ssljax.probes.linear import Linear
+from ssljax.probes.links import Links
 from ssljax.probes.paired import Paired
 from ssljax.probes.rank import Lidar, Spectrum
 from ssljax.probes.retrieval import Retrieval
@@ -47,6 +48,8 @@ class Evaluation:
     """Ratings and clicks, of methods that learn them."""
     paired: Paired | None = Paired()
     """Retrieval between two kinds of input, and zero-shot classes."""
+    links: Links | None = Links()
+    """Held-out links between the nodes of a graph."""
     classifiers: Classifiers | None = Classifiers()
     """The method's own classifiers."""
     linear: Linear | None = Linear()

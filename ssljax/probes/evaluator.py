@@ -34,6 +34,8 @@ class Encoder(NamedTuple):
     """How well the method does its own task; None: it does not say."""
     pair: Pair | None = None
     """Both sides of pairs in one space; None: there are none."""
+    links: Embed | None = None
+    """Batch -> codes of nodes [B, D], whose products say which are joined; None: there are none."""
     classifiers: Mapping[str, Embed] = {}
     """The method's own classifiers, batch -> logits [B, K], by the name of their accuracy."""
 

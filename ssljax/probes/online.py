@@ -6,6 +6,7 @@ scale and shift), and has an optimizer of its own. Nothing flows back: parameter
 training batch before it learns from it; that is optimistic beside an offline probe on test data.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import jax
@@ -69,9 +70,6 @@ def with_online_probe(method: Method, *, classes: int, learning_rate: float = 0.
         }
         return _with(inner, online), metrics | {"online_loss": value, "online_accuracy": right}
 
-    def embed(state: State, batch: Batch) -> jax.Array:
-        return method.embed(_without(state), batch)
-
     def refresh(state: State, data: Any) -> State:
         assert method.refresh is not None
         return _with(method.refresh(_without(state), data), state.extra["online"])
@@ -79,27 +77,22 @@ def with_online_probe(method: Method, *, classes: int, learning_rate: float = 0.
     def backbone(state: State) -> tuple[Any, Any]:
         return method.backbone(_without(state))
 
-    def score(state: State, batch: Batch) -> Any:
-        assert method.score is not None
-        return method.score(_without(state), batch)
+    def inside(function: Callable[[State, Batch], Any] | None) -> Any:
+        """The same of the method's own state, or None."""
+        if function is None:
+            return None
+        return lambda state, batch: function(_without(state), batch)
 
-    def predict(state: State, batch: Batch) -> jax.Array:
-        assert method.predict is not None
-        return method.predict(_without(state), batch)
-
-    def pair(state: State, batch: Batch) -> dict[str, jax.Array]:
-        assert method.pair is not None
-        return method.pair(_without(state), batch)
-
-    return Method(
-        init,
-        step,
-        embed,
-        None if method.refresh is None else refresh,
-        backbone,
-        None if method.score is None else score,
-        None if method.predict is None else predict,
-        None if method.pair is None else pair,
+    return method._replace(
+        init=init,
+        step=step,
+        embed=inside(method.embed),
+        refresh=None if method.refresh is None else refresh,
+        backbone=backbone,
+        score=inside(method.score),
+        predict=inside(method.predict),
+        pair=inside(method.pair),
+        links=inside(method.links),
     )
 
 

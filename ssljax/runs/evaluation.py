@@ -62,9 +62,9 @@ def placed(rows: dict[str, np.ndarray], mesh: Mesh) -> dict[str, jax.Array]:
 
 def encoder_of(experiment: Experiment, method: Method, state: State) -> probes.Encoder:
     """What evaluators may ask of a trained state, computed on all devices."""
-    score, pair = (
+    score, pair, links = (
         None if function is None else _tree_on_all_devices(experiment, function, state)
-        for function in (method.score, method.pair)
+        for function in (method.score, method.pair, method.links)
     )
     views = _viewer(experiment)
     return probes.Encoder(
@@ -72,6 +72,7 @@ def encoder_of(experiment: Experiment, method: Method, state: State) -> probes.E
         views=None if views is None else views(*method.backbone(state)),
         score=score,
         pair=pair,
+        links=links,
         classifiers=classifiers(experiment, method, state),
     )
 

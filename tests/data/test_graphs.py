@@ -141,6 +141,9 @@ def test_links_that_are_held_out_are_in_no_split(tmp_path):
         pairs = [frozenset(e) for e in held[name][1].tolist()]
         assert len(pairs) == len(held[name][0])
         assert not links & set(pairs)
+    for mine, theirs in zip(part.held_out, held["test"], strict=True):
+        np.testing.assert_array_equal(mine, theirs)
+    assert part.part(np.arange(3)).held_out is None and whole.held_out is None
     with pytest.raises(ValueError, match="no links are held out"):
         Graphs().held_out_links(spec)
 

@@ -9,6 +9,7 @@ from cases_graph import CASES, graph
 
 from ssljax import nets
 from ssljax.methods import GraphMAE
+from ssljax.probes import with_online_probe
 from ssljax.views import GraphView, hidden_nodes
 
 KEY = jax.random.key(6)
@@ -178,6 +179,21 @@ def test_graphmae_without_replacement_replaces_nothing():
     """round(0.05 * 7) is 0 nodes, not all of them."""
     assert not np.asarray(hidden_nodes(KEY, jnp.asarray(SEED), 0.03)).any()
     assert GraphMAE().replaced == 0.05
+
+
+def test_codes_of_vgae_say_which_nodes_are_joined():
+    """`links` gives the means, whole and through an online probe, whose own state is put aside."""
+    recipe = CASES["vgae"].method
+    method = recipe.build(optax.sgd(0.1), updates=10)
+    state = method.init(KEY, BATCH)
+    found = method.links(state, BATCH)
+    (mean, _), _ = recipe.codes(state.params, state.extra["stats"], recipe.inputs(BATCH))
+    np.testing.assert_array_equal(found, mean)
+    assert found.shape == (len(BATCH["index"]), 3)
+    probed = with_online_probe(method, classes=2)
+    np.testing.assert_array_equal(probed.links(probed.init(KEY, BATCH), BATCH), found)
+    none = CASES["dgi"].method.build(optax.sgd(0.1), updates=1)
+    assert with_online_probe(none, classes=2).links is None
 
 
 def test_methods_learn_from_a_step():
