@@ -10,8 +10,8 @@ them as a run, with a report:
 
 Measured on two shared CPU cores, 2026-11-30, five seeds, last step: RMSE LR .9328 +- .0002, FM
 .8957 +- .0011, DeepFM .8953 +- .0009; AUC LR .7689 +- .0002, FM .7861 +- .0015, DeepFM .7880 +-
-.0006. So LR < FM < DeepFM for clicks, in each seed; for ratings FM and DeepFM are equal within the deviation.
-Decay, rate and dropout were chosen among few settings on the validation part.
+.0006. So LR < FM < DeepFM for clicks, in each seed; for ratings FM and DeepFM are equal within the
+deviation. Decay, rate and dropout were chosen among few settings on the validation part.
 
 Users come with age, gender and occupation, films with year and genres.
 """
