@@ -50,6 +50,7 @@ ALLOWED = {
     },
     "export": {
         *{"numpy", "jax", "safetensors", "jax2onnx", "onnxruntime"},
+        *{"huggingface_hub"},
         *{"mesh", "method", "nets", "export", "files"},
     },
     "report": {"numpy", "matplotlib", "sklearn", "threadpoolctl", "report", "measure"},

@@ -46,6 +46,7 @@ COMMANDS = {
     "label": Command("results", "label", "label data with what a run has learned"),
     "embed": Command("results", "embed", "write the features of any data into a file"),
     "export": Command("weights", "export", "write the encoder of a run for other libraries"),
+    "push": Command("weights", "push", "export a run to the Hugging Face hub"),
     "import": Command("weights", "bring_in", "read published weights that training begins from"),
     "sample": Command("results", "sample", "write text with the language model of a run"),
     "recommend": Command("results", "recommend", "say what a user should see, and why"),

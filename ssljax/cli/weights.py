@@ -1,15 +1,20 @@
 """export and import: networks leave for other libraries, and come from them."""
 
+import tempfile
 from pathlib import Path
 from typing import Any
 
+from ssljax import __version__, nets
 from ssljax import export as exporting
-from ssljax import nets
 from ssljax.cli.console import Parser, say
 from ssljax.cli.flags import flags_of
+from ssljax.export import hub
 from ssljax.method import Linear, Method, State
 from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.teachers import load_any
+
+_ALONE = "the encoder alone, where a classifier was trained with it"
+_ENDINGS = {"stablehlo": "stablehlo", "onnx": "onnx"}
 
 
 def export(arguments: list[str]) -> None:
@@ -24,19 +29,40 @@ def export(arguments: list[str]) -> None:
     parser.add_argument(
         "--out", required=True, help="file to write; for transformers a folder, new or empty"
     )
-    parser.add_argument(
-        "--no-classifier",
-        action="store_true",
-        help="the encoder alone, where a classifier was trained with it",
-    )
+    parser.add_argument("--no-classifier", action="store_true", help=_ALONE)
     args = parser.parse_all(arguments)
+    say(f"wrote {_written(args, Path(args.out))}")
+
+
+def push(arguments: list[str]) -> None:
+    """`ssljax push`."""
+    parser = Parser("push", "Exports the networks of a run to the Hugging Face hub.")
+    parser.add_run()
+    parser.add_argument("place", metavar="hf://USER/NAME", help="made where there is none")
+    parser.add_argument(
+        "--format", default="safetensors", choices=list(exporting.FORMATS), help="what to write"
+    )
+    parser.add_argument("--no-classifier", action="store_true", help=_ALONE)
+    parser.add_argument("--public", action="store_true", help="a new one can be read by everyone")
+    args = parser.parse_all(arguments)
+    hub.check_place(args.place)
+    with tempfile.TemporaryDirectory() as place:
+        folder = Path(place) / "model"
+        file = f"encoder.{_ENDINGS.get(args.format, 'safetensors')}"
+        _written(args, folder if args.format == "transformers" else folder / file)
+        note = f"Trained with ssljax {__version__}; written as {args.format}.\n"
+        (folder / "README.md").write_text(f"# {args.place.split('/')[-1]}\n\n{note}")
+        say(f"pushed to {hub.push_folder(folder, args.place, public=args.public)}")
+
+
+def _written(args: Any, out: Path) -> str:
+    """Writes the networks of a run as `args.format`; what was written, in words."""
     experiment, method, state, train_set, _ = load_any(Path(args.run), file=args.experiment)
     classifier = None if args.no_classifier else experiment.method.classifier(state)
     known = {"classifier": classifier, "classes": train_set.classes}
     if args.format == "transformers":
-        path = _for_transformers(Path(args.run), experiment, method, state, Path(args.out), **known)
-        say(f"wrote {path}{_with(classifier)}")
-        return
+        path = _for_transformers(Path(args.run), experiment, method, state, out, **known)
+        return f"{path}{_with(classifier)}"
     if experiment.method.plain_view is None:
         raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
     view = experiment.method.plain_view
@@ -46,14 +72,14 @@ def export(arguments: list[str]) -> None:
         params=params,
         stats=stats,
         format=args.format,
-        out=Path(args.out),
+        out=out,
         image_size=view.size,
         channels=train_set.spec["image"][0][-1],
         mean=view.mean,
         std=view.std,
         **known,
     )
-    say(f"wrote {path}{_with(classifier if args.format in ('timm', 'torchvision') else None)}")
+    return f"{path}{_with(classifier if args.format in ('timm', 'torchvision') else None)}"
 
 
 def _with(classifier: Linear | None) -> str:
@@ -97,16 +123,18 @@ def bring_in(arguments: list[str]) -> None:
         "model",
         metavar="MODEL",
         help="folder with config.json and model.safetensors, as transformers writes them "
-        f"({', '.join(exporting.FAMILIES)}), or the safetensors file with config.json beside it",
+        f"({', '.join(exporting.FAMILIES)}), or the safetensors file with config.json beside it; "
+        "or hf://USER/NAME on the hub",
     )
     parser.add_argument("--out", required=True, help="file to write, such as weights.safetensors")
     args = parser.parse_all(arguments)
-    networks, family = exporting.import_transformers(Path(args.model), Path(args.out))
+    model = hub.fetched(args.model) if hub.is_hub(args.model) else Path(args.model)
+    networks, family = exporting.import_transformers(model, Path(args.out))
     say(f"wrote {args.out}: {family} with {', '.join(networks)}")
     flags = [f"--begin {args.out}"]
     for name, network in networks.items():
         if name == "encoder" or isinstance(network, nets.Decoder | nets.TextTower):
             flags += flags_of(f"--method.{name}", network)
-    if (Path(args.model) / "tokenizer.json").is_file():
-        flags.append(f"--reader.tokenizer {Path(args.model) / 'tokenizer.json'}")
+    if (model / "tokenizer.json").is_file():
+        flags.append(f"--reader.tokenizer {model / 'tokenizer.json'}")
     say("a method with such networks begins from it by:\n  " + " ".join(flags))

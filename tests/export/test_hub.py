@@ -1,0 +1,103 @@
+"""hf://USER/NAME against a stub of the hub's HTTP API: what is pushed is what is fetched."""
+
+import base64
+import hashlib
+import json
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import pytest
+
+from ssljax.export.hub import fetched, push_folder
+
+SHA = "a" * 40
+
+
+class Stub(BaseHTTPRequestHandler):
+    """One repository in memory: creation, upload in a commit, listing, files."""
+
+    files: dict = {}  # noqa: RUF012
+    asked: list = []  # noqa: RUF012
+
+    def log_message(self, *_):
+        pass
+
+    def answer(self, content, status=200, **headers):
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        self.send_response(status)
+        for key, value in headers.items():
+            self.send_header(key.replace("_", "-"), value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command != "HEAD":
+            self.wfile.write(body)
+
+    def do_POST(self):
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        self.asked.append((self.path.split("?")[0], self.headers.get("Authorization")))
+        if self.path == "/api/repos/create":
+            self.answer({"url": "https://huggingface.co/me/net", "name": json.loads(body)["name"]})
+        elif "/preupload/" in self.path:
+            each = [{"path": f["path"], "uploadMode": "regular", "shouldIgnore": False}
+                    for f in json.loads(body)["files"]]  # fmt: skip
+            self.answer({"files": each})
+        elif "/commit/" in self.path:
+            for line in body.splitlines():
+                row = json.loads(line)
+                if row["key"] == "file":
+                    self.files[row["value"]["path"]] = base64.b64decode(row["value"]["content"])
+            url = f"https://huggingface.co/me/net/commit/{SHA}"
+            self.answer({"commitUrl": url, "commitOid": SHA, "success": True})
+        elif self.path == "/api/validate-yaml":  # of the README
+            self.answer({"errors": [], "warnings": []})
+        else:
+            self.answer({"error": "unknown"}, 404)
+
+    def do_GET(self):
+        path = self.path.split("?")[0]
+        if "/resolve/" in path:
+            name = path.split(f"/resolve/{SHA}/")[-1]
+            content = self.files[name]
+            etag = hashlib.sha256(content).hexdigest()
+            self.answer(content, ETag=f'"{etag}"', X_Repo_Commit=SHA)
+        elif "/tree/" in path:
+            self.answer(
+                [
+                    {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
+                    for n, c in self.files.items()
+                ]
+            )
+        elif path.startswith("/api/models/me/net"):
+            files = [{"rfilename": name} for name in self.files]
+            self.answer({"id": "me/net", "modelId": "me/net", "sha": SHA, "siblings": files})
+        else:
+            self.answer({"error": "unknown"}, 404)
+
+    do_HEAD = do_GET
+
+
+def test_what_is_pushed_is_what_is_fetched(tmp_path, monkeypatch):
+    pytest.importorskip("huggingface_hub", reason="an optional extra")
+    from huggingface_hub import constants
+
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Stub)
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
+    monkeypatch.setenv("HF_TOKEN", "hf_stub")
+    monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    folder = tmp_path / "model"
+    folder.mkdir()
+    (folder / "config.json").write_text('{"model_type": "vit"}')
+    (folder / "model.safetensors").write_bytes(bytes(range(256)))
+    (folder / "README.md").write_text("# net\n")
+    assert push_folder(folder, "hf://me/net", public=False).endswith("/me/net")
+    assert all(token == "Bearer hf_stub" for _, token in Stub.asked)
+    where = fetched("hf://me/net")
+    for file in folder.iterdir():
+        assert (where / file.name).read_bytes() == file.read_bytes()
+    with pytest.raises(OSError, match="cannot be read"):
+        fetched("hf://me/other")
+    server.shutdown()
+    for place in ("hf://me", "me/net", "hf://me/net/more"):
+        with pytest.raises(ValueError, match="write hf://USER/NAME"):
+            fetched(place)
