@@ -57,7 +57,7 @@ class Voc:
             )
         lists = {PurePosixPath(f).stem: f for f in files if "/ImageSets/Main/" in f"/{f}"}
         self._of = {
-            normal(name): _lines(self.read(f).decode("utf-8-sig"), xml)
+            normal(name): _lines(self._text(f), xml)
             for name, f in lists.items()
             if normal(name) in SPLITS
         } or {"train": sorted(xml)}
@@ -90,6 +90,14 @@ class Voc:
     def read(self, file: str) -> bytes:
         """The bytes of a file."""
         return self._files.read(file)
+
+    def _text(self, file: str) -> str:
+        try:
+            return self.read(file).decode("utf-8-sig")
+        except UnicodeDecodeError as error:
+            raise ValueError(
+                f"{self.place}/{file} is not UTF-8 ({error}): convert it first"
+            ) from error
 
     @cached_property
     def _boxes(self) -> dict[str, list[Annotated]]:

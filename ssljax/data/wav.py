@@ -70,6 +70,10 @@ def open_wav(data: bytes, name: str) -> Wav:
             unknown = (left < size and size >= _UNKNOWN) or (not size and not _chunks(data, start))
             if left < size and not unknown:
                 raise CorruptExample(name, f"cut off: {size} bytes announced, {left} there")
+            if not unknown and (more := _samples_after(data, _end(data, start, size))):
+                raise CorruptExample(
+                    name, f"{more} bytes of samples come in a second piece: convert it into one"
+                )
             body = memoryview(data)[start:] if unknown else memoryview(data)[start : start + size]
             return _described(body, form, name, whole=not unknown)
         at = _end(data, start, size)
@@ -80,6 +84,16 @@ def _end(data: bytes, start: int, size: int) -> int:
     """Where the next chunk begins: at an even place, but some programs forget to go there."""
     after = start + size
     return after if data[after : after + 4] in _KNOWN else after + size % 2
+
+
+def _samples_after(data: bytes, at: int) -> int:
+    """Bytes of samples in the chunks from here on."""
+    found = 0
+    while at + 8 <= len(data) and data[at : at + 4].isascii():
+        size = struct.unpack_from("<I", data, at + 4)[0]
+        found += size if data[at : at + 4] == b"data" else 0
+        at = _end(data, at + 8, size)
+    return found
 
 
 def _chunks(data: bytes, at: int) -> bool:

@@ -177,7 +177,7 @@ class Checkpoints:
         if reasons:
             raise ValueError(
                 f"none of the checkpoints in {self._manager.directory} can be restored: they are "
-                "damaged, or of a run of another configuration. "
+                "damaged, or of a run of another configuration or version of ssljax. "
                 + "; ".join(f"step {at}: {reason}" for at, reason in reasons.items())
             )
         if saved := self._noted():

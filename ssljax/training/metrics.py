@@ -61,6 +61,11 @@ class JsonLines:
                     "%d line(s) of %s that lie beyond step %d or are damaged are moved to %s",
                     *(len(cut), path.name, resume_at, aside.name),
                 )
+        elif resume_at:
+            log.warning(
+                "%s is missing: the numbers of the steps up to %d are lost, and those that follow "
+                "are written", path, resume_at
+            )  # fmt: skip
         self._file = path.open("a")
 
     def write(self, step: int, values: dict[str, float]) -> None:

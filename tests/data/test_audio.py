@@ -74,6 +74,7 @@ def test_the_standard_library_writes_what_is_read():
         (wav([0], bits=16, code=7), "format 7"),
         (wav([np.nan], bits=32, code=3), "NaN"),
         (wav([1])[:36], "no samples"),
+        (wav([1, 2]) + b"data\x04\0\0\0abcd", "4 bytes of samples come in a second piece"),
     ],
 )
 def test_bad_files(data, message):

@@ -100,6 +100,7 @@ def test_without_lists_everything_is_for_training(tmp_path):
         ({"Annotations/a.xml": xml(("cell", 20, 1, 10, 5))}, "a box from 20"),
         ({"JPEGImages/a.png": b"no picture"}, "corrupt"),
         ({"ImageSets/Main/train.txt": "a missing"}, "no file for 'missing'"),
+        ({"ImageSets/Main/train.txt": "a".encode("utf-16")}, r"train\.txt is not UTF-8"),
         ({"Annotations/a.xml": xml(("dot", 1, 1, 2, 2))}, "no objects of"),
     ],
 )

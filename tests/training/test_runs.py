@@ -26,6 +26,7 @@ from ssljax.runs.extend import check_extension
 from ssljax.runs.folder import compared, prepare, read_config
 from ssljax.runs.load import begin_with, load_run
 from ssljax.runs.run import run
+from ssljax.training.metrics import JsonLines
 from ssljax.training.signals import interruptible
 from ssljax.views import ImageView
 
@@ -236,6 +237,14 @@ def test_other_data_is_noticed_and_another_place_is_not(copy, tmp_path, untraine
             again = dataclasses.replace(made, data=f"folder:{other}", in_memory_gb=gigabytes)
             with pytest.raises(ValueError, match=match):
                 run(again, folder)
+
+
+def test_lost_numbers_are_said(tmp_path, caplog):
+    JsonLines(tmp_path / "metrics.jsonl").close()
+    assert not caplog.text
+    (tmp_path / "metrics.jsonl").unlink()
+    JsonLines(tmp_path / "metrics.jsonl", resume_at=3).close()
+    assert "metrics.jsonl is missing: the numbers of the steps up to 3 are lost" in caplog.text
 
 
 def test_other_test_data_is_noticed_too(copy, tmp_path, untrained):
