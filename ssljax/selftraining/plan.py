@@ -14,6 +14,7 @@ from ssljax.pseudolabels.rounds import Rounds
 from ssljax.runs.experiment import MAY_DIFFER as _OF_AN_EXPERIMENT
 from ssljax.runs.experiment import Experiment
 
+_MEMORY = 8 * 2**30  # bytes of a split at most
 MAY_DIFFER = (
     *("data", "test"),
     *(f"{x}.{n}" for x in ("learner", "student") for n in _OF_AN_EXPERIMENT if "cadence" in n),
@@ -74,16 +75,28 @@ class SelfTraining:
         return [x.task.target for x in learners if x.task is not None]
 
     def load(self, folder: Path | None = None) -> tuple[Arrays, Arrays]:
-        """(pool with whatever labels the data has, test data), both in memory."""
+        """(pool with whatever labels the data has, test data), both in memory.
+
+        Raises: ValueError where they take more than 8 GiB.
+        """
         reader = self.reader.prepared(self.data, folder)
-        options = {"in_memory_bytes": 8 * 2**30, "workers": 0}
-        pool = reader.load(self.data, split="train", **options)
+
+        def read(spec: str, split: str) -> Arrays:
+            data = reader.load(spec, split=split, in_memory_bytes=_MEMORY, workers=0)
+            if not hasattr(data, "take"):  # it streams from disk
+                raise ValueError(
+                    f"{spec}: {len(data):,} examples take more than {_MEMORY >> 30} GiB, and "
+                    "self-training needs them in memory: make them smaller with the reader, or "
+                    "take fewer"
+                )
+            return data
+
+        pool = read(self.data, "train")
         if self.test is not None:
-            return pool, reader.load(self.test, split="test", **options)
+            return pool, read(self.test, "test")
         offered = reader.splits(self.data)
         if not self.holds_out:
-            held_out = "test" if "test" in offered else "validation"
-            return pool, reader.load(self.data, split=held_out, **options)
+            return pool, read(self.data, "test" if "test" in offered else "validation")
         rng = np.random.default_rng(0)
         order = rng.permutation(len(pool))
         count = max(1, round(self.test_fraction * len(pool)))

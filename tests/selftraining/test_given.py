@@ -17,6 +17,7 @@ from ssljax.nets import SmallConv
 from ssljax.pseudolabels.labels import Guess, fingerprint, read
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Percentile
+from ssljax.selftraining import plan as plans
 from ssljax.selftraining.labelling import label
 from ssljax.selftraining.learners import Network, Scikit
 from ssljax.selftraining.plan import SelfTraining
@@ -211,6 +212,12 @@ def test_classes_come_from_the_file_where_the_data_has_none(tmp_path):
     label(tmp_path / "run", data=None, out=tmp_path / "out.parquet", file=__file__)
     out = pq.read_table(tmp_path / "out.parquet").to_pydict()
     assert out["class"] == ["red" if i % 2 == 0 else "dark" for i in out["index"]]
+
+
+def test_data_that_streams_is_refused(pictures, monkeypatch):
+    monkeypatch.setattr(plans, "_MEMORY", 1 << 10)
+    with pytest.raises(ValueError, match=r"60 examples take more .* needs them in memory"):
+        plan(pictures).load()
 
 
 def test_scores_are_of_what_is_known():
