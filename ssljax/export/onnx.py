@@ -42,10 +42,10 @@ def export_onnx(
     Raises: ImportError without `ssljax[onnx]`, ValueError where the graph gives other numbers.
     """
     try:
-        import onnxruntime
+        import onnxruntime  # pyright: ignore[reportMissingImports]: an extra
 
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):
-            from jax2onnx import to_onnx
+            from jax2onnx import to_onnx  # pyright: ignore[reportMissingImports]: an extra
     except ImportError as error:
         raise ValueError(
             f"--format onnx needs more packages: pip install 'ssljax[onnx]' ({error})"

@@ -24,7 +24,7 @@ class WeightsAndBiases:
 
     def __init__(self, folder: Path, *, resume_at: int = 0) -> None:
         del resume_at  # rows up to there are dropped by themselves: they were written before
-        import wandb
+        import wandb  # pyright: ignore[reportMissingImports]: an extra
 
         known = _known(folder).get("wandb")
         self._run = wandb.init(
@@ -50,8 +50,8 @@ class MLflow:
 
     def __init__(self, folder: Path, *, resume_at: int = 0) -> None:
         del resume_at
-        from mlflow import MlflowClient
-        from mlflow.entities import Metric
+        from mlflow import MlflowClient  # pyright: ignore[reportMissingImports]: an extra
+        from mlflow.entities import Metric  # pyright: ignore[reportMissingImports]: an extra
 
         self._metric = Metric
         place = os.environ.get("MLFLOW_TRACKING_URI")
