@@ -91,7 +91,7 @@ def test_the_nearest_flag(tmp_path, capsys):
     assert "did you mean --topology?" in fails(
         capsys, "compile", SIMCLR, "--topology", "v5e:4x4", "--toplogy", "x"
     )
-    assert "did you mean SimCLR?" in fails(capsys, "new", "simcrl", tmp_path / "x.py")
+    assert "did you mean BYOL?" in fails(capsys, "new", "byoll", tmp_path / "x.py")
 
 
 @pytest.mark.parametrize(
