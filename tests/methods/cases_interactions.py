@@ -46,8 +46,8 @@ def seen(size: int = 16) -> dict[str, np.ndarray]:
 def of_graph(rows: dict[str, np.ndarray]) -> Seen:
     side = Side(np.zeros((7, 1), np.int32), np.ones((7, 1), np.float32), (1,), ("one",))
     here = Catalogue(tuple("abcde"), tuple("tuvwxyz"), tuple("tuvwxyz"), side, side, (0.0, 1.0), 1)
-    origin = np.arange(len(rows["user"]))
-    return Seen(rows["user"], rows["item"], catalogue=here, origin=origin, negatives=2)
+    user, item = rows["user"][:16], rows["item"][:16]  # as many as the state has room for
+    return Seen(user, item, catalogue=here, origin=np.arange(len(user)), negatives=2)
 
 
 TABLES = {"width": 4, "users": 5, "items": 7, "decay": 0.01}

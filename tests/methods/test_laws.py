@@ -237,7 +237,7 @@ def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
     rows = CASES[name].batch(40)
     dataset = data_of(name, rows)
     method = build(name)
-    if "label" in rows:
+    if "label" in dataset.spec:
         method = with_online_probe(method, classes=4)
     # Refreshed at 0, 2 and 4: what step 4 learns from comes out of the checkpoint of step 3.
     refresh = 2 if method.refresh is not None else 0
@@ -266,6 +266,8 @@ def test_accumulation_moves_targets_once_per_update(name):
     method = build(name, optax.MultiSteps(TX, 2).gradient_transformation())
     step = jax.jit(method.step)
     state = jax.jit(method.init)(KEY, batch)
+    if method.refresh is not None:
+        state = method.refresh(state, data_of(name, batch))
     half, _ = step(state, batch, KEY)
     assert_equal(half.params, state.params)
     if "target" in state.extra:
