@@ -38,12 +38,13 @@ OPTION = [name for name, case in CASES.items() if name != FIRST[type(case.method
 
 def _law(name, *, core=(), turns=False):
     """A method as a parameter. One worker takes all laws of a method, so that they share what was
-    compiled. Outside of `core`, second cases of a class are slow, and with `turns` all are; what is
-    slow comes by turns.
+    compiled. Outside of `core` methods come by turns; second cases of a class are slow, and with
+    `turns` all are.
     """
     marks = [pytest.mark.xdist_group(name)]
-    if name not in core and (turns or name in OPTION):
-        marks.append(pytest.mark.slow)
+    if name not in core:
+        if turns or name in OPTION:
+            marks.append(pytest.mark.slow)
         if not has_its_turn(name):
             marks.append(NOT_NOW)
     return pytest.param(name, marks=marks)
