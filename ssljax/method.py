@@ -241,6 +241,9 @@ class Recipe(Protocol):
     method answers to a task of its own, such as the turn of an image, is no `predict`."""
     project: Callable[..., PyTree] | None = None
     """As in `from_loss`; None: parameters may be anywhere."""
+    offer: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    """(state, batch of one user with all items [N]) -> (scores [N], vectors of the items [N, D]).
+    Called by `ssljax recommend`; None: the method knows nothing of users and items."""
 
     @staticmethod
     def backbone(state: State) -> tuple[PyTree, PyTree]:

@@ -2,7 +2,12 @@
 them at a time, and wrong ones drawn.
 """
 
+import itertools
+from collections.abc import Callable, Iterator
+
 import numpy as np
+
+from ssljax.data.dataset import Rows
 
 
 class Answers:
@@ -40,3 +45,25 @@ class Answers:
         drawn = (rng.random((len(question), count)) * free).astype(np.int64)
         before = np.searchsorted(self._gaps, at * self._choices + drawn, side="right")
         return np.minimum(drawn + before - self._start[at], self._choices - 1).astype(np.int32)
+
+
+def with_negatives(
+    batches: Iterator[Rows],
+    draw: Callable[[Rows, np.random.Generator], np.ndarray],
+    *,
+    seed: tuple[int, int],
+    start: int,
+    host: tuple[int, int],
+) -> Iterator[Rows]:
+    """This host's rows of whole batches from number `start` on, with "negative" as `draw` gives it
+    [B, ...] from a generator of seed and number.
+
+    Each host draws for all of them, so that any number of hosts sees the same batch.
+    """
+    which, hosts = host
+    for step, rows in zip(itertools.count(start), batches, strict=False):
+        size, left = divmod(len(rows["index"]), hosts)
+        if left:
+            raise ValueError(f"a batch of {size * hosts + left} is not divisible by {hosts} hosts")
+        rows = rows | {"negative": draw(rows, np.random.default_rng([*seed, step]))}
+        yield {key: value[which * size : (which + 1) * size] for key, value in rows.items()}

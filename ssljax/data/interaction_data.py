@@ -12,13 +12,12 @@ nothing to do with. `Asked`, to score rankings, a user each: wanted int32 [B, W]
 and seen int32 [B, A], what counts for nothing; -1 where there are no more.
 """
 
-import itertools
 from collections.abc import Iterator
 from typing import NamedTuple
 
 import numpy as np
 
-from ssljax.data.answers import Answers
+from ssljax.data.answers import Answers, with_negatives
 from ssljax.data.dataset import Arrays, Rows
 from ssljax.data.side_features import Side
 
@@ -70,6 +69,10 @@ class _OfCatalogue(Arrays):
         """User and item of all, int32 [N] each."""
         return self._rows["user"], self._rows["item"]
 
+    def liked(self, index: np.ndarray) -> np.ndarray:
+        """Which of these examples were liked, bool [n]: all, where nobody said how much."""
+        return np.ones(len(index), bool)
+
     def _called(self, catalogue: Catalogue, rows: Rows, origin: np.ndarray) -> None:
         names = [catalogue.users[u] for u in rows["user"]]
         if "item" in rows:
@@ -94,7 +97,7 @@ class Answered(_OfCatalogue):
         return rows | self.catalogue.fields(rows["user"], rows["item"])
 
     def liked(self, index: np.ndarray) -> np.ndarray:
-        """Which of these examples were liked, bool [B]."""
+        """As they were rated, or clicked."""
         if "clicked" in self._rows:
             return self._rows["clicked"][index] > 0
         return self._rows["rating"][index] >= self.catalogue.liked
@@ -126,16 +129,12 @@ class Seen(_OfCatalogue):
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
     ) -> Iterator[Rows]:
         """As in `Arrays`, with negatives that follow from seed and step."""
-        which, hosts = host
-        if batch % hosts:
-            raise ValueError(f"a batch of {batch} is not divisible by {hosts} hosts")
-        mine = slice(which * (batch // hosts), (which + 1) * (batch // hosts))
-        # Each host draws for all of them, so that any number of hosts sees the same batch.
         plain = super().batches(batch, seed=seed, start=start)
-        for step, rows in zip(itertools.count(start), plain, strict=False):
-            rng = np.random.default_rng([seed, 67, step])
-            rows = rows | {"negative": self.answers.wrong(rows["user"], self.negatives, rng)}
-            yield {key: value[mine] for key, value in rows.items()}
+
+        def draw(rows: Rows, rng: np.random.Generator) -> np.ndarray:
+            return self.answers.wrong(rows["user"], self.negatives, rng)
+
+        return with_negatives(plain, draw, seed=(seed, 67), start=start, host=host)
 
     def part(self, index: np.ndarray) -> "Seen":
         """These interactions, as if there were no others."""

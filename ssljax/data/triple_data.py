@@ -10,12 +10,11 @@
 that of Sun et al. 2019 (arXiv:1902.10197), whose counts start at 4.
 """
 
-import itertools
 from collections.abc import Iterator
 
 import numpy as np
 
-from ssljax.data.answers import Answers
+from ssljax.data.answers import Answers, with_negatives
 from ssljax.data.dataset import Arrays, Rows
 
 
@@ -70,22 +69,13 @@ class TripleData(Arrays):
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
     ) -> Iterator[Rows]:
         """As in `Arrays`, with negatives that follow from seed and step."""
-        which, hosts = host
-        if batch % hosts:
-            raise ValueError(f"a batch of {batch} is not divisible by {hosts} hosts")
-        mine = slice(which * (batch // hosts), (which + 1) * (batch // hosts))
-        # Each host draws for all of them, so that any number of hosts sees the same batch.
         plain = super().batches(batch, seed=seed, start=start)
-        for step, rows in zip(itertools.count(start), plain, strict=False):
-            rng = np.random.default_rng([seed, 61, step])
-            drawn = [
-                right.wrong(question, self.negatives, rng)
-                for right, question in zip(
-                    self._right, self._questions(rows["triple"]), strict=True
-                )
-            ]
-            rows = rows | {"negative": np.stack(drawn, axis=1)}
-            yield {key: value[mine] for key, value in rows.items()}
+
+        def draw(rows: Rows, rng: np.random.Generator) -> np.ndarray:
+            asked = zip(self._right, self._questions(rows["triple"]), strict=True)
+            return np.stack([right.wrong(q, self.negatives, rng) for right, q in asked], axis=1)
+
+        return with_negatives(plain, draw, seed=(seed, 61), start=start, host=host)
 
     def once(self, batch: int, *, host: tuple[int, int] = (0, 1)) -> Iterator[Rows]:
         """As in `Arrays`, with the other right answers of the whole graph."""

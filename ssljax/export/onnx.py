@@ -39,7 +39,7 @@ def export_onnx(
 ) -> Path:
     """Writes x -> fn(params, (x - mean) / std), as `export_stablehlo` does, as ONNX.
 
-    Raises: ImportError without `ssljax[onnx]`, ValueError where the graph gives other numbers.
+    Raises: ValueError without `ssljax[onnx]`, or where the graph gives other numbers.
     """
     try:
         import onnxruntime  # pyright: ignore[reportMissingImports]: an extra

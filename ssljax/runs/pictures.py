@@ -6,7 +6,7 @@ import jax
 import numpy as np
 
 from ssljax import nets, probes
-from ssljax.data.dataset import labelled_part
+from ssljax.data.dataset import divisible, labelled_part
 from ssljax.method import Method, State
 from ssljax.runs.evaluation import embedder
 from ssljax.runs.experiment import Experiment
@@ -47,18 +47,17 @@ def pictures(
 
 
 def _of_all_classes(dataset: Any, rows: dict[str, Any]) -> dict[str, Any]:
-    """A few rows of a batch: of data in memory such of as many classes as there is room for, which
-    the first of a folder that is sorted by class would not be.
+    """A few images, of as many classes as there is room for, which the first of a folder that is
+    sorted by class would not be; where there are no classes the first rows of a batch.
     """
-    label = rows.get("label")
-    if "image" not in rows or label is None or np.ndim(label) != 1 or not hasattr(dataset, "take"):
+    label = dataset.labels() if "image" in rows else None
+    if label is None or not divisible(dataset):
         return {k: v[:_DRAWN] for k, v in rows.items()}
-    label = np.asarray(dataset.take(np.arange(len(dataset)))["label"])
     turn = np.zeros(len(label), np.int64)  # how many of its class come before each
     for k in np.unique(label):
         turn[label == k] = np.arange((label == k).sum())
-    index = np.lexsort((np.arange(len(label)), label, turn))[:_DRAWN]
-    return dataset.take(np.sort(index)) | {"mask": np.ones(len(index), bool)}
+    index = np.sort(np.lexsort((np.arange(len(label)), label, turn))[:_DRAWN])
+    return next(dataset.part(index).once(len(index)))
 
 
 def attention(

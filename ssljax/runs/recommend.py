@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 
-from ssljax.data import Answered, Catalogue
+from ssljax.data import Catalogue
 from ssljax.runs.load import load_run
 
 _REASONS = 2
@@ -32,7 +32,7 @@ def recommend(
     Raises: ValueError for a user that the data does not have, or a run that recommends nothing.
     """
     experiment, _, state, train, _ = load_run(folder, file=file)
-    offer = getattr(experiment.method, "offer", None)
+    offer = experiment.method.offer
     if offer is None:
         raise ValueError(f"{folder} learned nothing of users and items: train DeepFM or BPR first")
     here: Catalogue = train.catalogue
@@ -63,9 +63,6 @@ def recommend(
 
 def _of(train: Any, user: int) -> tuple[np.ndarray, np.ndarray]:
     """(items of a user in the training data, those of them that she liked), by number."""
-    train = train.opened() if hasattr(train, "opened") else train
     users, items = train.pairs
     mine = np.flatnonzero(users == user)
-    if not isinstance(train, Answered) or not len(mine):
-        return items[mine], items[mine]
     return items[mine], items[mine][train.liked(mine)]
