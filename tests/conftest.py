@@ -34,6 +34,35 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+# Tests of a single method, network or format of export: a commit takes one in four of them, as it
+# does of the methods' laws. All others run at every commit, but for those marked `turns`.
+BY_TURNS = [ROOT / "tests" / room for room in ("methods", "nets", "export")]
+
+
+def pytest_configure(config):
+    """Who names files or tests gets all of them: turns are for the whole suite."""
+    if config.args_source == pytest.Config.ArgsSource.ARGS:
+        os.environ.setdefault("SSLJAX_TURN", "all")
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Leaves out what has its turn at another commit, and gives all tests of a file to one worker,
+    where they name no group of their own: what they share (a finished run, compiled programs) is
+    made once.
+    """
+    from laws import NOT_NOW, has_its_turn
+
+    for item in items:
+        grouped = item.get_closest_marker("xdist_group") is not None
+        turns = item.get_closest_marker("turns") is not None or item.path.parent in BY_TURNS
+        # the laws name the group of a method, and know themselves which of them take turns
+        if turns and not grouped and not has_its_turn(item.nodeid):
+            item.add_marker(NOT_NOW)
+        if not grouped:
+            item.add_marker(pytest.mark.xdist_group(item.path.name))
+
+
 @pytest.fixture(scope="session")
 def shared_data() -> Path:
     """The folder of real data sets; tests that need it skip where it is absent."""

@@ -106,11 +106,13 @@ def turn() -> int | None:
     return None if said == "all" else int(said) % TURNS
 
 
-NOT_NOW = pytest.mark.skip(reason="has its turn at another commit (SSLJAX_TURN=all)")
+NOT_NOW = pytest.mark.skip(
+    reason="has its turn at another commit (name its file, or SSLJAX_TURN=all)"
+)
 
 
 def has_its_turn(name: str) -> bool:
-    """Whether the slow tests of `name` are due at this commit; every name is due at one in TURNS.
+    """Whether `name`, of a method or of a test, is due at this commit, as it is at one in TURNS.
 
     Where they are not, mark them `NOT_NOW`.
     """

@@ -34,6 +34,7 @@ def load(name, file=None):
 bench = load("train_step")
 
 
+@pytest.mark.turns
 def test_ssljax_side_learns_and_reports():
     case = bench.tiny(bench.cases()["cpu_digits"])
     found = bench.run_ssljax(case, seconds=0.05, scan=2)
@@ -52,6 +53,7 @@ def test_torch_side_learns_and_is_the_same_network():
     assert found["parameters"] == sum(p.size for p in jax.tree.leaves(params))
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("name", ["resnet18_32", "resnet50_224", "vit_s16_224"])
 def test_parameters_of_the_real_sizes_agree(name):
     torch = pytest.importorskip("torch")
@@ -149,6 +151,7 @@ def test_knn_sides_agree_and_give_a_ratio(tmp_path):
     assert json.loads((tmp_path / "out.json").read_text())["ratios"] == found["ratios"]
 
 
+@pytest.mark.turns
 def test_language_sides_are_the_same_network_and_learn():
     torch = pytest.importorskip("torch")
     language = load("language_step")

@@ -56,12 +56,14 @@ def test_the_method_in_one_file_trains(tmp_path, capsys):
     file = tmp_path / "mine.py"
     file.write_text(source)
     folder = tmp_path / "run"
-    small = ["--steps", "4", "--batch", "32", "--evaluation.few-shot.draws", "1"]
+    left_out = ("few-shot", "clustering", "retrieval", "spectrum", "lidar")
+    small = ["--steps", "4", "--batch", "32", *(f"--evaluation.no-{name}" for name in left_out)]
     cli.main(["train", str(file), "--workdir", str(folder), *small])
     assert "trained" in capsys.readouterr().out
     assert np.load(folder / "report.npz")["features"].shape[1] == 128
 
 
+@pytest.mark.turns
 def test_an_evaluator_of_ones_own_trains(tmp_path):
     """The class of the page as it stands, with a small network in place of the usual one."""
     file = tmp_path / "mine.py"

@@ -19,6 +19,7 @@ def draw(prompt=(1, 2, 3), **options):
     return list(sample(NET, PARAMS, np.array(prompt), **{"length": 9} | options))
 
 
+@pytest.mark.turns
 def test_greedy_equals_a_loop_without_a_cache():
     text = [1, 2, 3]
     for _ in range(9):
@@ -29,6 +30,7 @@ def test_greedy_equals_a_loop_without_a_cache():
     assert draw(top_k=1) == text[3:] == draw(top_p=1e-9)
 
 
+@pytest.mark.turns
 def test_a_seed_gives_one_text_and_another_seed_another():
     assert draw(seed=5, length=30) == draw(seed=5, length=30)  # longer than the positions, too
     assert draw(seed=5, length=30) != draw(seed=6, length=30)
@@ -52,6 +54,7 @@ def test_bad_settings():
             draw(**options)
 
 
+@pytest.mark.turns
 def test_the_command_trains_and_writes(tmp_path, capsys):
     pytest.importorskip("tokenizers")
     (tmp_path / "a.txt").write_text("to be or not to be\n" * 60)

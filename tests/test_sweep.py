@@ -87,6 +87,7 @@ def test_all_runs_and_what_they_say_together(runs, file, tmp_path, capsys):
     assert "method.temperature" in (folder / "comparison.html").read_text()
 
 
+@pytest.mark.turns
 def test_finished_runs_are_skipped_and_one_index_runs_alone(runs, tmp_path):
     folder = tmp_path / "out"
     assert sweep.run_sweep(SWEEP, folder, index=1, say=lambda text: None)

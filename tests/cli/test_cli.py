@@ -3,6 +3,7 @@
 import contextlib
 import gzip
 import json
+import shutil
 
 import numpy as np
 import pytest
@@ -69,6 +70,7 @@ def test_training_again_resumes_and_another_configuration_is_refused(root, finis
     assert "method.temperature: 0.5 -> 0.9" in error
 
 
+@pytest.mark.turns
 def test_checkpoints_in_another_place(root, tmp_path, capsys):
     file, store = str(root / "experiments" / "simclr_digits.py"), tmp_path / "store"
     folder = tmp_path / "run"
@@ -102,6 +104,7 @@ def test_finetune(finished, capsys):
     assert "with --finetune more" in fails(capsys, "probe", str(finished), "--steps", "3")
 
 
+@pytest.mark.turns
 def test_profile_writes_a_trace(root, tmp_path, capsys):
     file = str(root / "experiments" / "simclr_digits.py")
     out = tmp_path / "trace"
@@ -132,22 +135,26 @@ def test_export_safetensors(finished, tmp_path):
     assert any("kernel" in name for name in tensors)
 
 
-def test_sweep_skips_finished_runs(root, tmp_path, capsys):
+def test_sweep_skips_finished_runs(root, finished, tmp_path, capsys):
     file = tmp_path / "sweep.py"
     file.write_text(
         "import dataclasses\n"
         "from ssljax.cli.flags import load_experiment, override\n"
+        "from ssljax.probes import Evaluation\n"
+        "LEFT_OUT = 'linear', 'few_shot', 'clustering', 'retrieval', 'spectrum', 'lidar'\n"
         f"path = {str(root / 'experiments/simclr_digits.py')!r}\n"
         f"base = override(load_experiment(path), {TINY})\n"
-        "SWEEP = {f't{t}': dataclasses.replace(base, method=dataclasses.replace("
-        "base.method, temperature=t)) for t in (0.1, 0.5)}\n"
+        "SWEEP = {'digits': base, 't0.1': dataclasses.replace(base, method=dataclasses.replace("
+        "base.method, temperature=0.1), evaluation=Evaluation(**dict.fromkeys(LEFT_OUT)))}\n"
     )
     options = ["sweep", str(file), "--workdir", str(tmp_path / "out")]
-    cli.main([*options, "--index", "1"])
+    shutil.copytree(finished, tmp_path / "out" / "digits")
+    cli.main([*options, "--index", "0"])
     assert not (tmp_path / "out" / "t0.1").exists()
     cli.main(options)
     shown = capsys.readouterr().out
-    assert "t0.5: already finished" in shown
+    assert shown.count("digits: already finished") == 2
+    assert (tmp_path / "out" / "t0.1" / "results.json").exists()
     assert (tmp_path / "out" / "comparison.html").exists()
 
 

@@ -35,6 +35,7 @@ def experiment(folder, method, learn):
     )
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("method", "learn"), [(FM(width=4, decay=1e-3), "rating"), (BPR(width=4), "rank")]
 )

@@ -243,6 +243,7 @@ def test_load_chooses_by_decoded_size(tmp_path):
     assert isinstance(data.load(spec, in_memory_bytes=N * 60 - 1, workers=0), data.Stream)
 
 
+@pytest.mark.turns
 def test_workers_without_a_main_guard_say_what_to_do(both, tmp_path):
     spec = write(tmp_path / "a.parquet", [encode(p) for p in pictures()])
     script = tmp_path / "user_script.py"
@@ -288,6 +289,7 @@ def test_few_corrupt_are_left_out_counted_and_named(tmp_path, caplog):
     np.testing.assert_array_equal(arrays.labels(), good % 3)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("workers", [0, 2])
 def test_few_corrupt_in_a_stream_are_replaced_alike_on_resume(tmp_path, caplog, workers):
     spec = write(tmp_path / "a.parquet", with_corrupt(300, [0, 7, 8]), 100)

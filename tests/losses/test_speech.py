@@ -61,6 +61,7 @@ def test_contrastive_equals_a_loop():
             assert right[b, t] == best
 
 
+@pytest.mark.turns
 def test_collapse_costs_nothing_and_is_no_success():
     """One code for all frames: no negative is left, the loss is 0, and so is the accuracy."""
     same = np.ones((B, P, D), np.float32)

@@ -47,6 +47,7 @@ def reference(torch, z, parts, eps):
     return total
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("size", "eps"), [(24, 0.0), (12, 0.0), (8, 0.1)])
 def test_value_and_gradient_equal_torch(views, size, eps):
     torch = pytest.importorskip("torch")

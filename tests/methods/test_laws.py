@@ -28,9 +28,11 @@ TX = optax.sgd(0.05, momentum=0.9)
 
 # One of each structure that methods have: two views, targets, multi-crop with centring, refresh,
 # masks, two optimizers, tokens, few labels and a pool, two towers, quantized sound. These keep
-# every law on every commit.
+# every cheap law on every commit; the dear ones (devices, accumulation, resuming a whole run) are
+# those of one of each kind of step.
 CORE = ("simclr", "byol", "dinov2", "deepcluster", "mae", "gan", "bert", "fixmatch", "clip")
 CORE += ("wav2vec2",)
+KINDS = ("simclr", "deepcluster", "gan")
 # A second case of one class differs in options: its laws are among the slow tests.
 FIRST = {type(case.method): name for name, case in reversed(CASES.items())}
 OPTION = [name for name, case in CASES.items() if name != FIRST[type(case.method)]]
@@ -39,11 +41,11 @@ OPTION = [name for name, case in CASES.items() if name != FIRST[type(case.method
 def _law(name, *, core=(), turns=False):
     """A method as a parameter. One worker takes all laws of a method, so that they share what was
     compiled. Outside of `core` methods come by turns; second cases of a class are slow, and with
-    `turns` all are.
+    `turns` all outside of CORE are.
     """
     marks = [pytest.mark.xdist_group(name)]
     if name not in core:
-        if turns or name in OPTION:
+        if (turns and name not in CORE) or name in OPTION:
             marks.append(pytest.mark.slow)
         if not has_its_turn(name):
             marks.append(NOT_NOW)
@@ -55,7 +57,7 @@ def _each(**options):
 
 
 each_method = _each(core=CORE)
-core_methods = _each(core=CORE, turns=True)
+kinds_of_methods = _each(core=KINDS, turns=True)
 # Without jit each operation is compiled by itself: the slowest of all.
 one_method = _each(core=("simclr",), turns=True)
 
@@ -155,12 +157,12 @@ def test_jit_equals_no_jit(name):
     assert_close(after.params, slow.params, rtol=1e-4, atol=1e-5)
 
 
-@core_methods
+@kinds_of_methods
 def test_eight_devices_equal_one(name):
     check_devices(name, Parallel())
 
 
-@core_methods
+@kinds_of_methods
 def test_eight_devices_with_split_parameters_equal_one(name):
     check_devices(name, Parallel(fsdp=True, model=2))
 
@@ -230,7 +232,7 @@ def test_a_state_from_disk_goes_on_bit_for_bit(name, tmp_path):
     assert_equal(step(restored, batch, key), step(after, batch, key))
 
 
-@core_methods
+@kinds_of_methods
 def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
     """The 6 steps of a run that lost what came after its checkpoint of step 3 equal those of one
     that never stopped, with the online probe and momentum on. (fit() stops at any step in
@@ -260,7 +262,7 @@ def test_interrupt_and_resume_bit_for_bit(name, tmp_path):
     assert [row["step"] for row in lines[0]] == [1, 2, 3, 4, 5, 6]
 
 
-@core_methods
+@kinds_of_methods
 def test_accumulation_moves_targets_once_per_update(name):
     """Two micro-batches make one update; nothing that follows the parameters moves in between."""
     batch = CASES[name].batch(8)

@@ -45,6 +45,7 @@ def experiment(tmp_path, monkeypatch):
     )
 
 
+@pytest.mark.turns
 def test_a_run_is_probed_on_other_data(experiment, tmp_path, capsys, monkeypatch):
     found = run(experiment, tmp_path / "run")["evaluation"]
     assert found["protocol"]["probe_data"] == "npz:known.npz"

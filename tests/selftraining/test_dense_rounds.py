@@ -114,6 +114,7 @@ def killed(tmp_path, command, before):
     assert command()["seeds"] == before["seeds"] and done.read_text() == said
 
 
+@pytest.mark.turns
 def test_masks_go_through_rounds_and_into_png_files(tmp_path):
     for i, (image, inside, _) in enumerate(squares()):
         inside[0, 31] = 255 if i == 9 else 0

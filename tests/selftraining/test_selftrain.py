@@ -104,6 +104,7 @@ def test_resumed_it_changes_nothing(finished, capsys):
     assert "fully supervised" in capsys.readouterr().out
 
 
+@pytest.mark.turns
 def test_the_last_student_is_exported_probed_and_reported(finished, tmp_path, capsys):
     from ssljax.export import load
     from ssljax.selftraining.teachers import load_teacher
@@ -349,6 +350,7 @@ def rounds(tmp_path, learner, pool, truth, *, plan):
     )[0]  # fmt: skip
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("members", [1, 2])
 def test_values_are_labelled_too(tmp_path, members):
     """Regression: the surest values first, alone and as an ensemble, from warm weights."""
@@ -420,6 +422,7 @@ def test_summary_of_seeds():
     )
 
 
+@pytest.mark.turns
 def test_pretrained_encoders_are_where_all_begin(tmp_path, capsys):
     """An autoencoder comes first; every network starts from its encoder."""
     from ssljax.methods import Autoencoder
@@ -589,6 +592,7 @@ def test_quality_is_estimated_where_the_truth_is_unknown(reviews, tmp_path, caps
     assert "estimated on the hold-out" in report.write_self_training(folder).read_text()
 
 
+@pytest.mark.turns
 def test_a_sweep_of_self_training(reviews, tmp_path, capsys):
     file, data = reviews
     text = file.read_text() + (

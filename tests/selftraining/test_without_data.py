@@ -68,6 +68,7 @@ def failed(capsys, *arguments):
     return capsys.readouterr().err.splitlines()[0]
 
 
+@pytest.mark.turns
 def test_a_network_needs_no_data(tmp_path, capsys, monkeypatch):
     """The data is named from the folder of the start, is gone, and comes back elsewhere."""
     monkeypatch.chdir(tmp_path)

@@ -140,6 +140,7 @@ def outputs_of(truth):
     return jax.vmap(one)(*(jnp.asarray(truth[k]) for k in TARGET.leaves))
 
 
+@pytest.mark.turns
 def test_loss_and_labels_of_a_perfect_network():
     outputs = outputs_of(TRUTH)
     found, sure = jax.jit(TARGET.pseudo)(outputs)

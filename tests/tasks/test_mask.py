@@ -164,6 +164,7 @@ def test_other_data_is_refused():
         Mask(classes=1)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     "view",
     [

@@ -109,6 +109,7 @@ def test_inputs_are_still_without_a_key():
     assert set(np.unique(x[:, :60])) == {1, 7} and np.all(np.asarray(x)[:, 60:] == 7)
 
 
+@pytest.mark.turns
 def test_text_is_read_by_a_bert():
     """The network takes what the input gives, and padding changes nothing."""
     net = Bert(vocab=12, width=8, depth=1, heads=2, hidden=16, length=6, dropout=0.0)

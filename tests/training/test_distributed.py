@@ -122,6 +122,7 @@ def test_two_hosts_equal_one(tmp_path, alone):
     assert len(list((tmp_path / "run" / "tensorboard").iterdir())) == 1
 
 
+@pytest.mark.turns
 def test_a_signal_to_one_stops_both_and_one_goes_on_alone(tmp_path, alone):
     folder, result = alone
     run = Run(tmp_path / "run", pause=0.3, save=100)
@@ -140,6 +141,7 @@ def test_a_signal_to_one_stops_both_and_one_goes_on_alone(tmp_path, alone):
     ]
 
 
+@pytest.mark.turns
 def test_data_that_runs_dry_on_one_host_ends_both(tmp_path):
     run = Run(tmp_path / "run", each={1: {"fail": 5, "how": "dry"}})
     began = time.monotonic()

@@ -562,6 +562,7 @@ def eight(tmp_path_factory):
     return folder, run.end()[0].result
 
 
+@pytest.mark.turns
 def test_hosts_a_day_apart(tmp_path, monkeypatch, eight):
     """Two processes, the clock of one of them a day ahead: neither counts as lost."""
     worker = test_distributed.WORKER
@@ -582,6 +583,7 @@ def test_hosts_a_day_apart(tmp_path, monkeypatch, eight):
     )
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("devices", [4, 1])
 def test_another_number_of_devices(tmp_path, eight, devices):
     """What eight devices saved at step 8, fewer go on with; the losses agree to 1e-5."""

@@ -91,6 +91,7 @@ def seen(folder):
     return {p: (p.stat().st_mtime_ns, p.stat().st_size) for p in folder.rglob("*") if p.is_file()}
 
 
+@pytest.mark.turns
 def test_a_run_is_whole_without_its_data(finished, tmp_path, monkeypatch, capsys):
     """From another folder, on devices that its model axis does not fit, and nothing is written."""
     _, folder = finished
@@ -130,6 +131,7 @@ def test_a_finished_run_says_so_and_does_nothing(finished, monkeypatch):
     assert changed <= {".lock"}
 
 
+@pytest.mark.turns
 def test_lost_checkpoints_stop_a_run_and_cost_nothing(finished, copy, tmp_path):
     made, folder = copy
     rows = (folder / "metrics.jsonl").read_bytes()
@@ -309,6 +311,7 @@ def test_extended_equals_straight(tmp_path, monkeypatch):
     assert read_config(tmp_path / "a")["changed"][0]["fields"] == ["steps: 2 -> 4"]
 
 
+@pytest.mark.turns
 def test_what_cannot_be_extended_says_why(copy):
     made, folder = copy
     _, _, _, train, _ = load_run(folder)
@@ -344,6 +347,7 @@ def test_training_begins_with_the_networks_of_a_run(finished):
         begin_with(str(folder), {"encoder": SmallConv(widths=(4, 16))})
 
 
+@pytest.mark.turns
 def test_a_signal_in_the_evaluation_loses_nothing(copy, monkeypatch):
     """SIGTERM twice: the run ends in order, and the same command goes on to the end."""
     made, folder = copy

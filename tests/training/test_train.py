@@ -269,6 +269,7 @@ def test_memory_of_the_state_is_said_before_the_first_step(caplog):
         assert caplog.messages[0] == f"state: {said} on each of 8 device(s)"
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("tx", "per_call"),
     [

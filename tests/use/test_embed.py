@@ -47,6 +47,7 @@ def made(tmp_path_factory):
     return run, encoder
 
 
+@pytest.mark.turns
 def test_sizes_follow_the_data(made):
     run, encoder = made
     assert encoder.spec["image"][0] == (32, 32, 3) and encoder.classes == ("a", "b")
@@ -89,6 +90,7 @@ def test_embed_writes_what_the_method_says(made, tmp_path, capsys):
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
 
 
+@pytest.mark.turns
 def test_shards_are_one_data_set(made, tmp_path, capsys):
     run, encoder = made
     names = sorted(pictures(tmp_path / "new", 13, 1))

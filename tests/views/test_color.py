@@ -154,6 +154,7 @@ def test_probabilities(name):
         assert abs(share - p) < (0.1 if 0 < p < 1 else 1e-9), (p, share)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("name", RANDOM)
 @pytest.mark.parametrize("channels", [1, 3])
 @pytest.mark.parametrize("value", [0, 255, 77])

@@ -30,6 +30,7 @@ def torch_resize(x, size):
     return np.moveaxis(out[0].numpy(), 0, -1)
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(("shape", "size"), SHAPES)
 @pytest.mark.parametrize("channels", [1, 3])
 def test_resize_matches_torch(shape, size, channels):
@@ -132,6 +133,7 @@ def test_flip_mirrors():
     np.testing.assert_array_equal(views.random_flip(jax.random.key(0), x, p=1.0), x[:, ::-1])
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize(
     ("shape", "radius"), [((8, 8), 1), ((32, 32), 1), ((45, 60), 2), ((64, 96), 3)]
 )

@@ -29,6 +29,7 @@ def test_a_view_is_finite_float32_of_its_size(channels):
     assert out.max() <= 1 + 1e-6
 
 
+@pytest.mark.turns
 def test_float_and_uint8_images_give_the_same_view():
     x = images()
     a = views.view_batch(EVERYTHING, jax.random.key(0), x)
@@ -36,6 +37,7 @@ def test_float_and_uint8_images_give_the_same_view():
     np.testing.assert_allclose(a, b, atol=1e-5)
 
 
+@pytest.mark.turns
 def test_an_example_does_not_see_its_batch():
     x, key = images(6), jax.random.key(3)
     run = jax.jit(lambda k, x: views.view_batch(EVERYTHING, k, x))
@@ -151,6 +153,7 @@ def test_presets_have_the_values_of_the_papers():
         assert (view.jitter, view.grayscale, view.flip) == (0.8, 0.2, 0.5)
 
 
+@pytest.mark.turns
 def test_multi_crop():
     crops = views.dino_crops(size=8, local_size=5, local_crops=3)
     x, key = images(2), jax.random.key(0)

@@ -70,6 +70,7 @@ def test_a_row_without_text_has_no_weight():
     assert m.weight.sum() == 0 and (m.tokens == TOKENS).all()
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("swap", [False, True])
 def test_pairs(swap):
     mine = jnp.arange(10, 30).at[0].set(2).at[16].set(3)  # [CLS] 11..25 [SEP], and padding
@@ -101,6 +102,7 @@ def test_pairs(swap):
     assert len(cuts) > 4
 
 
+@pytest.mark.turns
 @pytest.mark.parametrize("size", [40, 33, 2, 7])
 def test_spans_can_be_put_back(size):
     eos, sentinel = 3, VOCAB + 99
