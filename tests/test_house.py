@@ -129,11 +129,27 @@ def test_the_runner_stays_short():
     assert len((ROOT / "training" / "train.py").read_text().splitlines()) < 300
 
 
-@pytest.mark.parametrize("path", sorted((ROOT / "methods").glob("*.py")), ids=lambda p: p.name)
+@pytest.mark.parametrize("path", sorted((ROOT / "methods").glob("[!_]*.py")), ids=lambda p: p.name)
 def test_methods_stay_short(path):
     assert len(path.read_text().splitlines()) <= 160
     for word in ("jax.lax.p", "shard_map", "Mesh", "PartitionSpec", "axis_name"):
         assert word not in path.read_text(), f"{path.name} mentions a device or a collective"
+
+
+def test_methods_are_named_alike_for_readers_and_at_run_time():
+    """What editors and type checkers read is what an import finds."""
+    from ssljax import methods
+
+    tree = ast.parse((ROOT / "methods" / "__init__.py").read_text())
+    read = [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom)]
+    named = {
+        alias.name: node.module.rpartition(".")[2]
+        for node in read
+        if (node.module or "").startswith("ssljax.methods.")
+        for alias in node.names
+    }
+    assert named == methods.FILES
+    assert all(getattr(methods, name).__name__ == name for name in named)
 
 
 def test_every_method_has_a_reference():

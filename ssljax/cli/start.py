@@ -1,6 +1,6 @@
 """list and new: what there is, and a first file of one's own. Nothing here imports JAX.
 
-Methods, their sentences and the export formats are read from the source, which takes a tenth of a
+The sentences of methods and the export formats are read from the source, which takes a tenth of a
 second where importing them takes several.
 """
 
@@ -15,6 +15,7 @@ import ssljax
 from ssljax.cli.console import Parser, say
 from ssljax.cli.templates import METHODS
 from ssljax.cli.whole_files import WHOLE
+from ssljax.methods import FILES
 
 _PACKAGE = Path(ssljax.__file__).parent
 _HOMES = {
@@ -85,15 +86,8 @@ def new(arguments: list[str]) -> None:
 @functools.cache
 def methods() -> dict[str, str]:
     """All methods with the first line of their files, by name."""
-    tree = ast.parse((_PACKAGE / "methods" / "__init__.py").read_text(encoding="utf-8"))
-    found = {
-        alias.name: _first_line(
-            _PACKAGE.parent.joinpath(*node.module.split(".")).with_suffix(".py")
-        )
-        for node in tree.body
-        if isinstance(node, ast.ImportFrom) and node.module
-        for alias in node.names
-    }
+    folder = _PACKAGE / "methods"
+    found = {name: _first_line(folder / f"{file}.py") for name, file in FILES.items()}
     return dict(sorted(found.items(), key=lambda item: item[0].lower()))
 
 

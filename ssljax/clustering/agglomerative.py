@@ -8,7 +8,6 @@ thousand rows, not for a data set.
 from typing import Literal
 
 import numpy as np
-from sklearn.cluster import AgglomerativeClustering
 
 _LARGEST = 30_000  # rows; their distances take 3.6 GB
 
@@ -32,5 +31,9 @@ def agglomerative(
             f"{len(x)} rows are too many for pairwise distances (at most {_LARGEST}): cluster a "
             "sample, or the centroids that kmeans finds"
         )
+    from sklearn.cluster import (
+        AgglomerativeClustering,
+    )  # takes seconds
+
     found = AgglomerativeClustering(clusters, linkage=linkage, metric=metric).fit_predict(x)
     return found.astype(np.int32)

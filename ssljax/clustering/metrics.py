@@ -7,7 +7,6 @@ ARI      = share of pairs that agree, corrected for chance (Hubert, Arabie 1985)
 
 import numpy as np
 from scipy.optimize import linear_sum_assignment
-from sklearn.metrics import adjusted_rand_score, normalized_mutual_info_score
 
 
 def matching(found: np.ndarray, classes: np.ndarray) -> dict[int, int]:
@@ -29,11 +28,17 @@ def accuracy(found: np.ndarray, classes: np.ndarray) -> float:
 
 def nmi(found: np.ndarray, classes: np.ndarray) -> float:
     """Normalised mutual information in [0, 1], by the arithmetic mean of the entropies."""
+    from sklearn.metrics import (
+        normalized_mutual_info_score,
+    )  # takes seconds
+
     return float(normalized_mutual_info_score(classes, found, average_method="arithmetic"))
 
 
 def ari(found: np.ndarray, classes: np.ndarray) -> float:
     """Adjusted Rand index, 0 for chance and 1 for equal partitions."""
+    from sklearn.metrics import adjusted_rand_score
+
     return float(adjusted_rand_score(classes, found))
 
 

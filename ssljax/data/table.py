@@ -16,7 +16,6 @@ from dataclasses import dataclass
 from typing import Any, ClassVar, Literal, NamedTuple
 
 import numpy as np
-from sklearn import datasets
 
 from ssljax.data.columns import label_columns
 from ssljax.data.dataset import Arrays, Rows, Spec
@@ -236,6 +235,8 @@ def _bundled(name: str, split: str) -> Cells:
         raise ValueError(f"there is no sklearn:{name}: choose {', '.join(_SKLEARN)}")
     if split != "train":
         raise ValueError(f"sklearn:{name} has no split {split!r}: it has train")
+    from sklearn import datasets  # takes seconds
+
     data = getattr(datasets, f"load_{name}")()
     columns = {str(n): data.data[:, i] for i, n in enumerate(data.feature_names)}
     named = "target_names" in data  # classes

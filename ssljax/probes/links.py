@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from sklearn.metrics import average_precision_score, roc_auc_score
 
 from ssljax.probes.evaluator import Evaluator, Subject, measured
 from ssljax.probes.features import features
@@ -38,6 +37,8 @@ def links(codes: np.ndarray, linked: np.ndarray, others: np.ndarray) -> dict[str
     """AUC and average precision of the products of codes [N, D], for pairs of nodes int [P, 2] that
     are linked and others that are not.
     """
+    from sklearn.metrics import average_precision_score, roc_auc_score  # takes seconds
+
     pairs = np.concatenate([linked, others])
     score = np.einsum("pd,pd->p", codes[pairs[:, 0]], codes[pairs[:, 1]])
     truth = np.arange(len(pairs)) < len(linked)

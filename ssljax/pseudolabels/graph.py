@@ -14,7 +14,6 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from scipy import sparse
-from sklearn.neighbors import NearestNeighbors
 
 _CHUNK = 1024
 
@@ -31,6 +30,8 @@ def nearest(bank: np.ndarray, queries: np.ndarray, *, k: int) -> tuple[np.ndarra
     """
     bank, queries, k = unit(bank), unit(queries), min(k, len(bank))
     if jax.default_backend() == "cpu":  # XLA's top-k sorts whole rows there
+        from sklearn.neighbors import NearestNeighbors  # takes seconds
+
         search = NearestNeighbors(n_neighbors=k, algorithm="brute").fit(bank)
         distance, index = search.kneighbors(queries)
         return (1 - distance**2 / 2).astype(np.float32), index

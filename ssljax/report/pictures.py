@@ -10,8 +10,6 @@ import matplotlib
 import numpy as np
 from matplotlib.colors import to_hex
 from matplotlib.figure import Figure
-from sklearn.decomposition import PCA
-from sklearn.manifold import TSNE
 from threadpoolctl import threadpool_limits
 
 from ssljax.report.charts import RC, svg_of
@@ -128,6 +126,9 @@ def _maps(spaces: dict[str, np.ndarray], labels: np.ndarray | None) -> str:
 
 
 def _map(x: np.ndarray, colours: np.ndarray) -> str:
+    from sklearn.decomposition import PCA  # takes seconds
+    from sklearn.manifold import TSNE
+
     reduced = PCA(min(50, *x.shape), random_state=0).fit_transform(x)
     perplexity = min(30, (len(x) - 1) / 3)
     method = "exact" if len(x) < 200 else "barnes_hut"
