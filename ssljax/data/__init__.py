@@ -22,11 +22,12 @@ from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
 from ssljax.data.stream import Stream
 from ssljax.data.table import Table
-from ssljax.data.text import Text, Windows
+from ssljax.data.text import Text
 from ssljax.data.timeseries import TimeSeries
 from ssljax.data.triple_data import TripleData
 from ssljax.data.triples import Triples
 from ssljax.data.voc import Crops
+from ssljax.data.windows import Windows
 
 __all__ = [
     "Answered",

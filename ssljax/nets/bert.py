@@ -13,10 +13,9 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.apply import known_vocab
-from ssljax.nets.attention import attend
-from ssljax.nets.vit import ACTIVATIONS, Activation, check_activation
+from ssljax.nets.bert_layers import Embeddings, Layers, dense, norm
+from ssljax.nets.blocks import ACTIVATIONS, Activation, check_activation
 
-NORMAL = nn.initializers.normal(0.02)
 _SIZES = {
     "tiny": (128, 2, 2),
     "mini": (256, 4, 4),
@@ -65,126 +64,6 @@ def check_tokens(x: Any, *, length: int, network: str) -> None:
             f"rows of {tokens.shape[1]} tokens, but this {network} has positions for {length}: "
             "shorten --reader.length or lengthen --method.encoder.length"
         )
-
-
-def _dense(features: int, dtype: str, name: str) -> nn.Dense:
-    return nn.Dense(features, kernel_init=NORMAL, dtype=jnp.dtype(dtype), name=name)
-
-
-def _norm(eps: float, dtype: str, name: str = "LayerNorm") -> nn.LayerNorm:
-    # Two passes: E[x^2] - E[x]^2 loses digits where a row is far from zero.
-    return nn.LayerNorm(epsilon=eps, use_fast_variance=False, dtype=jnp.dtype(dtype), name=name)
-
-
-class _Embeddings(nn.Module):
-    vocab: int
-    width: int
-    positions: int
-    types: int
-    eps: float
-    dropout: float
-    dtype: str
-
-    @nn.compact
-    def __call__(self, tokens: jax.Array, places: jax.Array, types: jax.Array, train: bool) -> Any:
-        def table(size: int, name: str) -> nn.Embed:
-            return nn.Embed(size, self.width, embedding_init=NORMAL, name=name)
-
-        x = table(self.vocab, "word_embeddings")(tokens)
-        x = x + table(self.types, "token_type_embeddings")(types)
-        x = x + table(self.positions, "position_embeddings")(places)
-        x = _norm(self.eps, self.dtype)(x)
-        return nn.Dropout(self.dropout, deterministic=not train)(x)
-
-
-class _SelfAttention(nn.Module):
-    heads: int
-    dropout: float
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> jax.Array:
-        b, n, d = x.shape
-        q, k, v = (
-            _dense(d, self.dtype, name)(x).reshape(b, n, self.heads, d // self.heads)
-            for name in ("query", "key", "value")
-        )
-        rate = self.dropout if train else 0.0
-        key = self.make_rng("dropout") if rate > 0 else None
-        return attend(q, k, v, segments=segments, dropout=rate, key=key).reshape(b, n, d)
-
-
-class _Output(nn.Module):
-    """A linear layer, dropout, the shortcut, and the norm behind it."""
-
-    eps: float
-    dropout: float
-    dtype: str
-
-    @nn.compact
-    def __call__(self, y: jax.Array, x: jax.Array, train: bool) -> jax.Array:
-        y = _dense(x.shape[-1], self.dtype, "dense")(y)
-        y = nn.Dropout(self.dropout, deterministic=not train)(y)
-        return _norm(self.eps, self.dtype)(x + y)
-
-
-class _AttentionPart(nn.Module):
-    heads: int
-    eps: float
-    dropout: float
-    attention_dropout: float
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> jax.Array:
-        attention = _SelfAttention(self.heads, self.attention_dropout, self.dtype, name="self")
-        y = attention(x, segments, train)
-        return _Output(self.eps, self.dropout, self.dtype, name="output")(y, x, train)
-
-
-class _Intermediate(nn.Module):
-    hidden: int
-    activation: str
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array) -> jax.Array:
-        return ACTIVATIONS[self.activation](_dense(self.hidden, self.dtype, "dense")(x))
-
-
-class _Layer(nn.Module):
-    heads: int
-    hidden: int
-    activation: str
-    eps: float
-    dropout: float
-    attention_dropout: float
-    dtype: str
-
-    @nn.compact
-    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> jax.Array:
-        x = _AttentionPart(
-            self.heads,
-            self.eps,
-            self.dropout,
-            self.attention_dropout,
-            self.dtype,
-            name="attention",
-        )(x, segments, train)
-        y = _Intermediate(self.hidden, self.activation, self.dtype, name="intermediate")(x)
-        return _Output(self.eps, self.dropout, self.dtype, name="output")(y, x, train)
-
-
-class _Layers(nn.Module):
-    depth: int
-    layer: dict[str, Any]
-
-    @nn.compact
-    def __call__(self, x: jax.Array, segments: jax.Array, train: bool) -> list[jax.Array]:
-        outputs = [x]
-        for i in range(self.depth):
-            outputs.append(_Layer(**self.layer, name=f"layer_{i}")(outputs[-1], segments, train))
-        return outputs
 
 
 class Bert(nn.Module):
@@ -250,7 +129,7 @@ class Bert(nn.Module):
         check_activation(self.activation)
         segments = segments_of(x)
         narrow = self.embedding_width or self.width
-        h = _Embeddings(
+        h = Embeddings(
             vocab=known_vocab(self.vocab, "Bert"),
             width=narrow,
             positions=self.length + self.first_position,
@@ -266,7 +145,7 @@ class Bert(nn.Module):
             train,
         )
         if narrow != self.width:
-            h = _dense(self.width, self.dtype, "embeddings_project")(h)
+            h = dense(self.width, self.dtype, "embeddings_project")(h)
         layer = {
             "heads": self.heads,
             "hidden": self.hidden,
@@ -276,7 +155,7 @@ class Bert(nn.Module):
             "attention_dropout": self.attention_dropout,
             "dtype": self.dtype,
         }
-        return _Layers(self.depth, layer, name="encoder")(h, segments, train)
+        return Layers(self.depth, layer, name="encoder")(h, segments, train)
 
 
 class TokenHead(nn.Module):
@@ -298,8 +177,8 @@ class TokenHead(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False, *, table: jax.Array) -> jax.Array:
         del train
-        y = ACTIVATIONS[self.activation](_dense(table.shape[1], self.dtype, "dense")(x))
-        y = _norm(self.eps, self.dtype)(y)
+        y = ACTIVATIONS[self.activation](dense(table.shape[1], self.dtype, "dense")(x))
+        y = norm(self.eps, self.dtype)(y)
         bias = self.param("bias", nn.initializers.zeros, (self.vocab,))
         return tied_logits(y, table, self.dtype) + bias
 
@@ -313,7 +192,7 @@ class Pooler(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         del train
-        y = _dense(x.shape[-1], self.dtype, "dense")(x[:, 0])
+        y = dense(x.shape[-1], self.dtype, "dense")(x[:, 0])
         return jnp.tanh(y).astype(jnp.float32)
 
 
@@ -326,8 +205,8 @@ class RealHead(nn.Module):
     @nn.compact
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
         del train
-        y = jax.nn.gelu(_dense(x.shape[-1], self.dtype, "dense")(x), approximate=False)
-        return _dense(1, self.dtype, "dense_prediction")(y)[..., 0].astype(jnp.float32)
+        y = jax.nn.gelu(dense(x.shape[-1], self.dtype, "dense")(x), approximate=False)
+        return dense(1, self.dtype, "dense_prediction")(y)[..., 0].astype(jnp.float32)
 
 
 def _tied_logits(x: jax.Array, table: jax.Array, dtype: str) -> jax.Array:

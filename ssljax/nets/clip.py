@@ -26,13 +26,13 @@ import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
 from ssljax.nets.attention import attend
-from ssljax.nets.vit import (
+from ssljax.nets.bert_layers import dense
+from ssljax.nets.blocks import (
     NORMAL,
     Activation,
     Feedforward,
     TransformerBlock,
     check_activation,
-    dense,
     layer_norm,
 )
 

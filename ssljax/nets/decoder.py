@@ -15,7 +15,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from ssljax.nets.vit import NORMAL, TransformerBlock, dense, layer_norm
+from ssljax.nets.bert_layers import dense
+from ssljax.nets.blocks import NORMAL, TransformerBlock, layer_norm
 
 
 class Decoder(nn.Module):

@@ -14,15 +14,8 @@ import jax.numpy as jnp
 
 from ssljax.nets.apply import known_vocab
 from ssljax.nets.attention import attend
-from ssljax.nets.bert import (
-    NORMAL,
-    check_tokens,
-    mean_tokens,
-    places_of,
-    segments_of,
-    tied_logits,
-)
-from ssljax.nets.vit import ACTIVATIONS, Activation, check_activation
+from ssljax.nets.bert import check_tokens, mean_tokens, places_of, segments_of, tied_logits
+from ssljax.nets.blocks import ACTIVATIONS, NORMAL, Activation, check_activation
 
 _SIZES = {
     "small": (768, 12, 12),

@@ -18,7 +18,8 @@ import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
 from ssljax.nets.bert import check_tokens, segments_of
-from ssljax.nets.vit import NORMAL, TransformerBlock, dense, layer_norm
+from ssljax.nets.bert_layers import dense
+from ssljax.nets.blocks import NORMAL, TransformerBlock, layer_norm
 
 
 class JointViT(nn.Module):

@@ -49,22 +49,10 @@ from ssljax.views.image import (
     IMAGENET_STD,
     ImageView,
     MultiCrop,
-    byol_views,
-    clip_crop,
-    crop_and_flip,
-    dino_crops,
-    lejepa_crops,
-    moco_imagenet,
-    msn_crops,
-    multi_crop,
-    plain_only,
     show_crops,
     show_pair,
-    simclr_cifar,
-    simclr_imagenet,
     view_batch,
     view_pair,
-    wmse_cifar,
 )
 from ssljax.views.lab import GreyView, ab_bins, lab_to_rgb, rgb_to_lab
 from ssljax.views.masks import (
@@ -75,6 +63,20 @@ from ssljax.views.masks import (
     spread_counts,
 )
 from ssljax.views.mel import LogMel, cepstra, mfcc, slopes
+from ssljax.views.of_papers import (
+    byol_views,
+    clip_crop,
+    crop_and_flip,
+    dino_crops,
+    lejepa_crops,
+    moco_imagenet,
+    msn_crops,
+    multi_crop,
+    plain_only,
+    simclr_cifar,
+    simclr_imagenet,
+    wmse_cifar,
+)
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
 from ssljax.views.sound import MelPicture

@@ -20,7 +20,8 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.views import color, geometry
-from ssljax.views.image import CIFAR_MEAN, CIFAR_STD, plain_only
+from ssljax.views.image import CIFAR_MEAN, CIFAR_STD
+from ssljax.views.of_papers import plain_only
 
 _GREY = 127.0  # of the square that Cutout leaves
 
