@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ssljax.data.announced import read_member
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import SPLITS
@@ -72,7 +73,10 @@ class Files:
         if self._zip is None:
             self._zip = zipfile.ZipFile(self.place)
         self._check(name, self._zip.getinfo(name).file_size)
-        return self._zip.read(name)
+        try:
+            return read_member(self._zip, name)
+        except ValueError as error:
+            raise CorruptExample(f"{self.place}/{name}", str(error)) from error
 
     def _check(self, name: str, size: int) -> None:
         if size > LARGEST_FILE:

@@ -20,8 +20,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
-import pyarrow.parquet as pq
 
+from ssljax.data.announced import read_table
 from ssljax.data.dataset import Rows, Spec
 from ssljax.data.graph import GraphData
 from ssljax.data.planetoid import read_planetoid
@@ -232,7 +232,7 @@ def _one(folder: Path, word: str) -> Path | None:
 def _table(file: Path) -> pa.Table:
     try:
         if file.suffix == ".parquet":
-            return pq.read_table(file)
+            return read_table(file)
         options = pyarrow.csv.ParseOptions(delimiter="\t" if file.suffix == ".tsv" else ",")
         return pyarrow.csv.read_csv(file, parse_options=options)
     except pa.ArrowInvalid as error:

@@ -128,6 +128,8 @@ class Images:
     def _decode(self, data: bytes, name: str) -> Image.Image:
         try:
             image = Image.open(io.BytesIO(data))
+            if image.format == "EPS":  # which Pillow has another program run
+                raise CorruptExample(name, "a program (EPS) and no picture: convert it to PNG")
             if getattr(image, "is_animated", False):
                 _say_first(image.format or "picture", name)
             if self.size is not None:
@@ -135,7 +137,7 @@ class Images:
                 w, h = _short_side(image.size, 2 * self.size)
                 image.draft(None, (w, h))
             image.load()
-        except MemoryError:
+        except (MemoryError, CorruptExample):
             raise
         except Image.DecompressionBombError as error:
             raise CorruptExample(
@@ -164,6 +166,11 @@ class Images:
             image = image.convert(mode)
         if self.size is not None and image.size != (self.size, self.size):
             w, h = _short_side(image.size, self.size)
+            if Image.MAX_IMAGE_PIXELS and w * h > 2 * Image.MAX_IMAGE_PIXELS:
+                raise CorruptExample(
+                    name,
+                    f"{image.width} x {image.height} pixels, too narrow for a side of {self.size}",
+                )
             image = image.resize((w, h), Image.Resampling.BICUBIC)
             left, top = (w - self.size) // 2, (h - self.size) // 2
             image = image.crop((left, top, left + self.size, top + self.size))

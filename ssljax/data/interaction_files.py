@@ -12,7 +12,8 @@ from typing import NamedTuple
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
+
+from ssljax.data import announced
 
 KINDS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 Columns = dict[str, np.ndarray]
@@ -83,7 +84,7 @@ def read_table(file: Path) -> Columns:
     kind = file.name.removesuffix(".gz").rpartition(".")[2]
     try:
         if kind == "parquet":
-            table = pq.read_table(file)
+            table = announced.read_table(file)
         elif kind in ("csv", "tsv"):
             table = _read_text(file, "," if kind == "csv" else "\t", quoted=kind == "csv")
         else:

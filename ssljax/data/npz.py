@@ -7,6 +7,7 @@
 What an array announces is read before the array is: too much is refused.
 """
 
+import io
 import logging
 import math
 import zipfile
@@ -16,6 +17,7 @@ from typing import Any
 
 import numpy as np
 
+from ssljax.data.announced import read_member
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.split_names import normal
 
@@ -24,6 +26,7 @@ _IMAGES = ("image", "x", "images", "imgs", "data")
 _LABELS = ("label", "y", "labels", "target", "targets", "class", "classes", "category")
 _WORDS = ("train", "test", "val", "validation", "valid")
 _LEAST = 256 * 2**20  # bytes that may be held in any case
+_HEADER = 2**16  # bytes of the header of an array
 
 
 class Npz:
@@ -54,7 +57,7 @@ class Npz:
                 "must be uint8 [N, H, W] or [N, H, W, C], values 0 to 255"
             )
         for s, column in columns.items():
-            count = announced[keys[s][0]][0][0]
+            count = next(iter(announced[keys[s][0]][0]), None)
             if len(column.cells) != count:
                 raise ValueError(
                     f"npz:{place}: {labels[s]} is {announced[labels[s]]}; labels must be one for "
@@ -144,12 +147,13 @@ def _announced(place: str) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     try:
         with zipfile.ZipFile(place) as archive:
             for name in archive.namelist():
-                with archive.open(name) as file:
-                    version = np.lib.format.read_magic(file)
-                    read = np.lib.format.read_array_header_2_0
-                    if version == (1, 0):
-                        read = np.lib.format.read_array_header_1_0
-                    shape, _, dtype = read(file)
+                # The header alone: a longer one is none, and would be held before it is refused.
+                file = io.BytesIO(read_member(archive, name, _HEADER))
+                version = np.lib.format.read_magic(file)
+                read = np.lib.format.read_array_header_2_0
+                if version == (1, 0):
+                    read = np.lib.format.read_array_header_1_0
+                shape, _, dtype = read(file)
                 found[name.removesuffix(".npy")] = shape, dtype
     except (OSError, EOFError, ValueError, zipfile.BadZipFile, zlib.error) as error:
         raise ValueError(f"npz:{place} is damaged: {error}") from error

@@ -18,6 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from ssljax.data.announced import read_group, read_table
 from ssljax.data.columns import label_columns, looks_like_class
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.labels import Column, classes_of
@@ -123,11 +124,9 @@ class Parquet:
                 )
             f, g, _, _ = self._groups[number]
             try:
-                with pq.ParquetFile(self._files[f], page_checksum_verification=True) as file:
-                    table = file.read_row_group(g, columns=[self._image])
+                image = read_group(self._files[f], g, self._image).combine_chunks()
             except (pa.ArrowException, OSError) as error:
                 raise ValueError(f"{self._files[f]}, row group {g}: {error}") from error
-            image = table[self._image].combine_chunks()
             if pa.types.is_struct(image.type):
                 image = pc.call_function("struct_field", [image], pc.StructFieldOptions("bytes"))
             self._cache[number] = image
@@ -256,7 +255,7 @@ def _labels(files: list[Path], label: str) -> Column | None:
         if label not in schema.names:
             return None
         try:
-            column = pq.read_table(file, columns=[label])[label]
+            column = read_table(file, [label])[label]
         except (pa.ArrowException, OSError) as error:
             raise ValueError(f"{file}, column {label}: {error}") from error
         parts.append(_cells(column, f"{file}: column {label}"))

@@ -13,8 +13,8 @@ from typing import ClassVar, Literal
 import numpy as np
 import pyarrow as pa
 import pyarrow.csv
-import pyarrow.parquet as pq
 
+from ssljax.data.announced import read_table
 from ssljax.data.dataset import Rows, Spec
 from ssljax.data.split_names import normal
 from ssljax.data.triple_data import TripleData
@@ -144,7 +144,7 @@ def _read(file: Path) -> np.ndarray:
     """Names [T, 3] of a file, as they stand there."""
     try:
         if file.suffix == ".parquet":
-            table = pq.read_table(file)
+            table = read_table(file)
             missing = [name for name in _PARTS if name not in table.column_names]
             if missing:
                 raise ValueError(f"{file} has no column {missing[0]}: it needs {', '.join(_PARTS)}")

@@ -195,3 +195,16 @@ def test_of_several_pictures_in_a_file_the_first_is_read_and_that_is_said(caplog
     for _ in range(2):
         assert (Images()(file.getvalue(), "a.tif") == 10).all()
     assert caplog.text.count("a.tif holds several pictures, of which the first alone is read") == 1
+
+
+def test_a_picture_that_grows_by_its_shape_is_corrupt(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 5000)
+    with pytest.raises(CorruptExample, match=r"cat\.png: 1 x 1000 pixels, too narrow"):
+        Images(size=4)(encode(picture(1000, 1)), "cat.png")
+
+
+def test_a_program_is_no_picture():
+    page = io.BytesIO()
+    Image.new("RGB", (4, 4)).save(page, "EPS")
+    with pytest.raises(CorruptExample, match=r"cat\.png: a program \(EPS\)"):
+        Images()(page.getvalue(), "cat.png")

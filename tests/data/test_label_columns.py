@@ -2,6 +2,7 @@
 
 import json
 import logging
+import tracemalloc
 import zipfile
 
 import numpy as np
@@ -211,3 +212,17 @@ def test_an_array_that_announces_too_much_is_not_allocated(tmp_path):
         archive.writestr("image.npy", body)
     with pytest.raises(ValueError, match=r"image announces 931\.3 GiB.*--in-memory-gb"):
         data.load(f"npz:{tmp_path}/a.npz")
+
+
+def test_the_header_of_an_array_is_not_held_where_it_is_none(tmp_path):
+    with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
+        body = b"\x93NUMPY\x02\x00" + (2**25).to_bytes(4, "little") + b" " * 2**25
+        archive.writestr("image.npy", body)
+    tracemalloc.start()
+    with pytest.raises(ValueError, match=r"a\.npz is damaged: .*header"):
+        data.load(f"npz:{tmp_path}/a.npz")
+    assert tracemalloc.get_traced_memory()[1] < 2**23
+    tracemalloc.stop()
+    np.savez(tmp_path / "b.npz", x_train=np.uint8(1), y_train=[0], x_test=np.uint8(1), y_test=[0])
+    with pytest.raises(ValueError, match=r"x_train is uint8 \(\)"):
+        data.load(f"npz:{tmp_path}/b.npz")

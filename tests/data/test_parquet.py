@@ -162,3 +162,19 @@ def test_real_signs_of_all_sizes(shared_data):
     assert len(np.unique(source.labels())) == 43
     for i in range(0, 200, 20):
         assert Images(size=32)(source[i]["image"], "x").shape == (32, 32, 3)
+
+
+def test_a_table_that_announces_more_than_memory_is_refused(tmp_path, monkeypatch):
+    file = tmp_path / "a.parquet"
+    cells, labels = [bytes(2**16)] * 2000, ["ant", "bee"] * 1000  # a dictionary of one value
+    pq.write_table(pa.table({"image": cells, "label": labels}), file)
+    assert file.stat().st_size < 2**16
+    monkeypatch.setattr("ssljax.data.announced.most", lambda: 2**25)
+    with pytest.raises(ValueError, match=r"row group 0 announces .*in smaller row groups"):
+        open_source(f"parquet:{file}", split="train")[0]
+    monkeypatch.setattr("ssljax.data.announced.most", lambda: 15_999)
+    with pytest.raises(ValueError, match=r"a\.parquet announces .*split the file"):
+        open_source(f"parquet:{file}", split="train")
+    monkeypatch.setattr("ssljax.data.announced.most", lambda: 2**28)
+    source = open_source(f"parquet:{file}", split="train")
+    assert source[1999]["image"] == cells[0] and len(source) == 2000

@@ -2,6 +2,7 @@
 
 import logging
 import os
+import tracemalloc
 import zipfile
 
 import pytest
@@ -120,3 +121,21 @@ def test_a_folder_may_be_called_as_a_zip_and_members_may_begin_with_a_slash(tmp_
         for i, name in enumerate(("/ant/0.png", "../bee/1.png", "./cow/2.png")):
             archive.writestr(name, png(i))
     assert open_source(f"folder:{tmp_path}/b.zip", split="train").classes == ("ant", "bee", "cow")
+
+
+def test_a_member_is_never_unpacked_beyond_what_it_announces(tmp_path):
+    for kind in (zipfile.ZIP_LZMA, zipfile.ZIP_DEFLATED):
+        with zipfile.ZipFile(tmp_path / "a.zip", "w", kind) as archive:
+            archive.writestr("ant/0.png", bytes(2**20))
+        data = bytearray((tmp_path / "a.zip").read_bytes())
+        at = data.index(b"PK\x01\x02") + 24  # its size, in the directory at the end
+        data[at : at + 4] = (10).to_bytes(4, "little")
+        (tmp_path / "a.zip").write_bytes(bytes(data))
+        source = open_source(f"folder:{tmp_path}/a.zip", split="train")
+        tracemalloc.start()
+        with pytest.raises((ValueError, zipfile.BadZipFile)) as caught:
+            source[0]
+        assert tracemalloc.get_traced_memory()[1] < 2**19
+        tracemalloc.stop()
+        if kind == zipfile.ZIP_LZMA:
+            assert "ant/0.png: packed with bzip2 or LZMA" in str(caught.value)
