@@ -33,7 +33,7 @@ def read_json(path: Path, kind: type | None = None, *, remedy: str = "") -> Any:
     """
     try:
         content = json.loads(path.read_text())
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+    except (json.JSONDecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ValueError(f"{path} is damaged: {error}. {remedy}".rstrip()) from error
     if kind is not None and not isinstance(content, kind):
         raise ValueError(f"{path} is damaged: it holds no {kind.__name__}. {remedy}".rstrip())

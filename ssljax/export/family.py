@@ -21,6 +21,7 @@ Networks = Mapping[str, Any]
 Config = Mapping[str, Any]
 Setting = tuple[str, str, Any]
 Flat = dict[str, Any]
+_LARGEST = 10**7  # of any number in config.json that a network has
 
 # Theirs -> ours; the first of equal ones is written.
 ACTIVATIONS = {
@@ -73,8 +74,8 @@ def write(settings: Sequence[Setting], net: Any) -> dict[str, Any]:
 def read(settings: Sequence[Setting], config: Config) -> dict[str, Any]:
     """Fields of a network for the keys of config.json.
 
-    Raises: ValueError that names a key whose value is of another kind, or an activation that our
-    networks lack.
+    Raises: ValueError that names a key whose value is of another kind or beyond sense, or an
+    activation that our networks lack.
     """
     found = {}
     for theirs, ours, default in settings:
@@ -90,8 +91,27 @@ def read(settings: Sequence[Setting], config: Config) -> dict[str, Any]:
             value = float(value)
         if type(value) is not type(default):
             raise ValueError(f"config.json has {theirs} {value!r}, not {type(default).__name__}")
+        check_number(theirs, value)
         found[ours] = value
     return found
+
+
+def check_number(key: str, value: Any) -> None:
+    """Raises ValueError for a number in config.json that no network has."""
+    least = 0 if isinstance(value, float) or key.endswith("_token_id") else 1
+    if isinstance(value, int | float) and not least <= value <= _LARGEST:
+        raise ValueError(f"config.json has {key} {value!r}, which no network has")
+
+
+def check_depth(networks: Networks, arrays: int) -> None:
+    """Raises ValueError where a network has more layers than a file has arrays."""
+    for name, net in networks.items():
+        layers = max(getattr(net, "depth", 0), len(getattr(net, "convs", ())))
+        if layers > arrays:
+            raise ValueError(
+                f"config.json says that {name} has {layers:,} layers, and the file holds "
+                f"{arrays:,} arrays"
+            )
 
 
 def demand(config: Config, **wanted: Any) -> None:

@@ -71,8 +71,10 @@ def read_model(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
     elif (folder / WEIGHTS).is_file():
         files = [folder / WEIGHTS]
     elif (folder / INDEX).is_file():
-        names = sorted(set(read_json(folder / INDEX)["weight_map"].values()))
-        files = [folder / Path(name).name for name in names]
+        parts = read_json(folder / INDEX).get("weight_map")
+        if not isinstance(parts, dict) or not all(isinstance(n, str) for n in parts.values()):
+            raise ValueError(f"{folder / INDEX} has no weight_map of names to files")
+        files = [folder / Path(name).name for name in sorted(set(parts.values()))]
     else:
         raise FileNotFoundError(
             f"{folder} has no {WEIGHTS}; a pickle is never read: load it in torch and write it "
@@ -93,7 +95,7 @@ def read_json(path: Path) -> dict[str, Any]:
     """The object in a JSON file. Raises: ValueError where there is none."""
     try:
         found = json.loads(path.read_text(encoding="utf-8"))
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ValueError(f"{path} is not JSON: {error}") from error
     if not isinstance(found, dict):
         raise ValueError(f"{path} holds no JSON object")

@@ -15,6 +15,7 @@ from ssljax.export.family import (
     Flat,
     Networks,
     Setting,
+    check_number,
     demand,
     read,
     shapes_of,
@@ -92,6 +93,9 @@ def _convs(config: Config) -> tuple[tuple[int, int, int], ...]:
     )
     if not fine or len({len(part) for part in parts}) != 1:
         raise ValueError(f"config.json has {', '.join(_CONVS)} that are no lists of one length")
+    for key, part in zip(_CONVS, parts, strict=True):
+        for n in part:
+            check_number(key, n)
     return tuple(zip(*parts, strict=True))
 
 

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from ssljax.export.bert_family import BERT, ELECTRA, ROBERTA
-from ssljax.export.family import Config, Family, Networks, matches
+from ssljax.export.family import Config, Family, Networks, check_depth, matches
 from ssljax.export.image_families import VIT, VIT_MAE
 from ssljax.export.names import find, from_theirs, to_theirs
 from ssljax.export.pair_families import CLIP, SIGLIP
@@ -100,7 +100,12 @@ def from_transformers(
     networks, tensors = family.networks(config), _plain(family, tensors)
     if family.done is not None:
         networks, tensors = family.done(networks, tensors)
-    shapes = family.shapes(networks, config)
+    check_depth(networks, len(tensors))
+    try:
+        shapes = family.shapes(networks, config)
+    except Exception as error:  # of JAX, of Flax, or of a network, about sizes that do not go
+        reason = str(error).strip().splitlines()[0] if str(error).strip() else repr(error)
+        raise ValueError(f"config.json describes no network of {name}: {reason}") from error
     there = {
         path.split("/")[0] for path in shapes if set(find(family.rows, path)[0]) & tensors.keys()
     }

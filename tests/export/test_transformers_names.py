@@ -302,3 +302,34 @@ def test_electra_becomes_two_models(tmp_path):
 def test_all_families_are_tried():
     tried = {to_transformers(*made(c)[:2], **made(c)[2])[0]["model_type"] for c in CASES}
     assert tried == set(FAMILIES)
+
+
+ABSURD = [
+    ("bert", {"num_hidden_layers": 10**9}, r"encoder has 1,000,000,000 layers.*holds 2 arrays"),
+    ("bert", {"hidden_size": 10**8}, "hidden_size 100000000, which no network has"),
+    ("vit", {"num_attention_heads": 0}, "num_attention_heads 0, which no network has"),
+    ("vit", {"patch_size": -16}, "patch_size -16, which no network has"),
+    ("t5", {"layer_norm_epsilon": float("nan")}, "layer_norm_epsilon nan, which no network has"),
+    ("clip", {"vision_config": {"num_hidden_layers": 10**9}}, "1,000,000,000 layers"),
+    ("wav2vec2", {"conv_stride": [10**9] * 7}, "conv_stride 1000000000, which no network has"),
+    ("bert", {"num_hidden_layers": 1, "num_attention_heads": 7}, "no network of bert: "),
+]
+
+
+@pytest.mark.parametrize(("name", "wrong", "message"), ABSURD, ids=range(len(ABSURD)))
+def test_an_absurd_config_is_refused_before_anything_is_built(name, wrong, message):
+    arrays = {"a": np.zeros(1, np.float32), "b": np.zeros(1, np.float32)}
+    with pytest.raises(ValueError, match=message) as caught:
+        from_transformers({"model_type": name} | wrong, arrays)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_config_that_is_nested_without_end_is_named(tmp_path):
+    (tmp_path / "model.safetensors").touch()
+    (tmp_path / "config.json").write_text('{"a":' + "[" * 10**5)
+    with pytest.raises(ValueError):
+        read_model(tmp_path)
+    (tmp_path / "model.safetensors").unlink()
+    (tmp_path / "model.safetensors.index.json").write_text('{"weight_map": ["../../x"]}')
+    with pytest.raises(ValueError, match=r"index\.json has no weight_map"):
+        read_model(tmp_path)
