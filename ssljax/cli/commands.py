@@ -7,7 +7,6 @@ ssljax sweep experiments/ablations/x.py     ssljax report runs/a runs/b     sslj
 A command is imported when it is called, so that `--help`, `list` and a misspelt name need no JAX.
 """
 
-import argparse
 import difflib
 import importlib
 import logging
@@ -19,6 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
 from ssljax import __version__
+from ssljax.cli.console import Parser
 
 if TYPE_CHECKING:
     from ssljax.runs.experiment import Experiment
@@ -118,7 +118,7 @@ def _with_other_hosts(command: Callable[[list[str]], None], arguments: list[str]
     """Joins the other hosts of the run, if there are any, before the command."""
     from ssljax.training import distributed, signals
 
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = Parser("", "", add_help=False)
     parser.add_argument("--coordinator")
     parser.add_argument("--processes", type=int)
     parser.add_argument("--process", type=int)

@@ -3,7 +3,9 @@
 import argparse
 import difflib
 from collections.abc import Iterable, Sequence
-from typing import NoReturn
+from typing import Any, NoReturn
+
+from ssljax.cli.values import complaint
 
 
 def say(text: str) -> None:
@@ -14,8 +16,28 @@ def say(text: str) -> None:
 class Parser(argparse.ArgumentParser):
     """The parser of one command: an unknown flag is an error that names the nearest one."""
 
-    def __init__(self, name: str, description: str):
-        super().__init__(prog=f"ssljax {name}", description=description, allow_abbrev=False)
+    def __init__(self, name: str, description: str, *, add_help: bool = True):
+        super().__init__(
+            prog=f"ssljax {name}".strip(),
+            description=description,
+            allow_abbrev=False,
+            add_help=add_help,
+        )
+
+    def error(self, message: str) -> NoReturn:
+        """Ends the command with one line."""
+        self.exit(2, f"{self.prog}: error: {message.removeprefix('argument ')}\n")
+
+    def _get_value(self, action: argparse.Action, arg_string: str) -> Any:
+        """As argparse has it, with what is expected in our words."""
+        if said := complaint(_called(action), action.type, [arg_string]):
+            self.error(said)
+        return super()._get_value(action, arg_string)
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        choices = () if action.choices is None else tuple(action.choices)
+        if choices and (said := complaint(_called(action), choices, [str(value)])):
+            self.error(said)
 
     def parse_all(self, arguments: list[str]) -> argparse.Namespace:
         """The values of all flags. Exits with one line where one of them is unknown."""
@@ -48,6 +70,10 @@ class Parser(argparse.ArgumentParser):
             metavar="FILE",
             help="the experiment file, where the run uses classes that are defined in it",
         )
+
+
+def _called(action: argparse.Action) -> str:
+    return "/".join(action.option_strings) or str(action.metavar or action.dest)
 
 
 def unknown(rest: Sequence[str], known: Iterable[str], more: str) -> str:

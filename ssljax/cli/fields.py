@@ -24,6 +24,8 @@ class Field(NamedTuple):
     text: str
     leaves_out: bool = False
     """Whether it leaves out a part that may be None: `--evaluation.no-knn`."""
+    kind: Any = None
+    """The type of its value; None where only a type checker knows it."""
 
     @property
     def path(self) -> list[str]:
@@ -46,9 +48,8 @@ def fields(value: Any, prefix: str = "") -> Iterator[Field]:
         elif inner not in (None, ()) or not _may_be_part(type(value), name):
             no = "no-" if inner is True else ""
             head, _, last = path.rpartition(".")
-            yield Field(
-                f"--{head + '.' if head else ''}{no}{last}", _shown(inner), text_of(value, name)
-            )
+            flag, kind = f"--{head + '.' if head else ''}{no}{last}", _kind(type(value), name)
+            yield Field(flag, _shown(inner), text_of(value, name), kind=kind)
     for inner, path in parts:
         yield from fields(inner, path)
 
@@ -106,10 +107,19 @@ def _may_be_none(cls: type, name: str) -> bool:
 
 def _options(cls: type, name: str) -> tuple[Any, ...]:
     """What the type of a field offers, of a union."""
+    return get_args(_kind(cls, name))
+
+
+def _kind(cls: type, name: str) -> Any:
     try:
-        return get_args(get_type_hints(cls).get(name))
+        return _kinds(cls).get(name)
     except NameError:  # a name that is only known to a type checker
-        return ()
+        return None
+
+
+@functools.cache
+def _kinds(cls: type) -> dict[str, Any]:
+    return get_type_hints(cls)
 
 
 def _shown(value: Any) -> str:

@@ -1,6 +1,9 @@
 """Fields of an experiment as flags of the command line."""
 
+import contextlib
 import dataclasses
+import io
+import re
 from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
@@ -14,6 +17,7 @@ from tyro.constructors import (
 
 from ssljax.cli.console import unknown
 from ssljax.cli.fields import fields, help_of
+from ssljax.cli.values import complaint
 from ssljax.runs import record
 from ssljax.runs.experiment import Experiment
 
@@ -62,8 +66,8 @@ def override(
     """The experiment (or any dataclass) with fields replaced by `--a.b value`.
 
     own: flags of the command itself with what they do, for --help and for names that are misspelt.
-    Raises: ValueError for an unknown flag, with the nearest one. Exits for --help and for values
-    of the wrong type.
+    Raises: ValueError for an unknown flag, with the nearest one, and for a value that a field does
+    not take, with what it takes. Exits for --help.
     """
     own = dict(own or {})
     for word in ("--help-all", "--help", "-h"):
@@ -73,23 +77,56 @@ def override(
                 usage += "\n\n" + "\n".join(f"  {flag}  {text}" for flag, text in own.items())
             print(help_of(experiment, usage, all_fields=word == "--help-all"))
             raise SystemExit(0)
+    _check_values(experiment, flags)
     flags, left_out = _left_out(experiment, flags)
     for path in left_out:
         experiment = _without(experiment, path)
-    with _REGISTRY:
-        found, rest = tyro.cli(
-            type(experiment),
-            default=experiment,
-            args=flags,
-            prog=prog,
-            config=(tyro.conf.AvoidSubcommands,),
-            return_unknown_args=True,
-        )
+    drawn = io.StringIO()
+    try:
+        with _REGISTRY, contextlib.redirect_stderr(drawn):
+            found, rest = tyro.cli(
+                type(experiment),
+                default=experiment,
+                args=flags,
+                prog=prog,
+                config=(tyro.conf.AvoidSubcommands,),
+                return_unknown_args=True,
+            )
+    except SystemExit as stopped:
+        raise ValueError(_reason(stopped, drawn.getvalue())) from None
     if rest:
         known = [field.flag for field in fields(experiment)]
         known += [flag.split()[0] for flag in own]
         raise ValueError(unknown(rest, known, f"{prog} --help-all"))
     return found
+
+
+def _check_values(experiment: Any, flags: Sequence[str]) -> None:
+    """Raises ValueError for the first flag whose value its field does not take."""
+    kinds = {field.flag: field.kind for field in fields(experiment)} if flags else {}
+    given: list[tuple[str, list[str]]] = []
+    for word in flags:
+        if word.startswith("--"):
+            flag, equals, value = word.partition("=")
+            given.append((flag, [value] if equals else []))
+        elif given:
+            given[-1][1].append(word)
+    for flag, words in given:
+        kind = kinds.get(flag.replace("_", "-"))
+        if said := complaint(flag, kind, words):
+            raise ValueError(said)
+
+
+def _reason(stopped: BaseException | None, drawn: str) -> str:
+    """Why the parser exits, in one line: what a class has said against its fields, or else what the
+    parser has drawn in a box.
+    """
+    text = " ".join(re.sub(r"[^\x20-\x7e]", " ", drawn).split())
+    if found := re.search(r"Error parsing (--.*?) Argument helptext", text):
+        return found[1]
+    while stopped is not None and not isinstance(stopped, ValueError):
+        stopped = stopped.__cause__ or stopped.__context__
+    return text if stopped is None else str(stopped)
 
 
 def _left_out(experiment: Any, flags: Sequence[str]) -> tuple[list[str], list[list[str]]]:

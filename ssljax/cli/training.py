@@ -1,6 +1,5 @@
 """train, selftrain and sweep: commands that train networks."""
 
-import argparse
 import dataclasses
 import time
 from pathlib import Path
@@ -27,7 +26,7 @@ _EXTEND = {"--extend-to STEPS": "the run that is there goes on to more steps tha
 def train_one(experiment: Experiment, flags: list[str], *, file: Path) -> None:
     """Trains, evaluates and reports an experiment of `file`, with fields replaced by flags."""
     folder, rest = _workdir(flags)
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = Parser("train", "", add_help=False)
     parser.add_argument("--extend-to", type=int)
     own, rest = parser.parse_known_args(rest)
     experiment = override(experiment, rest, prog=f"ssljax train {file}", own=_WORKDIR | _EXTEND)
@@ -51,7 +50,7 @@ def train_one(experiment: Experiment, flags: list[str], *, file: Path) -> None:
 
 def _workdir(flags: list[str]) -> tuple[Path | None, list[str]]:
     """The run folder that the flags name, if any, and the other flags."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = Parser("train", "", add_help=False)
     parser.add_argument("--workdir", type=Path)
     own, rest = parser.parse_known_args(flags)
     return own.workdir, rest

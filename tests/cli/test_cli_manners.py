@@ -94,6 +94,32 @@ def test_the_nearest_flag(tmp_path, capsys):
     assert "did you mean BYOL?" in fails(capsys, "new", "byoll", tmp_path / "x.py")
 
 
+def test_a_value_that_a_field_does_not_take_is_one_line(capsys):
+    experiment = load_experiment(SIMCLR)
+    wrong = {
+        "--steps abc": "--steps abc: expected a whole number",
+        "--steps=1e3": "--steps 1e3: expected a whole number",
+        "--steps": "--steps needs a whole number",
+        "--optimizer.learning-rate 0,3": "--optimizer.learning-rate 0,3: expected a number",
+        "--method.encoder.widths 8 x": "--method.encoder.widths 8 x: expected whole numbers",
+        "--optimizer.schedule cosin": "; did you mean cosine?",
+        "--reader.channels 2": "--reader.channels 2: expected one of 1, 3 or None",
+        "--reader.size 0": "size 0: the side of an image in pixels, at least 1",
+        "--seed None": "--seed None: expected a whole number",
+    }
+    for flags, says in wrong.items():
+        with pytest.raises(ValueError, match=re.escape(says)) as caught:
+            override(experiment, flags.split())
+        assert "\n" not in str(caught.value)
+    assert override(experiment, ["--reader.channels", "None", "--steps=7"]).steps == 7
+    out = ("export", "r", "--out", "o", "--format")
+    shown = fails(capsys, *out, "safetensor")
+    assert shown.count("\n") == 1 and "did you mean safetensors?" in shown
+    shown = fails(capsys, "sample", "r", "--top-k", "many")
+    assert shown == "ssljax sample: error: --top-k many: expected a whole number\n"
+    assert capsys.readouterr().out == ""
+
+
 @pytest.mark.parametrize(
     ("source", "line", "says"),
     [
