@@ -11,8 +11,8 @@ The converter is jax2onnx, the extra `ssljax[onnx]`; what it makes is compared w
 images before it is kept.
 """
 
-from collections.abc import Callable
-from contextlib import redirect_stderr, redirect_stdout
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -39,7 +39,8 @@ def export_onnx(
 ) -> Path:
     """Writes x -> fn(params, (x - mean) / std), as `export_stablehlo` does, as ONNX.
 
-    Raises: ValueError without `ssljax[onnx]`, or where the graph gives other numbers.
+    Raises: ValueError without `ssljax[onnx]`, and where the graph cannot be written or run, or
+    gives other numbers.
     """
     try:
         import onnxruntime  # pyright: ignore[reportMissingImports]: an extra
@@ -57,15 +58,22 @@ def export_onnx(
         return fn(params, (x - center) / spread)
 
     shape = (image_size, image_size, channels)
-    with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it tells all that it does
-        model = to_onnx(features, [("B", *shape)], model_name="encoder", input_names=["image"])
-    content = model.SerializeToString()
-    session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+    with _one_line("the converter cannot write this encoder"):
+        with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it tells all that it does
+            model = to_onnx(features, [("B", *shape)], model_name="encoder", input_names=["image"])
+        content = model.SerializeToString()
     images = np.random.default_rng(0).uniform(size=(3, *shape)).astype(np.float32)
     with jax.default_matmul_precision("highest"):
         expected = np.asarray(jax.jit(features)(images))
     for count in (1, 3):
-        (found,) = session.run(None, {"image": images[:count]})
+        with _one_line("onnxruntime cannot run what the converter makes of this encoder"):
+            session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
+            (found,) = session.run(None, {"image": images[:count]})
+        if found.shape != expected[:count].shape:
+            raise ValueError(
+                f"the converter makes another function of this encoder: features {found.shape} in "
+                f"place of {expected[:count].shape}. Use --format stablehlo"
+            )
         off = float(np.abs(found - expected[:count]).max() / max(np.abs(expected).max(), 1e-30))
         if not off <= _CLOSE:
             raise ValueError(
@@ -74,3 +82,13 @@ def export_onnx(
             )
     atomically(out, lambda fresh: fresh.write_bytes(content))
     return out
+
+
+@contextmanager
+def _one_line(what: str) -> Iterator[None]:
+    """Turns what fails inside of the two libraries, which name no class for it, into one line."""
+    try:
+        yield
+    except Exception as error:
+        reason = next(iter(str(error).strip().splitlines()), type(error).__name__)
+        raise ValueError(f"{what} ({reason}). Use --format stablehlo") from error

@@ -9,7 +9,7 @@ libraries have it. Padding is torch's, symmetric; Flax's "SAME" shifts strided c
 Submodules carry torchvision's names, with `layer1_0` for `layer1.0`.
 """
 
-from typing import Any, Literal
+from typing import Literal
 
 import flax.linen as nn
 import jax
@@ -122,8 +122,10 @@ class ResNet(nn.Module):
         x = nn.relu(_norm(train=train, dtype=self.dtype, name="bn1")(x))
         found.append(x)
         if large:
-            pads: Any = ((1, 1), (1, 1))  # flax takes pairs, but its default looks like str alone
-            x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2), padding=pads)
+            # Zeros are what it would pad with: nothing here is below. The converter to ONNX reads
+            # pairs of numbers given to max_pool as no padding at all.
+            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
+            x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2))
         for stage, count in enumerate(BLOCKS[self.depth]):
             for i in range(count):
                 x = Block(

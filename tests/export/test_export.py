@@ -11,7 +11,7 @@ import pytest
 from safetensors import safe_open
 
 from ssljax import nets
-from ssljax.export import FORMATS, export, load
+from ssljax.export import FORMATS, export, export_onnx, load
 from ssljax.export.safetensors import atomically
 from ssljax.method import Linear
 from ssljax.nets import ResNet, SmallConv, ViT
@@ -103,7 +103,7 @@ def test_torch_reads_the_file(tmp_path):
     TorchResNet(18, 4).load_state_dict(tensors, strict=True)
 
 
-@pytest.mark.parametrize("module", [VIT.clone(positions="sincos", pool="mean"), SMALL])
+@pytest.mark.parametrize("module", [VIT.clone(positions="sincos", pool="mean"), SMALL, RESNET])
 def test_onnxruntime_runs_the_encoder(module, tmp_path):
     """Any batch, images in [0, 1]; what another normalisation gives is told apart."""
     onnxruntime = pytest.importorskip("onnxruntime")
@@ -124,6 +124,21 @@ def test_onnxruntime_runs_the_encoder(module, tmp_path):
     assert np.abs(plain - expected).max() > 1e-3 * scale
     with pytest.raises(ValueError, match="run it with onnxruntime"):
         load(path, module)
+
+
+def test_what_fails_inside_of_onnxruntime_is_one_line(tmp_path, monkeypatch):
+    onnxruntime = pytest.importorskip("onnxruntime")
+    pytest.importorskip("jax2onnx", reason="an optional extra")
+    from onnxruntime.capi.onnxruntime_pybind11_state import NotImplemented as Lacking
+
+    def session(*_, **__):
+        raise Lacking("MaxPool of five axes\n  at some place")
+
+    monkeypatch.setattr(onnxruntime, "InferenceSession", session)
+    options = {"image_size": 2, "channels": 1, "mean": (0.0,), "std": (1.0,)}
+    with pytest.raises(ValueError, match=r"\(.*of five axes\). Use --format stablehlo") as caught:
+        export_onnx(lambda _, x: x.mean((1, 2)), (), out=tmp_path / "e.onnx", **options)
+    assert "\n" not in str(caught.value) and not (tmp_path / "e.onnx").exists()
 
 
 @pytest.mark.parametrize("format", ["timm", "torchvision"])
