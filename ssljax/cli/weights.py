@@ -8,7 +8,7 @@ from ssljax import __version__, nets
 from ssljax import export as exporting
 from ssljax.cli.console import Parser, say
 from ssljax.cli.flags import flags_of
-from ssljax.export import hub
+from ssljax.export import hub, safetensors
 from ssljax.method import Linear, Method, State
 from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.teachers import load_any
@@ -124,11 +124,14 @@ def bring_in(arguments: list[str]) -> None:
         metavar="MODEL",
         help="folder with config.json and model.safetensors, as transformers writes them "
         f"({', '.join(exporting.FAMILIES)}), or the safetensors file with config.json beside it; "
-        "or hf://USER/NAME on the hub",
+        "or hf://USER/NAME on the hub, also as ssljax push writes it",
     )
     parser.add_argument("--out", required=True, help="file to write, such as weights.safetensors")
     args = parser.parse_all(arguments)
     model = hub.fetched(args.model) if hub.is_hub(args.model) else Path(args.model)
+    if model.is_dir() and (file := hub.pushed(model)) is not None:
+        _copy(file, Path(args.out))
+        return
     networks, family = exporting.import_transformers(model, Path(args.out))
     say(f"wrote {args.out}: {family} with {', '.join(networks)}")
     flags = [f"--begin {args.out}"]
@@ -138,3 +141,15 @@ def bring_in(arguments: list[str]) -> None:
     if (model / "tokenizer.json").is_file():
         flags.append(f"--reader.tokenizer {model / 'tokenizer.json'}")
     say("a method with such networks begins from it by:\n  " + " ".join(flags))
+
+
+def _copy(file: Path, out: Path) -> None:
+    """Writes an encoder that `ssljax export` or `push` has written, as it is."""
+    config = safetensors.read_config(file) or {}
+    safetensors.write(out, safetensors.read(file))
+    safetensors.write_config(out, config)
+    fields = dict(config.get("encoder", {}))
+    kind = fields.pop("type", "encoder")
+    say(f"wrote {out}: a {kind} in the format {config.get('format')}, as ssljax exports it")
+    shown = ", ".join(f"{name}={value!r}" for name, value in fields.items())
+    say(f"a method with the encoder {kind}({shown}) begins from it by:\n  --begin {out}")

@@ -8,6 +8,8 @@ import os
 from pathlib import Path
 from typing import Any
 
+from ssljax.export import safetensors
+
 _START = "hf://"
 _FILES = ["*.json", "*.safetensors", "*.txt", "*.md"]
 
@@ -52,6 +54,13 @@ def fetched(place: str) -> Path:
         return Path(hub.snapshot_download(name, allow_patterns=_FILES, **options))
     except Exception as error:
         raise OSError(f"{place} cannot be read: {error}") from error
+
+
+def pushed(folder: Path) -> Path | None:
+    """The safetensors file that `ssljax push` has written into a folder, with its JSON beside it;
+    None where there is none, as in folders of transformers."""
+    files = sorted(folder.glob("*.safetensors"))
+    return next((file for file in files if safetensors.read_config(file) is not None), None)
 
 
 def _name(place: str) -> str:

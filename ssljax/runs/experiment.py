@@ -49,8 +49,8 @@ class Experiment:
     """The optimizer with its learning rate and schedule."""
     begin: str | None = None
     """A run folder, or a file of pretrained networks, as `ssljax import` or `ssljax export --format
-    safetensors` write it (or timm, torchvision): training begins with them in place of random
-    ones."""
+    safetensors` write it (or timm, torchvision), or hf://USER/NAME: training begins with them in
+    place of random ones."""
     steps: int = 1000
     """Steps of training."""
     batch: int = 256

@@ -3,6 +3,7 @@ needs an example of it.
 """
 
 import dataclasses
+import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -10,7 +11,7 @@ from typing import Any
 import jax
 
 from ssljax.data.reader import asks_classes
-from ssljax.export import load_start
+from ssljax.export import hub, import_transformers, load_start
 from ssljax.export.networks import check_same, describe
 from ssljax.method import Method, State
 from ssljax.runs import known
@@ -125,12 +126,14 @@ def _on_these_devices(experiment: Experiment) -> Experiment:
 
 
 def begin_with(place: str, networks: dict[str, Any]) -> tuple[Any, Any]:
-    """(params, stats) by network, for `method.from_pretrained`: what a run folder, or a file (see
-    `export.load_start`), holds of `networks`.
+    """(params, stats) by network, for `method.from_pretrained`: what a run folder, a file (see
+    `export.load_start`) or hf://USER/NAME holds of `networks`.
 
     Of the encoder of a run those arrays that `ssljax export` writes. Raises: FileNotFoundError,
     or ValueError where the networks of the run are others, or none of them is wanted.
     """
+    if hub.is_hub(place):
+        return _from_hub(place, networks)
     if not Path(place).is_dir():
         return load_start(place, networks)
     earlier, method, state, *_ = load_run(Path(place))
@@ -142,3 +145,18 @@ def begin_with(place: str, networks: dict[str, Any]) -> tuple[Any, Any]:
         stats[name] = state.extra.get("stats", {}).get(name, {})
     params["encoder"], stats["encoder"] = method.backbone(state)
     return jax.device_get((params, stats))
+
+
+def _from_hub(place: str, networks: dict[str, Any]) -> tuple[Any, Any]:
+    """As `begin_with`: what `ssljax push` wrote there, in its own format or for transformers."""
+    folder = hub.fetched(place)
+    if (file := hub.pushed(folder)) is not None:
+        return load_start(file, networks)
+    if not (folder / "config.json").is_file():
+        raise ValueError(
+            f"{place} holds no safetensors file with the JSON that ssljax or transformers writes"
+        )
+    with tempfile.TemporaryDirectory() as where:
+        file = Path(where) / "weights.safetensors"
+        import_transformers(folder, file)
+        return load_start(file, networks)

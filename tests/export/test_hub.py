@@ -3,12 +3,20 @@
 import base64
 import hashlib
 import json
+import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
+import jax
+import numpy as np
 import pytest
 
+from ssljax import nets
+from ssljax.cli.weights import bring_in
+from ssljax.export import export, export_transformers, load
 from ssljax.export.hub import fetched, push_folder
+from ssljax.nets import SmallConv, ViT
+from ssljax.runs.load import begin_with
 
 SHA = "a" * 40
 
@@ -76,7 +84,9 @@ class Stub(BaseHTTPRequestHandler):
     do_HEAD = do_GET
 
 
-def test_what_is_pushed_is_what_is_fetched(tmp_path, monkeypatch):
+@pytest.fixture
+def stub(tmp_path, monkeypatch):
+    """The hub that this process talks to, without files."""
     pytest.importorskip("huggingface_hub", reason="an optional extra")
     from huggingface_hub import constants
 
@@ -85,19 +95,67 @@ def test_what_is_pushed_is_what_is_fetched(tmp_path, monkeypatch):
     monkeypatch.setenv("HF_ENDPOINT", f"http://127.0.0.1:{server.server_port}")
     monkeypatch.setenv("HF_TOKEN", "hf_stub")
     monkeypatch.setattr(constants, "HF_HUB_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setattr(Stub, "files", {})
+    yield Stub
+    server.shutdown()
+
+
+def test_what_is_pushed_is_what_is_fetched(tmp_path, stub):
     folder = tmp_path / "model"
     folder.mkdir()
     (folder / "config.json").write_text('{"model_type": "vit"}')
     (folder / "model.safetensors").write_bytes(bytes(range(256)))
     (folder / "README.md").write_text("# net\n")
     assert push_folder(folder, "hf://me/net", public=False).endswith("/me/net")
-    assert all(token == "Bearer hf_stub" for _, token in Stub.asked)
+    assert all(token == "Bearer hf_stub" for _, token in stub.asked)
     where = fetched("hf://me/net")
     for file in folder.iterdir():
         assert (where / file.name).read_bytes() == file.read_bytes()
     with pytest.raises(OSError, match="cannot be read"):
         fetched("hf://me/other")
-    server.shutdown()
     for place in ("hf://me", "me/net", "hf://me/net/more"):
         with pytest.raises(ValueError, match="write hf://USER/NAME"):
             fetched(place)
+
+
+def equal(found, expected):
+    assert jax.tree.structure(found) == jax.tree.structure(expected)
+    jax.tree.map(np.testing.assert_array_equal, found, expected)
+
+
+def test_training_begins_from_the_hub(tmp_path, stub, capsys):
+    """What push writes by default, and what it writes for transformers."""
+    image = jax.ShapeDtypeStruct((1, 8, 8, 3), np.float32)
+    small = SmallConv(widths=(4,))
+    shapes = jax.eval_shape(lambda key: nets.init(small, key, image), jax.random.key(0))
+    rng = np.random.default_rng(0)
+    params, stats = jax.tree.map(lambda a: rng.uniform(size=a.shape).astype(np.float32), shapes)
+    sizes = {"image_size": 8, "channels": 3, "mean": (0.5,), "std": (0.5,)}
+    arrays = {"encoder": small, "params": params, "stats": stats}
+    export(**arrays, **sizes, format="safetensors", out=tmp_path / "a" / "encoder.safetensors")
+    push_folder(tmp_path / "a", "hf://me/net", public=False)
+    found, its_stats = begin_with("hf://me/net", {"encoder": small})
+    equal((found["encoder"], its_stats["encoder"]), (params, stats))
+    with pytest.raises(ValueError, match="widths"):
+        begin_with("hf://me/net", {"encoder": SmallConv(widths=(8,))})
+    bring_in(["hf://me/net", "--out", str(tmp_path / "b.safetensors")])
+    assert "SmallConv(widths=[4]" in capsys.readouterr().out
+    equal(load(tmp_path / "b.safetensors", small), (params, stats))
+
+    def forget():  # the stub has one commit, which the library keeps
+        stub.files.clear()
+        shutil.rmtree(tmp_path / "cache")
+
+    forget()
+    vit = ViT(patch=4, width=8, depth=1, heads=2, positions="sincos")
+    weights, _ = nets.init(vit, jax.random.key(1), image)
+    export_transformers(
+        tmp_path / "c", networks={"encoder": vit}, params={"encoder": weights}, image_size=8
+    )
+    push_folder(tmp_path / "c", "hf://me/net", public=False)
+    found, _ = begin_with("hf://me/net", {"encoder": vit})
+    equal(found["encoder"], jax.device_get(weights))
+    forget()
+    stub.files["README.md"] = b"# net"
+    with pytest.raises(ValueError, match="hf://me/net holds no safetensors file"):
+        begin_with("hf://me/net", {"encoder": vit})
