@@ -232,12 +232,12 @@ def test_finetuned(tmp_path):
     folder = make(tmp_path / "run")
     protocol = {"frozen": False, "layer_decay": 0.75, "augment": "weak", "steps": 1000, "seeds": 2}
     row = {"accuracy": 0.911, "accuracy_std": 0.004, "labels": 600.0}
-    encoders = {"pretrained": row, "random": {"accuracy": 0.5, "labels": 600.0}}
+    encoders = {"pretrained": row, "random": {"accuracy": 0.5, "labels": 600.0, "scored": 1000.0}}
     entry = {"data": HOSTILE, "protocol": protocol, "encoders": encoders}
     (folder / "finetune.json").write_text(json.dumps([entry]))
     parsed = page(write_report(folder))
     assert "Fine-tuning" in parsed.titles
-    for word in ("91.1 ± 0.4", "50.0", "600", HOSTILE):
+    for word in ("91.1 ± 0.4", "50.0 (46.9–53.1)", "600", HOSTILE):
         assert word in parsed.words, word
     assert any("layer decay 0.75" in word and "2 seeds" in word for word in parsed.words)
     (folder / "finetune.json").write_text('[{"data": 1}]')

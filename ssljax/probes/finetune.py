@@ -24,6 +24,8 @@ from ssljax.probes.tune import FineTune, Inputs, tuning
 from ssljax.views import view_batch
 
 _LARGEST = 8 * 2**30  # bytes of a streamed part that is kept in memory
+COUNTS = ("labels", "scored")
+"""What is a number of examples."""
 _SCORED = 10_000  # training examples that train_accuracy is of, at most
 
 
@@ -63,7 +65,8 @@ def finetune(
         that share compiled functions.
       sharding: of a batch [B, ...], for several devices; they must divide the batch.
     Returns: accuracy and train_accuracy in [0, 1], with _std over several seeds; top5 where there
-      are more than five classes; and labels, the number of those used.
+      are more than five classes; labels, the number of those used, and scored, that of the
+      examples that accuracy is of.
     Raises: ValueError where a labelled example cannot be had or layer_decay meets a network whose
       layers have no known order.
     """
@@ -83,7 +86,7 @@ def finetune(
     for name in runs[0]:
         values = [run[name] for run in runs]
         found[name] = float(np.mean(values))
-        if len(runs) > 1 and name != "labels":
+        if len(runs) > 1 and name not in COUNTS:
             found[f"{name}_std"] = float(np.std(values, ddof=1))
     return found
 
@@ -159,7 +162,8 @@ def _one(
     found = {"accuracy": on_test[0] / on_test[2], "train_accuracy": on_train[0] / on_train[2]}
     if classes > 5:
         found["top5"] = on_test[1] / on_test[2]
-    return {name: float(value) for name, value in found.items()} | {"labels": float(len(known))}
+    counts = {"labels": float(len(known)), "scored": float(on_test[2])}
+    return {name: float(value) for name, value in found.items()} | counts
 
 
 def _parts(train: Any, test: Any | None, protocol: FineTune, seed: int) -> tuple[Any, Any]:

@@ -4,7 +4,8 @@ from typing import Any
 
 _HIDDEN = ("_std", "_train", "_l2", "_used_k")
 _NUMBERS = {
-    **{"rankme": 1, "lidar": 1, "feature_std": 4, "dimensions": 0, "labels": 0},
+    **{"rankme": 1, "lidar": 1, "feature_std": 4, "dimensions": 0},
+    **{"labels": 0, "scored": 0},
     **{"heldout_loss": 4, "heldout_perplexity": 2, "heldout_bits_per_byte": 4},
     **{"heldout_unigram_loss": 4},
     **{"items_image": 0, "items_text": 0, "items_audio": 0},

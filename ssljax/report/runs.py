@@ -10,7 +10,8 @@ import numpy as np
 
 # What is neither a share nor "larger is better", with its decimals.
 PLAIN = {
-    **{"rankme": 1, "lidar": 1, "feature_std": 3, "dimensions": 0, "labels": 0},
+    **{"rankme": 1, "lidar": 1, "feature_std": 3, "dimensions": 0},
+    **{"labels": 0, "scored": 0},
     **{"heldout_loss": 4, "heldout_perplexity": 2, "heldout_bits_per_byte": 4},
     **{"heldout_unigram_loss": 4},
     **{"items_image": 0, "items_text": 0, "items_audio": 0},

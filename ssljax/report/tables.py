@@ -85,10 +85,16 @@ def finetuned_table(path: Path) -> str:
         names = list(entries[-1]["encoders"])
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration) as error:
         raise ValueError(f"{path} cannot be read ({error!r}): remove it") from None
-    note = "Accuracy in percent after training on labels, from this run and from random weights."
+    note = (
+        "Accuracy in percent after training on labels, from this run and from random weights: ± the "
+        "standard deviation over seeds, in brackets the 95% interval (Wilson) of a share of as many "
+        "examples as were scored."
+    )
     return f'<p class="note">{note}</p>' + text_table(["data", "labels", "how", *names], rows)
 
 
 def _share(row: dict[str, Any]) -> str:
     std = f" ± {100 * row['accuracy_std']:.1f}" if "accuracy_std" in row else ""
-    return f"{100 * row['accuracy']:.1f}{std}"
+    scored = row.get("scored")
+    span = interval_of("accuracy", row["accuracy"], None if scored is None else int(scored))
+    return f"{100 * row['accuracy']:.1f}{std} {span}".rstrip()

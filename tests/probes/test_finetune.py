@@ -52,7 +52,7 @@ def learned(start):
 
 
 def test_it_learns_and_repeats_itself(start, learned):
-    assert learned.keys() == {"accuracy", "train_accuracy", "labels"}
+    assert learned.keys() == {"accuracy", "train_accuracy", "labels", "scored"}
     assert learned["labels"] == 400
     assert learned["accuracy"] > 0.9
     again = finetune(NET, *start, bars(), bars(200, seed=1), inputs=DRAWN, protocol=QUICK)
@@ -253,7 +253,7 @@ def test_several_seeds(start):
     found = finetune(NET, *start, bars(), bars(200, seed=1), inputs=STILL, protocol=protocol)
     assert found["labels"] == 20
     numbers = {"accuracy", "train_accuracy"}
-    assert found.keys() == numbers | {f"{name}_std" for name in numbers} | {"labels"}
+    assert found.keys() == numbers | {f"{name}_std" for name in numbers} | {"labels", "scored"}
     text = " ".join(describe_finetune({"protocol": asdict(protocol), "encoders": {"a": found}}))
     assert "20 labels (5 of each class)" in text and "over 2 seeds" in text
 
