@@ -12,7 +12,7 @@ from matplotlib.image import imread
 
 from ssljax.report import differing, write_comparison, write_overview, write_report
 from ssljax.report.charts import colours_for, overview_chart
-from ssljax.report.noise import best_of, wilson
+from ssljax.report.noise import best_of, curves_of_seeds, wilson
 from ssljax.report.runs import read_runs
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
@@ -320,7 +320,8 @@ def test_comparison_shows_names_and_only_differing_fields(tmp_path):
     a, b = make(tmp_path / "first", seed=0), make(tmp_path / "second", seed=7)
     parsed = page(write_comparison([a, b], tmp_path / "c.html"))
     text = (tmp_path / "c.html").read_text()
-    assert parsed.words.count("first") >= 3 and parsed.words.count("second") >= 3
+    assert parsed.words.count("first") >= 2 and parsed.words.count("second") >= 2
+    assert "first (2 seeds)" in parsed.words
     assert "<tr><th>seed</th><td>0</td><td>7</td></tr>" in text
     assert "method.temperature" not in text
     assert "<th>linear</th>" in text and "<figcaption>loss</figcaption>" in text
@@ -373,6 +374,27 @@ def test_runs_over_seeds_are_one_column(tmp_path):
     assert "<td>52.0 <small>± 1.4</small> <small>(48.9–55.1)</small></td>" in text
     head = "<th>protocol</th><th>t0.1 (2 seeds)</th><th>t0.5 (2 seeds)</th>"
     assert head in text and "nothing but their seed" in text
+
+
+def test_curves_over_seeds_are_their_mean_in_a_band(tmp_path):
+    """Of steps that all have logged; a point says what it is worth."""
+    folders = several(tmp_path, (0.1, 0.5), seeds=(0, 2))
+    short = [{"step": s, "loss": v} for s, v in ((10, 1.0), (20, 3.0), (25, 9.0))]
+    (folders[0] / "metrics.jsonl").write_text("".join(json.dumps(r) + "\n" for r in short))
+    runs = read_runs(folders)
+    one = curves_of_seeds(runs[:2], "t0.1 (2 seeds)")
+    steps, means, deviations = one.curves["loss"]
+    assert steps.tolist() == [10, 20] and list(one.curves) == ["loss"]
+    np.testing.assert_allclose(means, [(1.0 + 5.0) / 2, (3.0 + 2.5) / 2])
+    np.testing.assert_allclose(deviations, np.std([[1.0, 3.0], [5.0, 2.5]], axis=0, ddof=1))
+    text = write_comparison(folders, tmp_path / "c.html").read_text()
+    assert page(tmp_path / "c.html") and "in a band of one standard deviation" in text
+    assert "<title>t0.1 (2 seeds), step 10: 3</title>" in text
+    assert "<title>t0.1 (2 seeds), step 25" not in text
+    alone = write_report(folders[3]).read_text()
+    assert "<title>step 20: 2.5</title>" in alone and "standard deviation over the" not in alone
+    assert "<title>trained, knn200_t0.1: 57.00%</title>" in alone
+    assert "tip-" not in alone
 
 
 def test_a_page_has_a_dark_side_and_tables_scroll_by_themselves(tmp_path):

@@ -13,7 +13,7 @@ import matplotlib
 import numpy as np
 
 from ssljax.report.charts import RC, colours_for, dot_chart, line_chart, overview_chart, svg_of
-from ssljax.report.noise import over_seeds, scored_of
+from ssljax.report.noise import curves_of_seeds, groups_of_seeds, over_seeds, scored_of
 from ssljax.report.page import details_of, grid_of, legend_of, section, text_table, write_page
 from ssljax.report.pictures import attention_strips, feature_sections, picture_sections
 from ssljax.report.runs import (
@@ -31,7 +31,7 @@ from ssljax.report.runs import (
 )
 from ssljax.report.selftraining import is_self_training, write_self_training
 from ssljax.report.selftrainings import write_self_trainings
-from ssljax.report.tables import NOTE, SEEDS, finetuned_table, numbers_table
+from ssljax.report.tables import BANDS, NOTE, SEEDS, finetuned_table, numbers_table
 
 __all__ = [
     "differing",
@@ -95,15 +95,17 @@ def write_comparison(folders: list[Path], out: Path, *, axis: str | None = None)
         return write_self_trainings(folders, Path(out))
     runs = read_runs(folders)
     names = [r.name for r in runs]
-    colours = colours_for(len(runs))
-    keys = dict.fromkeys(k for run in runs for k in run.curves)
+    settings = {r.name: dict(flat_fields(r.config.get("experiment", {}))) for r in runs}
+    drawn = _drawn(runs, groups_of_seeds(list(settings), list(settings.values())))
+    colours = colours_for(len(drawn))
+    keys = dict.fromkeys(k for run in drawn for k in run.curves)
     first = [k for k in keys if k == "loss" or k.startswith("eval/") or k in PLAIN]
     charts = {
         k: line_chart(
             k,
-            [(r.name, r, k) for r in runs],
-            percent=any(is_accuracy(k, r) for r in runs),
-            legend=len(runs) <= 8,
+            [(r.name, r, k) for r in drawn],
+            percent=any(is_accuracy(k, r) for r in drawn),
+            legend=len(drawn) <= 8,
         )
         for k in keys
     }
@@ -116,7 +118,6 @@ def write_comparison(folders: list[Path], out: Path, *, axis: str | None = None)
     missing = [name for name, numbers in trained.items() if not numbers]
     note = f'<p class="note">No results yet: {escape(", ".join(missing))}.</p>' if missing else ""
     trained = {name: numbers for name, numbers in trained.items() if numbers}
-    settings = {r.name: dict(flat_fields(r.config.get("experiment", {}))) for r in runs}
     counts = {r.name: scored_of(r.results.get("evaluation", {})) for r in runs}
     trained, called = over_seeds(trained, [settings[name] for name in trained])
     scored = {called[name]: counts[name] for name in called}
@@ -126,21 +127,31 @@ def write_comparison(folders: list[Path], out: Path, *, axis: str | None = None)
     table = numbers_table(trained, "run" if many else "protocol", scored=scored)
     if table:
         table = f'<div class="pair">{table}{"" if many else dot_chart(trained)}</div>{NOTE}'
+    bands = "" if len(drawn) == len(runs) else f'<p class="note">{BANDS}</p>'
     title = f"Comparison of {len(runs)} run{'s' * (len(runs) > 1)}"
     overview = overview_chart(runs, axis)
     body = [
-        f"<header><h1>{title}</h1>{legend_of(names, colours)}</header>",
+        f"<header><h1>{title}</h1>{legend_of([r.name for r in drawn], colours)}</header>",
         section(
             "At a glance",
             f'<figure class="wide">{svg_of(overview)}</figure>' if overview is not None else "",
         ),
         section("Results of the trained encoders", note + table),
-        section("Curves", grid_of(charts[k] for k in first)),
+        section("Curves", bands + grid_of(charts[k] for k in first)),
         section("Differing configuration", different),
         section("Other measurements", _rest({k: charts[k] for k in keys if k not in first})),
         section("Provenance", text_table(["", *names], origin)),
     ]
     return write_page(Path(out), title, body)
+
+
+def _drawn(runs: list[Run], groups: dict[str, list[str]]) -> list[Run]:
+    """The runs whose curves are drawn: those that differ in nothing but their seed as one."""
+    known = {run.name: run for run in runs}
+    return [
+        known[names[0]] if len(names) == 1 else curves_of_seeds([known[n] for n in names], title)
+        for title, names in groups.items()
+    ]
 
 
 def write_overview(folders: list[Path], out: Path, *, axis: str | None = None) -> Path | None:

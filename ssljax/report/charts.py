@@ -3,6 +3,7 @@
 import io
 import math
 import re
+from collections.abc import Sequence
 from html import escape
 from typing import Any
 
@@ -24,6 +25,8 @@ RC: dict[Any, Any] = {
     "font.size": 9.5,
 }
 PERCENT = FuncFormatter(lambda value, _: f"{100 * value:.4g}%")
+_TOLD = 24  # points of a curve that say what they are worth
+_MOST_TOLD = 8  # curves in a chart whose points do
 _HEADLINE = ("accuracy", "linear_offline", "knn20_t0.07", "knn200_t0.1", "kmeans_accuracy")
 
 
@@ -34,16 +37,22 @@ def line_chart(
     percent: bool = False,
     legend: bool = True,
 ) -> str:
-    """A line chart of (label, run, key); "" where no series has a finite number."""
+    """A line chart of (label, run, key), with a band where a curve is the mean over seeds; "" where
+    no series has a finite number. What a point is worth shows where the pointer rests on it.
+    """
+    tips: list[str] = []
     with matplotlib.rc_context(RC):
         figure = Figure(figsize=(4, 2.6), layout="constrained")
         axes = figure.add_subplot()
         colours = colours_for(len(series))
-        for i, (_, run, key) in enumerate(series):
-            x, y = run.curves.get(key, np.zeros((2, 0)))
+        many = len(series) > 1
+        for i, (label, run, key) in enumerate(series):
+            x, y, *spread = run.curves.get(key, np.zeros((2, 0)))
             keep = np.unique(np.linspace(0, len(x) - 1, min(len(x), 1000)).astype(int))
             x, y = x[keep], np.where(np.isfinite(y), y, np.nan)[keep]
             colour = colours[i]
+            for std in (s[keep] for s in spread):
+                axes.fill_between(x, y - std, y + std, color=colour, alpha=0.18, linewidth=0)
             steps = np.abs(np.diff(y[np.isfinite(y)]))
             # A noisy curve is shown pale, with its running mean on top; a schedule stays itself.
             if len(steps) > 100 and steps.mean() > 0.015 * np.nanmax(np.abs(y - np.nanmin(y))):
@@ -53,6 +62,11 @@ def line_chart(
                 count = np.convolve(known, window, "same")
                 y = np.where(known, total / np.maximum(count, 1), np.nan)
             axes.plot(x, y, color=colour, marker="o" if len(x) <= 30 else None, markersize=3.5)
+            at = np.flatnonzero(np.isfinite(y)) if len(series) <= _MOST_TOLD else []
+            for j in np.unique(np.linspace(0, len(at) - 1, min(len(at), _TOLD)).astype(int)):
+                value = f"{100 * y[at[j]]:.2f}%" if percent else f"{y[at[j]]:.4g}"
+                said = f"step {x[at[j]]:,.0f}: {value}"
+                tip(axes, tips, x[at[j]], y[at[j]], f"{label}, {said}" if many else said)
         if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
             return ""
         axes.spines[["top", "right"]].set_visible(False)
@@ -66,7 +80,14 @@ def line_chart(
         below = ""
         if legend and len(series) > 1:
             below = legend_of([label for label, *_ in series], colours)
-        return f"<figure><figcaption>{escape(title)}</figcaption>{svg_of(figure)}{below}</figure>"
+        svg = svg_of(figure, tips)
+        return f"<figure><figcaption>{escape(title)}</figcaption>{svg}{below}</figure>"
+
+
+def tip(axes: Any, tips: list[str], x: float, y: float, text: str) -> None:
+    """A place that cannot be seen, where a browser shows `text` beside the pointer."""
+    axes.plot([x], [y], "o", alpha=0, markersize=9, gid=f"tip-{len(tips)}")
+    tips.append(text)
 
 
 def colours_for(count: int) -> list[str]:
@@ -77,8 +98,11 @@ def colours_for(count: int) -> list[str]:
     return [to_hex(palette(i)) for i in range(count)]
 
 
-def svg_of(figure: Figure) -> str:
-    """The figure as an element for HTML: no prolog, no namespaces, no size, no repeated ids."""
+def svg_of(figure: Figure, tips: Sequence[str] = ()) -> str:
+    """The figure as an element for HTML: no prolog, no namespaces, no size, no repeated ids.
+
+    tips: what `tip` has gathered of this figure.
+    """
     stream = io.StringIO()
     none = dict.fromkeys(("Date", "Creator", "Format", "Type"))
     figure.savefig(stream, format="svg", metadata=none, dpi=200, transparent=True)
@@ -86,7 +110,10 @@ def svg_of(figure: Figure) -> str:
     head, body = text[text.index("<svg") :].split(">", 1)
     box = re.search(r'viewBox="[^"]*"', head)
     assert box is not None  # Matplotlib writes one
-    return f'<svg role="img" {box[0]}>' + re.sub(r' id="[^"]*_\d+"', "", body)
+    body = re.sub(r' id="[^"]*_\d+"', "", body)
+    told = r'<g id="tip-(\d+)">'
+    body = re.sub(told, lambda m: f"<g><title>{escape(tips[int(m[1])])}</title>", body)
+    return f'<svg role="img" {box[0]}>{body}'
 
 
 def dot_chart(encoders: dict[str, dict], decimals: dict[str, int] | None = None) -> str:
@@ -100,10 +127,15 @@ def dot_chart(encoders: dict[str, dict], decimals: dict[str, int] | None = None)
     with matplotlib.rc_context(RC):
         figure = Figure(figsize=(4.6, 0.5 + 0.25 * len(keys)), layout="constrained")
         axes = figure.add_subplot()
+        tips: list[str] = []
+        names = list(encoders)
         for i, numbers in reversed(list(enumerate(encoders.values()))):
             x = [to_float(numbers.get(k)) for k in keys]
             face = _COLOURS[i] if i == 0 else "white"
             axes.plot(x, range(len(keys)), "o", color=_COLOURS[i], mfc=face, markersize=5.5)
+            for row, (key, value) in enumerate(zip(keys, x, strict=True)):
+                if math.isfinite(value):
+                    tip(axes, tips, value, row, f"{names[i]}, {key}: {100 * value:.2f}%")
         axes.set_yticks(range(len(keys)), keys)
         axes.invert_yaxis()
         axes.spines[["top", "right", "left"]].set_visible(False)
@@ -111,7 +143,7 @@ def dot_chart(encoders: dict[str, dict], decimals: dict[str, int] | None = None)
         axes.grid(axis="y", color="#eef0f2", linewidth=0.8)
         axes.xaxis.set_major_formatter(PERCENT)
         legend = legend_of(list(encoders), _COLOURS)
-        return f'<figure class="dots">{svg_of(figure)}{legend}</figure>'
+        return f'<figure class="dots">{svg_of(figure, tips)}{legend}</figure>'
 
 
 def overview_chart(runs: list[Run], axis: str | None) -> Figure | None:

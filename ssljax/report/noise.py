@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ssljax.report.runs import PLAIN, to_float
+from ssljax.report.runs import PLAIN, Run, to_float
 
 Z = 1.96
 """Of a normal distribution, 95% lies within so many standard deviations."""
@@ -82,22 +82,45 @@ def over_seeds(
 
     trained: numbers by run. settings: the flat fields of each run's configuration, in that order.
     """
+    groups = groups_of_seeds(list(trained), settings)
+    found = {
+        title: _mean([trained[n] for n in names]) if len(names) > 1 else dict(trained[names[0]])
+        for title, names in groups.items()
+    }
+    return found, {name: title for title, names in groups.items() for name in names}
+
+
+def groups_of_seeds(
+    names: Sequence[str], settings: Sequence[Mapping[str, str]]
+) -> dict[str, list[str]]:
+    """What to call the runs that differ in nothing but their seed, and which these are."""
     groups: dict[Any, list[str]] = {}
-    for name, fields in zip(trained, settings, strict=True):
+    for name, fields in zip(names, settings, strict=True):
         own = tuple(sorted((k, v) for k, v in fields.items() if k.split(".")[-1] != "seed"))
         groups.setdefault(own, []).append(name)
-    found, called = {}, {}
-    for names in groups.values():
-        if len(names) == 1:
-            found[names[0]], called[names[0]] = dict(trained[names[0]]), names[0]
-            continue
-        shared = os.path.commonprefix(names)  # noqa: RUF071
+    found: dict[str, list[str]] = {}
+    for some in groups.values():
+        shared = os.path.commonprefix(some)  # noqa: RUF071
         shared = shared.rstrip("-_=,. ").removesuffix("seed").rstrip("-_=,. ")
-        title = f"{shared or names[0]} ({len(names)} seeds)"
-        title = title if title not in found else f"{names[0]} ({len(names)} seeds)"
-        found[title] = _mean([trained[n] for n in names])
-        called |= dict.fromkeys(names, title)
-    return found, called
+        title = f"{shared or some[0]} ({len(some)} seeds)"
+        title = title if title not in found else f"{some[0]} ({len(some)} seeds)"
+        found[some[0] if len(some) == 1 else title] = some
+    return found
+
+
+def curves_of_seeds(runs: Sequence[Run], title: str) -> Run:
+    """Runs that differ in nothing but their seed as one: curves [3, n] of the steps that all have
+    logged, their means and deviations. Curves that only some have are left out.
+    """
+    curves = {}
+    for key in runs[0].curves:
+        if not all(key in run.curves for run in runs):
+            continue
+        each = [dict(zip(*run.curves[key], strict=True)) for run in runs]
+        steps = sorted(set(each[0]).intersection(*each[1:]))
+        values = np.array([[one[step] for step in steps] for one in each])
+        curves[key] = np.stack([np.array(steps), values.mean(0), values.std(0, ddof=1)])
+    return Run(title, curves, {}, {})
 
 
 def _mean(rows: list[Mapping[str, Any]]) -> dict[str, Any]:

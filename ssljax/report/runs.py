@@ -19,7 +19,8 @@ PLAIN = {
 
 
 class Run(NamedTuple):
-    """What a run folder says about itself; a curve is steps and values, [2, n]."""
+    """What a run folder says about itself; a curve is steps and values, [2, n], or, over several
+    seeds, steps, means and deviations, [3, n]."""
 
     name: str
     curves: dict[str, np.ndarray]

@@ -20,6 +20,10 @@ SEEDS = (
     "Runs that differ in nothing but their seed are one row or column: the mean, and ± the "
     "standard deviation over the seeds."
 )
+BANDS = (
+    "Runs that differ in nothing but their seed are one curve: the mean at the steps that all have "
+    "logged, in a band of one standard deviation over the seeds."
+)
 _HIDDEN = ("_std", "_train", "_l2", "_used_k")  # details of other numbers: in results.json only
 
 
@@ -86,9 +90,9 @@ def finetuned_table(path: Path) -> str:
     except (ValueError, KeyError, TypeError, AttributeError, IndexError, StopIteration) as error:
         raise ValueError(f"{path} cannot be read ({error!r}): remove it") from None
     note = (
-        "Accuracy in percent after training on labels, from this run and from random weights: ± the "
-        "standard deviation over seeds, in brackets the 95% interval (Wilson) of a share of as many "
-        "examples as were scored."
+        "Accuracy in percent after training on labels, from this run and from random weights: ± "
+        "the standard deviation over seeds, in brackets the 95% interval (Wilson) of a share of as "
+        "many examples as were scored."
     )
     return f'<p class="note">{note}</p>' + text_table(["data", "labels", "how", *names], rows)
 
