@@ -16,6 +16,7 @@ from ssljax.selftraining.labelling import BY
 from ssljax.selftraining.labelling import label as label_with
 from ssljax.selftraining.teachers import load_any
 from ssljax.use.embed import embed as embed_into
+from ssljax.use.embed import finished
 from ssljax.use.encoder import Encoder
 
 
@@ -120,15 +121,11 @@ def embed(arguments: list[str]) -> None:
         "OUT-0000I-of-0000N.parquet; a part that is there is not done again",
     )
     args = parser.parse_all(arguments)
-    encoder = Encoder(args.run, file=args.experiment)
-    path, size = embed_into(
-        encoder,
-        args.out,
-        data=args.data,
-        split=args.split,
-        shard=args.shard,
-        overwrite=args.overwrite,
-    )
+    wanted = {k: getattr(args, k) for k in ("data", "split", "shard", "overwrite")}
+    if (there := finished(args.run, args.out, file=args.experiment, **wanted)) is not None:
+        say(f"{there[0]} is there with {there[1]:,} examples: nothing is done again")
+        return
+    path, size = embed_into(Encoder(args.run, file=args.experiment), args.out, **wanted)
     say(f"{path} holds the features of {size:,} examples")
 
 

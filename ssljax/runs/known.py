@@ -89,6 +89,12 @@ def read(folder: Path) -> dict[str, Any] | None:
     return known
 
 
+def saved(folder: Path) -> int:
+    """The last step that a run has saved; 0 for none."""
+    path = folder / "saved.json"
+    return int(read_json(path, dict).get("step", 0)) if path.is_file() else 0
+
+
 def spec_of(described: dict[str, Any]) -> dict[str, tuple[tuple[int, ...], np.dtype]]:
     """Leaves of an example, name -> (shape, dtype)."""
     return {k: (tuple(shape), np.dtype(d)) for k, (shape, d) in described["spec"].items()}

@@ -54,7 +54,7 @@ def run(experiment: Experiment, folder: Path, *, extend: bool = False) -> dict[s
             return _run(experiment, folder, extend=extend)
     except KeyboardInterrupt:
         log.warning("stopped by a signal; run again to go on")
-        return {"step": _saved(folder), "finished": False}
+        return {"step": known.saved(folder), "finished": False}
 
 
 def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any]:
@@ -67,7 +67,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
     if about is None and not fresh and any(c.startswith("data:") for c in changed):
         compared(experiment, folder, may_differ=set(free) - {"data"})
     start = None
-    if experiment.begin is not None and not _saved(folder):
+    if experiment.begin is not None and not known.saved(folder):
         start = begin_with(experiment.begin, experiment.method.networks)
 
     with known.learning(folder, about, fresh=fresh) as learned:
@@ -83,7 +83,7 @@ def _run(experiment: Experiment, folder: Path, *, extend: bool) -> dict[str, Any
                 known.check_same_test(about, now, folder)
             now["files"] = about["files"]
         if any(c.startswith("steps:") for c in changed):
-            check_extension(experiment, folder, feed, done=_saved(folder))
+            check_extension(experiment, folder, feed, done=known.saved(folder))
         accept(experiment, folder, changed)
         known.accept(now, folder, learned)
     # Not before config.json is written, which says what was asked for: the data fill it again.
@@ -178,9 +178,3 @@ def _train(
         evaluate=numbers,
         learning_rate=lambda s: rate(s // opt.accumulate),
     )
-
-
-def _saved(folder: Path) -> int:
-    """The last step that was saved; 0 for none."""
-    path = folder / "saved.json"
-    return int(read_json(path, dict).get("step", 0)) if path.is_file() else 0

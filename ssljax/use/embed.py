@@ -24,13 +24,16 @@ import pyarrow.parquet as pq
 from ssljax.data.dataset import divisible
 from ssljax.data.stream import without_workers
 from ssljax.files import atomically
-from ssljax.runs.known import place_of
+from ssljax.runs.experiment import Experiment
+from ssljax.runs.folder import config_of
+from ssljax.runs.known import place_of, saved
 from ssljax.use.encoder import Encoder
 
 log = logging.getLogger("ssljax")
 Columns = dict[str, Any]
 """index int64 [n], file and class lists of n (or absent), features float32 [n, D]."""
 _ABOUT = "ssljax"
+_TAKEN = "{} is there already: --overwrite replaces it, or name another file"
 _FEW = 5_000  # examples that are decoded sooner than processes for it have started
 
 
@@ -56,24 +59,13 @@ def embed(
     Raises: ValueError or FileNotFoundError, before anything is computed, where the file is there,
       or the data cannot be read or is none for the encoder.
     """
-    out, data = Path(out), data or place_of(encoder.experiment, encoder.run)
-    if out.suffix not in _WRITERS:
-        raise ValueError(f"--out {out}: the file ends in {', '.join(_WRITERS)}")
-    if out.resolve().is_relative_to(encoder.run.resolve()):
-        raise ValueError(f"--out {out} lies in the run folder, which stays as it is: name another")
-    about = {"run": str(encoder.run.resolve()), "step": encoder.step, "data": data, "split": split}
-    part = None
-    if shard is not None:
-        part = _part(shard)
-        if out.suffix != ".parquet":
-            raise ValueError(f"--out {out}: shards are .parquet, which is read as one data set")
-        out = out.with_name(f"{out.stem}-{part[0]:05d}-of-{part[1]:05d}.parquet")
-        about["shard"] = shard
+    out, part = _place(encoder.run, Path(out), shard)
+    data = data or place_of(encoder.experiment, encoder.run)
+    about = _about(encoder.run, encoder.step, data, split, shard)
     if out.exists() and not overwrite:
-        if shard is not None and (rows := _whole(out, about)) is not None:
-            log.info("%s is there and whole: nothing is done again", out)
+        if part is not None and (rows := _whole(out, about)) is not None:
             return out, rows
-        raise ValueError(f"{out} is there already: --overwrite replaces it, or name another file")
+        raise ValueError(_TAKEN.format(out))
 
     # A shard decodes its own examples alone; an .npz is read as a whole.
     streams = part is not None and not data.startswith("npz:")
@@ -98,6 +90,55 @@ def embed(
     if dataset.skipped:
         log.warning("%d examples that cannot be read are left out", len(dataset.skipped))
     return out, size
+
+
+def finished(
+    run: Path | str,
+    out: Path | str,
+    *,
+    data: str | None = None,
+    split: str | None = None,
+    shard: str | None = None,
+    overwrite: bool = False,
+    file: str | None = None,
+) -> tuple[Path, int] | None:
+    """What `embed` would return at once, of a part that is there and whole; else None. Files alone
+    are looked at: the run is not loaded.
+
+    Args: as of `embed`. file: the experiment file, where the run uses a class of it. Raises:
+      ValueError for what `embed` refuses without a look at the data.
+    """
+    out, part = _place(Path(run), Path(out), shard)
+    if overwrite or not out.exists():
+        return None
+    if part is None:
+        raise ValueError(_TAKEN.format(out))
+    made = config_of(Path(run), file)
+    if not isinstance(made, Experiment):  # whose last network is found with its pool
+        return None
+    data = data or place_of(made, Path(run))
+    rows = _whole(out, _about(Path(run), saved(Path(run)), data, split, shard))
+    return None if rows is None else (out, rows)  # what else it may be, only the network tells
+
+
+def _place(run: Path, out: Path, shard: str | None) -> tuple[Path, tuple[int, int] | None]:
+    """(the file to write, the part of the data). Raises: ValueError where it cannot be."""
+    if out.suffix not in _WRITERS:
+        raise ValueError(f"--out {out}: the file ends in {', '.join(_WRITERS)}")
+    if out.resolve().is_relative_to(run.resolve()):
+        raise ValueError(f"--out {out} lies in the run folder, which stays as it is: name another")
+    if shard is None:
+        return out, None
+    i, n = _part(shard)
+    if out.suffix != ".parquet":
+        raise ValueError(f"--out {out}: shards are .parquet, which is read as one data set")
+    return out.with_name(f"{out.stem}-{i:05d}-of-{n:05d}.parquet"), (i, n)
+
+
+def _about(run: Path, step: int, data: str, split: str | None, shard: str | None) -> dict[str, Any]:
+    """What a file says of itself."""
+    about = {"run": str(run.resolve()), "step": step, "data": data, "split": split}
+    return about if shard is None else about | {"shard": shard}
 
 
 def _part(shard: str) -> tuple[int, int]:
