@@ -1,5 +1,7 @@
 """A run of self-training is whole without its data, and says in one line where it needs it."""
 
+import dataclasses
+import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -94,6 +96,12 @@ def test_a_network_needs_no_data(tmp_path, capsys, monkeypatch):
         said = failed(capsys, *command)
         assert "data.npz" in said and "name data with --data" in said, said
 
+    tune = ["--finetune", "--per-class", "2", "--steps", "2", "--batch", "16", "--json"]
+    capsys.readouterr()
+    cli.main(["probe", "../run", "--data", f"npz:{other}", *tune])
+    tuned = json.loads(capsys.readouterr().out)["finetune"]["encoders"]
+    assert {e: found["labels"] for e, found in tuned.items()} == {"pretrained": 20, "random": 20}
+
     monkeypatch.chdir(tmp_path)
     (tmp_path / "run" / "results.json").unlink()
     changed = write(tmp_path / "changed.npz", shift=1)
@@ -102,6 +110,20 @@ def test_a_network_needs_no_data(tmp_path, capsys, monkeypatch):
     run_self_training(plan(moved, NETWORK), tmp_path / "run")
     assert read_config(tmp_path / "run")["experiment"]["data"] == f"npz:{moved}"
     assert (tmp_path / "run" / "results.json").is_file()
+
+
+def test_other_test_data_is_refused(tmp_path):
+    """Of other content in the same place: earlier rounds were scored on what was there."""
+    data, test = write(tmp_path / "data.npz"), write(tmp_path / "test.npz", shift=2)
+    made = plan(data, Scikit(estimator=Bayes(), reader=Images()))
+    made = dataclasses.replace(made, test=f"npz:{test}:train")
+    run_self_training(made, tmp_path / "run")
+    (tmp_path / "run" / "results.json").unlink()
+    write(test, shift=1)
+    with pytest.raises(ValueError, match=r"the test data is not what the run .* was measured on"):
+        run_self_training(made, tmp_path / "run")
+    write(test, shift=2)
+    run_self_training(made, tmp_path / "run")
 
 
 def test_an_estimator_says_that_it_needs_its_data(tmp_path, capsys):

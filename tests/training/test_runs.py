@@ -1,6 +1,7 @@
 """A run folder: complete without its data, never begun anew in silence, and clear about what it
 refuses."""
 
+import contextlib
 import dataclasses
 import json
 import os
@@ -119,6 +120,26 @@ def test_a_run_is_whole_without_its_data(finished, tmp_path, monkeypatch, capsys
     shown = json.loads(capsys.readouterr().out)["evaluation"]["encoders"]["trained"]
     results = json.loads((folder / "results.json").read_text())["evaluation"]["encoders"]
     assert shown == pytest.approx(results["trained"], rel=1e-4)
+
+
+def test_probe_of_a_foreign_run_creates_nothing_outside(finished, tmp_path, monkeypatch, capsys):
+    """Its configuration names places and services that it has no business with here."""
+    shutil.copytree(finished[1], tmp_path / "run")
+    pictures(tmp_path / "data")
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    config = read_config(tmp_path / "run")
+    places = {"begin": "../begin", "probe_data": "folder:../probes", "trackers": ["mlflow"]}
+    before = seen(tmp_path), sorted(tmp_path.rglob("*"))
+    for store in (None, "../store/deep"):
+        config["experiment"] |= places | {"store": store}
+        (tmp_path / "run" / "config.json").write_text(json.dumps(config))
+        before[0][tmp_path / "run" / "config.json"] = seen(tmp_path)[tmp_path / "run/config.json"]
+        with contextlib.suppress(SystemExit):
+            cli.main(["probe", "../run", "--data", "folder:../data"])
+        said = capsys.readouterr()
+        assert "trained" in said.out if store is None else "../store/deep" in said.err
+        assert (seen(tmp_path), sorted(tmp_path.rglob("*"))) == before
 
 
 def test_a_finished_run_says_so_and_does_nothing(finished, monkeypatch):
