@@ -107,19 +107,19 @@ def _may_be_none(cls: type, name: str) -> bool:
 
 def _options(cls: type, name: str) -> tuple[Any, ...]:
     """What the type of a field offers, of a union."""
-    return get_args(_kind(cls, name))
+    try:
+        return get_args(get_type_hints(cls).get(name))
+    except NameError:  # a name that is only known to a type checker
+        return ()
 
 
 def _kind(cls: type, name: str) -> Any:
+    """The type of a field, also where other fields of a network have types that are not known."""
+    kind = next((field.type for field in dataclasses.fields(cls) if field.name == name), None)
     try:
-        return _kinds(cls).get(name)
-    except NameError:  # a name that is only known to a type checker
+        return get_type_hints(cls).get(name) if isinstance(kind, str) else kind
+    except NameError:
         return None
-
-
-@functools.cache
-def _kinds(cls: type) -> dict[str, Any]:
-    return get_type_hints(cls)
 
 
 def _shown(value: Any) -> str:
