@@ -98,8 +98,10 @@ def read(settings: Sequence[Setting], config: Config) -> dict[str, Any]:
 
 def check_number(key: str, value: Any) -> None:
     """Raises ValueError for a number in config.json that no network has."""
+    if isinstance(value, bool) or not isinstance(value, int | float):
+        return
     least = 0 if isinstance(value, float) or key.endswith("_token_id") else 1
-    if isinstance(value, int | float) and not least <= value <= _LARGEST:
+    if not least <= value <= _LARGEST:
         raise ValueError(f"config.json has {key} {value!r}, which no network has")
 
 

@@ -150,13 +150,17 @@ def begin_with(place: str, networks: dict[str, Any]) -> tuple[Any, Any]:
 def _from_hub(place: str, networks: dict[str, Any]) -> tuple[Any, Any]:
     """As `begin_with`: what `ssljax push` wrote there, in its own format or for transformers."""
     folder = hub.fetched(place)
-    if (file := hub.pushed(folder)) is not None:
-        return load_start(file, networks)
-    if not (folder / "config.json").is_file():
-        raise ValueError(
-            f"{place} holds no safetensors file with the JSON that ssljax or transformers writes"
-        )
     with tempfile.TemporaryDirectory() as where:
-        file = Path(where) / "weights.safetensors"
-        import_transformers(folder, file)
-        return load_start(file, networks)
+        file = hub.pushed(folder)
+        if file is None:
+            if not (folder / "config.json").is_file():
+                raise ValueError(
+                    f"{place} holds no safetensors file with the JSON that ssljax or transformers "
+                    "writes"
+                )
+            file = Path(where) / "weights.safetensors"
+            import_transformers(folder, file)
+        try:
+            return load_start(file, networks)
+        except ValueError as error:  # the place is what the user knows
+            raise ValueError(str(error).replace(str(file), place)) from error

@@ -3,7 +3,6 @@
 import base64
 import hashlib
 import json
-import shutil
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -18,14 +17,17 @@ from ssljax.export.hub import fetched, push_folder
 from ssljax.nets import SmallConv, ViT
 from ssljax.runs.load import begin_with
 
-SHA = "a" * 40
-
 
 class Stub(BaseHTTPRequestHandler):
     """One repository in memory: creation, upload in a commit, listing, files."""
 
     files: dict = {}  # noqa: RUF012
     asked: list = []  # noqa: RUF012
+
+    @property
+    def commit(self):
+        """Another one for other files, as in git."""
+        return hashlib.sha1(repr(sorted(self.files.items())).encode()).hexdigest()
 
     def log_message(self, *_):
         pass
@@ -54,8 +56,8 @@ class Stub(BaseHTTPRequestHandler):
                 row = json.loads(line)
                 if row["key"] == "file":
                     self.files[row["value"]["path"]] = base64.b64decode(row["value"]["content"])
-            url = f"https://huggingface.co/me/net/commit/{SHA}"
-            self.answer({"commitUrl": url, "commitOid": SHA, "success": True})
+            url = f"https://huggingface.co/me/net/commit/{self.commit}"
+            self.answer({"commitUrl": url, "commitOid": self.commit, "success": True})
         elif self.path == "/api/validate-yaml":  # of the README
             self.answer({"errors": [], "warnings": []})
         else:
@@ -64,10 +66,10 @@ class Stub(BaseHTTPRequestHandler):
     def do_GET(self):
         path = self.path.split("?")[0]
         if "/resolve/" in path:
-            name = path.split(f"/resolve/{SHA}/")[-1]
+            name = path.split(f"/resolve/{self.commit}/")[-1]
             content = self.files[name]
             etag = hashlib.sha256(content).hexdigest()
-            self.answer(content, ETag=f'"{etag}"', X_Repo_Commit=SHA)
+            self.answer(content, ETag=f'"{etag}"', X_Repo_Commit=self.commit)
         elif "/tree/" in path:
             self.answer(
                 [
@@ -77,7 +79,9 @@ class Stub(BaseHTTPRequestHandler):
             )
         elif path.startswith("/api/models/me/net"):
             files = [{"rfilename": name} for name in self.files]
-            self.answer({"id": "me/net", "modelId": "me/net", "sha": SHA, "siblings": files})
+            self.answer(
+                {"id": "me/net", "modelId": "me/net", "siblings": files, "sha": self.commit}
+            )
         else:
             self.answer({"error": "unknown"}, 404)
 
@@ -136,18 +140,14 @@ def test_training_begins_from_the_hub(tmp_path, stub, capsys):
     push_folder(tmp_path / "a", "hf://me/net", public=False)
     found, its_stats = begin_with("hf://me/net", {"encoder": small})
     equal((found["encoder"], its_stats["encoder"]), (params, stats))
-    with pytest.raises(ValueError, match="widths"):
+    with pytest.raises(ValueError, match="hf://me/net holds another encoder: widths"):
         begin_with("hf://me/net", {"encoder": SmallConv(widths=(8,))})
     bring_in(["hf://me/net", "--out", str(tmp_path / "b.safetensors")])
     assert "SmallConv(widths=[4]" in capsys.readouterr().out
     equal(load(tmp_path / "b.safetensors", small), (params, stats))
 
-    def forget():  # the stub has one commit, which the library keeps
-        stub.files.clear()
-        shutil.rmtree(tmp_path / "cache")
-
-    forget()
-    vit = ViT(patch=4, width=8, depth=1, heads=2, positions="sincos")
+    stub.files.clear()
+    vit = ViT(patch=4, width=8, depth=1, heads=2)
     weights, _ = nets.init(vit, jax.random.key(1), image)
     export_transformers(
         tmp_path / "c", networks={"encoder": vit}, params={"encoder": weights}, image_size=8
@@ -155,7 +155,7 @@ def test_training_begins_from_the_hub(tmp_path, stub, capsys):
     push_folder(tmp_path / "c", "hf://me/net", public=False)
     found, _ = begin_with("hf://me/net", {"encoder": vit})
     equal(found["encoder"], jax.device_get(weights))
-    forget()
+    stub.files.clear()
     stub.files["README.md"] = b"# net"
     with pytest.raises(ValueError, match="hf://me/net holds no safetensors file"):
         begin_with("hf://me/net", {"encoder": vit})
