@@ -68,7 +68,7 @@ def export_onnx(
     for count in (1, 3):
         with _one_line("onnxruntime cannot run what the converter makes of this encoder"):
             session = onnxruntime.InferenceSession(content, providers=["CPUExecutionProvider"])
-            (found,) = session.run(None, {"image": images[:count]})
+            found = np.asarray(session.run(None, {"image": images[:count]})[0])
         if found.shape != expected[:count].shape:
             raise ValueError(
                 f"the converter makes another function of this encoder: features {found.shape} in "

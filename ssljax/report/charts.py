@@ -64,9 +64,10 @@ def line_chart(
             axes.plot(x, y, color=colour, marker="o" if len(x) <= 30 else None, markersize=3.5)
             at = np.flatnonzero(np.isfinite(y)) if len(series) <= _MOST_TOLD else []
             for j in np.unique(np.linspace(0, len(at) - 1, min(len(at), _TOLD)).astype(int)):
-                value = f"{100 * y[at[j]]:.2f}%" if percent else f"{y[at[j]]:.4g}"
-                said = f"step {x[at[j]]:,.0f}: {value}"
-                tip(axes, tips, x[at[j]], y[at[j]], f"{label}, {said}" if many else said)
+                step, height = float(x[at[j]]), float(y[at[j]])
+                value = f"{100 * height:.2f}%" if percent else f"{height:.4g}"
+                said = f"step {step:,.0f}: {value}"
+                tip(axes, tips, step, height, f"{label}, {said}" if many else said)
         if not any(np.isfinite(line.get_ydata()).any() for line in axes.lines):
             return ""
         axes.spines[["top", "right"]].set_visible(False)
