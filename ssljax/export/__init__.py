@@ -25,6 +25,7 @@ from ssljax.export.torch_names import (
     vit_to_torchvision,
 )
 from ssljax.export.transformers import FAMILIES, from_transformers, to_transformers
+from ssljax.mesh import ANY, within
 from ssljax.method import Linear
 from ssljax.nets import ResNet, ViT
 
@@ -114,15 +115,13 @@ def export(
     functions = {"stablehlo": export_stablehlo, "onnx": export_onnx}
     more: dict[str, Any] = {}
     if format in functions:
-        functions[format](
-            lambda arrays, x: _features(encoder, arrays, x),
-            (params, stats),
-            image_size=image_size,
-            channels=channels,
-            mean=mean,
-            std=std,
-            out=out,
-        )
+        center, spread = np.asarray(mean, np.float32), np.asarray(std, np.float32)
+
+        @within(ANY)
+        def from_images(x: jax.Array) -> jax.Array:
+            return _features(encoder, (params, stats), (x - center) / spread)
+
+        functions[format](from_images, image.shape[1:], out)
     elif format == "safetensors":
         safetensors.write(out, safetensors.native_names(params, stats))
     else:

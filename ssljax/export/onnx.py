@@ -15,29 +15,19 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stderr, redirect_stdout
 from io import StringIO
 from pathlib import Path
-from typing import Any
 
 import jax
-import jax.numpy as jnp
 import numpy as np
 
 from ssljax.files import atomically
-from ssljax.mesh import ANY, within
 
 _CLOSE = 1e-4  # of the largest feature; measured: below 1e-5
 
 
 def export_onnx(
-    fn: Callable[[Any, jax.Array], jax.Array],
-    params: Any,
-    *,
-    image_size: int,
-    channels: int,
-    mean: tuple[float, ...],
-    std: tuple[float, ...],
-    out: Path,
+    features: Callable[[jax.Array], jax.Array], shape: tuple[int, int, int], out: Path
 ) -> Path:
-    """Writes x -> fn(params, (x - mean) / std), as `export_stablehlo` does, as ONNX.
+    """Writes a function of images as `export_stablehlo` does, as ONNX, and compares what it gives.
 
     Raises: ValueError without `ssljax[onnx]`, and where the graph cannot be written or run, or
     gives other numbers.
@@ -51,13 +41,6 @@ def export_onnx(
         raise ValueError(
             f"--format onnx needs more packages: pip install 'ssljax[onnx]' ({error})"
         ) from error
-    center, spread = jnp.asarray(mean, jnp.float32), jnp.asarray(std, jnp.float32)
-
-    @within(ANY)
-    def features(x: jax.Array) -> jax.Array:
-        return fn(params, (x - center) / spread)
-
-    shape = (image_size, image_size, channels)
     with _one_line("the converter cannot write this encoder"):
         with redirect_stdout(StringIO()), redirect_stderr(StringIO()):  # it tells all that it does
             model = to_onnx(features, [("B", *shape)], model_name="encoder", input_names=["image"])

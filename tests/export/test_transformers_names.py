@@ -305,12 +305,13 @@ def test_all_families_are_tried():
 
 
 ABSURD = [
-    ("bert", {"num_hidden_layers": 10**9}, r"encoder has 1,000,000,000 layers.*holds 2 arrays"),
+    ("bert", {"num_hidden_layers": 10**6}, r"encoder has 1,000,000 layers.*holds 2 arrays"),
+    ("bert", {"num_hidden_layers": 10**9}, "num_hidden_layers 1000000000, which no network has"),
     ("bert", {"hidden_size": 10**8}, "hidden_size 100000000, which no network has"),
     ("vit", {"num_attention_heads": 0}, "num_attention_heads 0, which no network has"),
     ("vit", {"patch_size": -16}, "patch_size -16, which no network has"),
     ("t5", {"layer_norm_epsilon": float("nan")}, "layer_norm_epsilon nan, which no network has"),
-    ("clip", {"vision_config": {"num_hidden_layers": 10**9}}, "1,000,000,000 layers"),
+    ("clip", {"vision_config": {"num_hidden_layers": 10**6}}, "1,000,000 layers"),
     ("wav2vec2", {"conv_stride": [10**9] * 7}, "conv_stride 1000000000, which no network has"),
     ("bert", {"num_hidden_layers": 1, "num_attention_heads": 7}, "no network of bert: "),
 ]
