@@ -4,10 +4,9 @@ What is trained is what `ssljax new METHOD` writes, small enough for a laptop, w
 follow the data: the side of the images, the length of the texts, the batch.
 """
 
+import ast
 import dataclasses
 import logging
-import re
-import types
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -55,30 +54,51 @@ def experiment_for(method: str, data: str, **fields: Any) -> Experiment:
     if unknown := set(fields) - {f.name for f in dataclasses.fields(Experiment)}:
         raise ValueError(f"an Experiment has no field {', '.join(sorted(unknown))}")
     source = starting_file(method_named(method), Path("experiment.py"))
-    if "\nEXPERIMENT = " not in source:
+    made = _made(source)
+    if type(made) is not Experiment:  # a class of its own asks for a run to go on from
         raise ValueError(f"{method} needs more than data: start with ssljax new {method} FILE")
-    if re.search(r"^SIZE = ", source, flags=re.M):
-        source, most = _for_images(source, data)
-    elif "LENGTH, VOCAB = 64, 2048" in source:
-        source, most = _for_texts(source, data)
-    else:  # the length of recordings and the size of a graph do not change the network
-        most = None
-    made = types.ModuleType("experiment")
-    exec(compile(source, "<the starting file>", "exec"), made.__dict__)
-    experiment = dataclasses.replace(made.EXPERIMENT, data=data)
+    most = None  # the length of recordings and the size of a graph do not change the network
+    if isinstance(made.reader, Images):
+        size, most, classes = _images(data)
+        made = _made(source, SIZE=size)
+        # Where a method asks for them: how many there are is in the data alone.
+        counts = {"examples": most} | ({"classes": classes} if classes else {})
+        known = {f.name for f in dataclasses.fields(made.method)}
+        counts = {name: count for name, count in counts.items() if name in known}
+        made = dataclasses.replace(made, method=dataclasses.replace(made.method, **counts))
+    elif isinstance(made.reader, Text) and made.reader.layout != "windows":
+        length, most = _texts(data)
+        made = _made(source, LENGTH=length)
+    made = dataclasses.replace(made, data=data)
     if most is not None and "batch" not in fields:
         # Half of the data at most, so that an epoch has two batches; whole for all devices.
-        batch = min(experiment.batch, 1 << max(1, (most // 2).bit_length() - 1))
-        experiment = dataclasses.replace(experiment, batch=max(batch, jax.device_count()))
-    experiment, warmup = dataclasses.replace(experiment, **fields), experiment.optimizer.warmup
+        batch = min(made.batch, 1 << max(1, (most // 2).bit_length() - 1))
+        made = dataclasses.replace(made, batch=max(batch, jax.device_count()))
+    experiment, warmup = dataclasses.replace(made, **fields), made.optimizer.warmup
     if "optimizer" not in fields and warmup > experiment.steps / 5:  # a run shorter than the file's
         optimizer = dataclasses.replace(experiment.optimizer, warmup=experiment.steps // 10)
         experiment = dataclasses.replace(experiment, optimizer=optimizer)
     return experiment
 
 
-def _for_images(source: str, data: str) -> tuple[str, int]:
-    """The starting file for the images of `data`, and how many there are."""
+def _made(source: str, **sizes: int) -> Any:
+    """The EXPERIMENT of a starting file, if it has one, with other numbers for names at its top."""
+    file = ast.parse(source)
+    for line in file.body:
+        if isinstance(line, ast.Assign):
+            pairs = [(line.targets[0], line.value)]
+            if isinstance(line.targets[0], ast.Tuple) and isinstance(line.value, ast.Tuple):
+                pairs = zip(line.targets[0].elts, line.value.elts, strict=True)
+            for name, value in pairs:
+                if isinstance(name, ast.Name) and isinstance(value, ast.Constant):
+                    value.value = sizes.get(name.id, value.value)
+    names: dict[str, Any] = {"__name__": "experiment"}
+    exec(compile(file, "<the starting file>", "exec"), names)
+    return names.get("EXPERIMENT")
+
+
+def _images(data: str) -> tuple[int, int, int]:
+    """(side at which the images of `data` are seen, how many there are, their classes)."""
     found = open_source(data, split=splits(data)[0])
     rows = np.linspace(0, len(found) - 1, min(len(found), _LOOKED_AT)).astype(int)
     sides = []
@@ -97,14 +117,11 @@ def _for_images(source: str, data: str) -> tuple[str, int]:
         int(np.median(sides)),
         size,
     )
-    source = re.sub(r"^SIZE = 32", f"SIZE = {size}", source, flags=re.M)
-    classes = len(found.classes or ())
-    source = source.replace("classes=10", f"classes={classes}") if classes else source
-    return source.replace("examples=1797", f"examples={len(found)}"), len(found)
+    return size, len(found), len(found.classes or ())
 
 
-def _for_texts(source: str, data: str) -> tuple[str, int]:
-    """The starting file for the texts of `data`, and how many there are."""
+def _texts(data: str) -> tuple[int, int]:
+    """(tokens of a row for the texts of `data`, how many there are)."""
     split = document_splits(data)[0]
     texts = read_documents(data, split=split, unit=Text().unit).texts
     words = np.percentile([len(text.split()) for text in texts], 90)
@@ -117,4 +134,4 @@ def _for_texts(source: str, data: str) -> tuple[str, int]:
         int(words),
         length,
     )
-    return source.replace("LENGTH, VOCAB = 64,", f"LENGTH, VOCAB = {length},"), len(texts)
+    return length, len(texts)

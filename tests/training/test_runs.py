@@ -122,6 +122,7 @@ def test_a_run_is_whole_without_its_data(finished, tmp_path, monkeypatch, capsys
     assert shown == pytest.approx(results["trained"], rel=1e-4)
 
 
+@pytest.mark.turns
 def test_probe_of_a_foreign_run_creates_nothing_outside(finished, tmp_path, monkeypatch, capsys):
     """Its configuration names places and services that it has no business with here."""
     shutil.copytree(finished[1], tmp_path / "run")

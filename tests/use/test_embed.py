@@ -55,6 +55,20 @@ def test_sizes_follow_the_data(made):
     assert experiment["batch"] == 8 and experiment["steps"] == 2
     with pytest.raises(ValueError, match="no field step"):
         experiment_for("simclr", "digits", step=3)
+    with pytest.raises(ValueError, match="scan needs more than data"):
+        experiment_for("scan", "digits")
+
+
+def test_sizes_of_a_method_follow_the_data(tmp_path):
+    for name in pictures(tmp_path / "p", 20, 0):
+        Image.new("RGB", (70, 65)).save(tmp_path / "p" / name)
+    experiment = experiment_for("flexmatch", f"folder:{tmp_path / 'p'}")
+    method = experiment.method
+    assert (method.classes, method.examples, method.weak.size) == (2, 20, 64)
+    assert (experiment.reader.size, method.strong.size, experiment.batch) == (64, 64, 8)
+    (tmp_path / "t.txt").write_text("a row of five words\n\n" * 40)
+    experiment = experiment_for("bert", f"text:{tmp_path / 't.txt'}")
+    assert (experiment.reader.length, experiment.method.encoder.length) == (16, 16)
 
 
 def test_embed_writes_what_the_method_says(made, tmp_path, capsys):
