@@ -67,7 +67,7 @@ class Evaluation:
     lidar: Lidar | None = Lidar()
     """Effective rank of what random views of an image have in common."""
     more: tuple[Evaluator, ...] = ()
-    """Evaluators of one's own (docs/evaluators.md)."""
+    """Evaluators of one's own (`ssljax.probes.Evaluator`)."""
     compared: int = 5_000
     """Examples for clustering, retrieval and pairs at most, a random part of larger data."""
     split_seeds: int = 3
