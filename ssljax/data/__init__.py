@@ -17,6 +17,7 @@ from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen
 from ssljax.data.interactions import Interactions
 from ssljax.data.masks import Masks
 from ssljax.data.matched import Matched, Pairs
+from ssljax.data.midi import Midi
 from ssljax.data.neighbors import Neighbors
 from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
@@ -51,6 +52,7 @@ __all__ = [
     "Interactions",
     "Masks",
     "Matched",
+    "Midi",
     "Neighbors",
     "Pairs",
     "Reader",
