@@ -1,5 +1,6 @@
-"""Chorales in one JSON file: {"train": [piece, ...], "valid": [...], "test": [...]}, where a piece is
-a list of chords and a chord the list of MIDI pitches that sound during a sixteenth.
+"""Chorales in one JSON file: {"train": [piece, ...], "valid": [...], "test": [...]}.
+
+A piece is a list of chords, and a chord the list of MIDI pitches that sound during a sixteenth.
 """
 
 import json
@@ -47,14 +48,12 @@ def roll_of(piece: Any, name: str) -> np.ndarray:
     than lists of pitches, and for silence.
     """
     if not isinstance(piece, list) or not piece:
-        raise CorruptExample(name, f"it is no list of chords: {str(piece):.60}")
+        raise CorruptExample(name, f"it is no list of chords: {piece!s:.60}")
     found = np.zeros((len(piece), KEYS), np.uint8)
     for i, chord in enumerate(piece):
         if not isinstance(chord, list) or not all(map(_is_key, chord)):
-            reason = (
-                f"sixteenth {i + 1} is no list of MIDI pitches from 21 to 108: {str(chord):.60}"
-            )
-            raise CorruptExample(name, reason)
+            what = f"no list of MIDI pitches from 21 to 108: {chord!s:.60}"
+            raise CorruptExample(name, f"sixteenth {i + 1} is {what}")
         found[i, np.array(chord, int) - LOWEST] = 1
     if not found.any():
         raise CorruptExample(name, "it holds no notes")

@@ -284,9 +284,7 @@ def _parse(spec: str) -> tuple[str, str | None]:
     """(place, split or None) of "midi:PATH[:SPLIT]"."""
     kind, _, place = spec.partition(":")
     if kind != "midi" or not place:
-        raise ValueError(
-            f"data {spec!r}: music is midi:PATH, a folder, a zip, or chorales in .json"
-        )
+        raise ValueError(f"data {spec!r}: music is midi:PATH: a folder, zip or .json of chorales")
     head, _, tail = place.rpartition(":")
     if head and normal(tail) in SPLITS and not Path(place).exists():
         return head, normal(tail)
