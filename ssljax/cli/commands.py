@@ -48,7 +48,9 @@ COMMANDS = {
     "export": Command("weights", "export", "write the encoder of a run for other libraries"),
     "push": Command("weights", "push", "export a run to the Hugging Face hub"),
     "import": Command("weights", "bring_in", "read published weights that training begins from"),
-    "sample": Command("results", "sample", "write text with the language model of a run"),
+    "sample": Command(
+        "results", "sample", "write text with the language model of a run, or melodies"
+    ),
     "recommend": Command("results", "recommend", "say what a user should see, and why"),
     "compile": Command("pods", "compile_for", "check that an experiment fits a TPU slice"),
     "profile": Command("pods", "trace", "write a trace of a few training steps"),

@@ -165,6 +165,18 @@ RANKING = ANSWERS._replace(
         'Interactions(learn="rank"),  # each comes with an item that was not chosen',
     )
 )
+MELODIES = Family(
+    "midi:PATH/TO/MELODIES",
+    "midi:PATH/TO/MELODIES",
+    "",
+    """\
+    reader=Midi(bars=2),  # a folder or a zip of MIDI files
+    optimizer=Optimizer(name="adam", learning_rate=1e-3, per_batch=None, clip=1.0),
+    steps=2000,
+    batch=128,
+    cadence=Cadence(log=100, save=1000, monitor=0),
+""",
+)
 SMOOTHED = RANKING._replace(fields=RANKING.fields.replace("=0)", "=0, refresh=2000)"))
 FEW_LABELS = Family(
     "digits",

@@ -9,6 +9,7 @@ from ssljax import report as reports
 from ssljax.cli.console import Parser, say, unknown
 from ssljax.cli.flags import override
 from ssljax.runs import sample as sampling
+from ssljax.runs.compose import compose
 from ssljax.runs.evaluation import add_finetuned, evaluate, finetune, material
 from ssljax.runs.load import probed
 from ssljax.runs.recommend import recommend as recommend_from
@@ -131,28 +132,54 @@ def embed(arguments: list[str]) -> None:
 
 def sample(arguments: list[str]) -> None:
     """`ssljax sample`."""
-    parser = Parser("sample", "Writes on from a prompt with the causal language model of a run.")
+    parser = Parser(
+        "sample",
+        "Writes on from a prompt with the causal language model of a run; or, with --out, melodies "
+        "as MIDI files with the MusicVAE of a run.",
+    )
     parser.add_run()
-    parser.add_argument("--prompt", default="\n", help="text to go on from (default: a new line)")
+    parser.add_argument("--prompt", help="text to go on from (default: a new line)")
+    parser.add_argument("--out", help="folder for melodies: new ones, and a way between two")
+    parser.add_argument("--count", type=int, default=8, help="new melodies (default: 8)")
     parser.add_argument("--length", type=int, default=500, help="tokens to write (default: 500)")
-    parser.add_argument("--temperature", type=float, default=1.0, help="0: the likeliest token")
+    parser.add_argument(
+        "--temperature",
+        type=float,
+        help="0: the likeliest token or event (default: 1, for melodies .5)",
+    )
     parser.add_argument("--top-k", type=int, default=0, help="only the k likeliest tokens")
     parser.add_argument("--top-p", type=float, default=1.0, help="only so much probability")
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_all(arguments)
+    warm = args.temperature
+    if args.out is not None:
+        if args.prompt is not None:
+            raise ValueError("--out is for melodies, which take no --prompt")
+        warm = 0.5 if warm is None else warm
+        options = {"count": args.count, "temperature": warm, "seed": args.seed}
+        made = compose(Path(args.run), Path(args.out), file=args.experiment, **options)
+        say(f"{args.out} holds {', '.join(path.name for path in made)}")
+        return
     experiment, method, state, *_ = load_any(Path(args.run), file=args.experiment)
     if not isinstance(experiment.method.encoder, nets.GPT2):
-        raise ValueError(f"{args.run} has no causal language model: train GPT first")
-    reader = experiment.reader.prepared(experiment.data, Path(args.run))
-    options = {k: getattr(args, k) for k in ("length", "temperature", "top_k", "top_p", "seed")}
+        raise ValueError(
+            f"{args.run} has no causal language model: train GPT first (melodies of MusicVAE are "
+            "written with --out FOLDER)"
+        )
+    reader, prompt = (
+        experiment.reader.prepared(experiment.data, Path(args.run)),
+        args.prompt or "\n",
+    )
+    options = {k: getattr(args, k) for k in ("length", "top_k", "top_p", "seed")}
+    options["temperature"] = 1.0 if warm is None else warm
     drawn = sampling.sample(
         experiment.method.encoder,
         method.backbone(state)[0],
-        reader.encode(args.prompt),
+        reader.encode(prompt),
         vocab=reader.tokenizer.get_vocab_size(),
         **options,
     )
-    print(args.prompt, end="", flush=True)
+    print(prompt, end="", flush=True)
     for piece in reader.stream(drawn):
         print(piece, end="", flush=True)
     print()

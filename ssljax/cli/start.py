@@ -26,6 +26,7 @@ _HOMES = {
         "Graphs",
         "Images",
         "Interactions",
+        "Midi",
         "Text",
         "Triples",
     ),

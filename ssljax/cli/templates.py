@@ -6,6 +6,7 @@ from ssljax.cli.families import (
     DRAWING,
     FEW_LABELS,
     GRAPH,
+    MELODIES,
     NO_VIEW,
     RANKING,
     SMOOTHED,
@@ -54,6 +55,11 @@ METHODS: dict[str, tuple[Family, str]] = {
     "DeepFM": (ANSWERS, "width=16, decay=0.01"),
     "BPR": (RANKING, "width=64, decay=0.01"),
     "SimGCL": (SMOOTHED, "width=64, layers=2"),
+    "MusicVAE": (
+        MELODIES,
+        "encoder=nets.MelodyEncoder(width=128, code=32), "
+        "decoder=nets.MelodyDecoder(width=128, steps=32)",
+    ),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),

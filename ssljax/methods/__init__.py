@@ -49,6 +49,7 @@ if TYPE_CHECKING:
     from ssljax.methods.moco_v2 import MoCoV2 as MoCoV2
     from ssljax.methods.moco_v3 import MoCoV3 as MoCoV3
     from ssljax.methods.msn import MSN as MSN
+    from ssljax.methods.musicvae import MusicVAE as MusicVAE
     from ssljax.methods.nnclr import NNCLR as NNCLR
     from ssljax.methods.pseudo_label import PseudoLabel as PseudoLabel
     from ssljax.methods.relative_patch import RelativePatch as RelativePatch
@@ -120,6 +121,7 @@ FILES = {
     "MoCoV2": "moco_v2",
     "MoCoV3": "moco_v3",
     "MSN": "msn",
+    "MusicVAE": "musicvae",
     "NNCLR": "nnclr",
     "PseudoLabel": "pseudo_label",
     "RelativePatch": "relative_patch",

@@ -31,6 +31,7 @@ from ssljax.nets.gan import (
 from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphSAGE, edge_list, permuted
 from ssljax.nets.joint import JointViT
+from ssljax.nets.melody import MelodyDecoder, MelodyEncoder, slerp
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
 from ssljax.nets.prototypes import DINOHead, freeze, unit_rows
@@ -76,6 +77,8 @@ __all__ = [
     "GraphSAGE",
     "ImageTower",
     "JointViT",
+    "MelodyDecoder",
+    "MelodyEncoder",
     "PixelHead",
     "Pooler",
     "Quantizer",
@@ -130,6 +133,7 @@ __all__ = [
     "siglip_image",
     "siglip_text",
     "sincos_positions",
+    "slerp",
     "t5",
     "text_inputs",
     "tied_logits",

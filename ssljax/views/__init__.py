@@ -63,6 +63,7 @@ from ssljax.views.masks import (
     spread_counts,
 )
 from ssljax.views.mel import LogMel, cepstra, mfcc, slopes
+from ssljax.views.melody import piano_rolls, transpose
 from ssljax.views.of_papers import (
     byol_views,
     clip_crop,
@@ -151,6 +152,7 @@ __all__ = [
     "normalize",
     "one_channel",
     "patches",
+    "piano_rolls",
     "plain_graph",
     "plain_only",
     "pool_views",
@@ -181,6 +183,7 @@ __all__ = [
     "tiles",
     "to_float",
     "to_grey",
+    "transpose",
     "view_batch",
     "view_pair",
     "warp",

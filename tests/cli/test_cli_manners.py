@@ -237,6 +237,7 @@ def test_all_starting_files_run(starting_files, tmp_path, shared_data):
     own = {"text": f"text:{tmp_path / 't.txt'}", "audio": f"audio:{shared_data / 'fsdd.zip'}"}
     own |= {"graph": f"graph:{shared_data / 'cora'}", "triples": f"triples:{shared_data / 'umls'}"}
     own |= {"interactions": f"interactions:{shared_data / 'ml-100k'}"}
+    own |= {"midi": f"midi:{shared_data / 'nottingham.zip'}"}
     for name, file in starting_files.items():
         if name in ("Student", "SCAN", "SelfLabel"):  # the first is no Experiment, two need a run
             continue
