@@ -177,6 +177,12 @@ MELODIES = Family(
     cadence=Cadence(log=100, save=1000, monitor=0),
 """,
 )
+ROLLS = MELODIES._replace(
+    fields=MELODIES.fields.replace(
+        "Midi(bars=2),  # a folder or a zip of MIDI files",
+        'Midi(learn="frames"),  # a folder or a zip of MIDI files, or chorales in .json',
+    ).replace("batch=128", "batch=16")
+)
 SMOOTHED = RANKING._replace(fields=RANKING.fields.replace("=0)", "=0, refresh=2000)"))
 FEW_LABELS = Family(
     "digits",

@@ -9,6 +9,7 @@ from ssljax.cli.families import (
     MELODIES,
     NO_VIEW,
     RANKING,
+    ROLLS,
     SMOOTHED,
     TOWERS,
     TRIPLES,
@@ -60,6 +61,7 @@ METHODS: dict[str, tuple[Family, str]] = {
         "encoder=nets.MelodyEncoder(width=128, code=32), "
         "decoder=nets.MelodyDecoder(width=128, steps=32)",
     ),
+    "NextFrame": (ROLLS, "encoder=nets.LSTM(width=128, both=False), dropout=0.3"),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),

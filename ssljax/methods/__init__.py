@@ -50,6 +50,7 @@ if TYPE_CHECKING:
     from ssljax.methods.moco_v3 import MoCoV3 as MoCoV3
     from ssljax.methods.msn import MSN as MSN
     from ssljax.methods.musicvae import MusicVAE as MusicVAE
+    from ssljax.methods.next_frame import NextFrame as NextFrame
     from ssljax.methods.nnclr import NNCLR as NNCLR
     from ssljax.methods.pseudo_label import PseudoLabel as PseudoLabel
     from ssljax.methods.relative_patch import RelativePatch as RelativePatch
@@ -122,6 +123,7 @@ FILES = {
     "MoCoV3": "moco_v3",
     "MSN": "msn",
     "MusicVAE": "musicvae",
+    "NextFrame": "next_frame",
     "NNCLR": "nnclr",
     "PseudoLabel": "pseudo_label",
     "RelativePatch": "relative_patch",

@@ -23,8 +23,14 @@ class LSTM(nn.Module):
     both: bool = True
     """Read every series forwards and backwards."""
 
-    @nn.compact
     def __call__(self, x: Any, train: bool = False) -> jax.Array:
+        h, real = self.states(x, train), x[1][..., None].astype(jnp.float32)
+        return jnp.sum(h * real, axis=1) / jnp.maximum(jnp.sum(real, axis=1), 1.0)
+
+    @nn.compact
+    def states(self, x: Any, train: bool = False) -> jax.Array:
+        """The state after each step, `[B, T, D]` float32: one way it knows nothing later."""
+        del train
         series, steps = x
         if series.ndim != 3 or steps.shape != series.shape[:2]:
             raise ValueError(
@@ -42,5 +48,4 @@ class LSTM(nn.Module):
             # An RNN gives (carry, outputs) only where it is asked for both.
             found: list[Any] = [way(h, seq_lengths=lengths) for way in ways]
             h = jnp.concatenate(found, axis=-1)
-        real = steps[..., None].astype(jnp.float32)
-        return jnp.sum(h * real, axis=1) / jnp.maximum(jnp.sum(real, axis=1), 1.0)
+        return h

@@ -6,9 +6,10 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from cases_music import CASES, EVENTS, STEPS, melodies
+from cases_music import CASES, EVENTS, STEPS, melodies, rolls
 
 from ssljax.method import State
+from ssljax.methods.next_frame import moved_frames
 from ssljax.nets import slerp
 from ssljax.views import piano_rolls, transpose
 
@@ -197,3 +198,52 @@ def test_slerp_keeps_length_and_ends():
     eighth = 3 * np.cos(np.pi / 8), 3 * np.sin(np.pi / 8)
     np.testing.assert_allclose(arc[0, 1], eighth, rtol=1e-5)
     np.testing.assert_allclose(arc[1, :, 0], np.linspace(1, 2, 5), rtol=1e-5)
+
+
+def test_nextframe_reference():
+    batch = rolls(3)
+    method, params, extra = trained("next_frame", batch)
+    method = replace(method, dropout=0.0, semitones=0)
+    value, _ = jax.jit(method.loss)(params, extra, batch, KEY)
+    state = State(jnp.int32(0), params, None, extra)
+    found = jax.jit(method.score)(state, batch)
+    total, count, right, said = 0.0, 0, 0, 0
+    cell, features = params["encoder"]["OptimizedLSTMCell_0"], []
+    for b, (frames, steps) in enumerate(zip(batch["frames"], batch["steps"], strict=True)):
+        states, before, mine = (np.zeros(4), np.zeros(4)), np.zeros(88), 0.0
+        for frame in frames[steps]:
+            states = lstm(cell, states, before)
+            p = sigmoid(dense(params["head"]["linear_0"], states[1]))
+            mine -= np.sum(np.where(frame, np.log(p), np.log(1 - p)))
+            right += 2 * (frame * (p >= 0.5)).sum()
+            said += frame.sum() + (p >= 0.5).sum()
+            before = np.float64(frame)
+        np.testing.assert_allclose(found["loss"][0][b], mine, rtol=1e-5)
+        total, count = total + mine, count + steps.sum()
+        states, seen = (np.zeros(4), np.zeros(4)), []
+        for frame in frames[steps]:
+            states = lstm(cell, states, np.float64(frame))
+            seen.append(states[1])
+        features.append(np.mean(seen, axis=0))
+    np.testing.assert_allclose(float(value), total / count, rtol=1e-5)
+    np.testing.assert_allclose(sum(found["f1"][0]) / sum(found["f1"][1]), right / said, rtol=1e-6)
+    np.testing.assert_allclose(method.embed(state, batch), features, rtol=1e-4, atol=1e-6)
+    x, real = batch["frames"] * batch["steps"][..., None], batch["steps"]
+    again = 2 * (x[:, 1:] & x[:, :-1]).sum()
+    below = x.sum() + sum(f[: s.sum() - 1].sum() for f, s in zip(x, real, strict=True))
+    np.testing.assert_allclose(
+        sum(found["repeated_f1"][0]) / sum(found["repeated_f1"][1]), again / below, rtol=1e-6
+    )
+    with pytest.raises(ValueError, match="both=False"):
+        replace(method, encoder=method.encoder.clone(both=True))
+
+
+def test_rolls_in_other_keys_keep_their_notes():
+    x = np.zeros((400, 2, 88), np.float32)
+    x[:, 0, 40] = x[:, 1, 47] = 1
+    x[200:, 0, 87] = 1  # of these none may go up
+    moved = np.asarray(moved_frames(KEY, jnp.asarray(x), 3))
+    at = moved[:, 0].argmax(1) - 40
+    assert set(at[:200]) == set(range(-3, 4)) and set(at[200:]) == set(range(-3, 1))
+    np.testing.assert_array_equal(moved[:, 1].argmax(1) - 47, at)
+    np.testing.assert_array_equal(moved.sum((1, 2)), x.sum((1, 2)))
