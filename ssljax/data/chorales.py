@@ -63,4 +63,4 @@ def roll_of(piece: Any, name: str) -> np.ndarray:
 def _is_key(pitch: Any) -> bool:
     """Whether this is a whole number, maybe written as 60.0, of a key."""
     number = isinstance(pitch, int | float) and not isinstance(pitch, bool)
-    return number and pitch == int(pitch) and LOWEST <= pitch < LOWEST + KEYS
+    return number and LOWEST <= pitch < LOWEST + KEYS and pitch == int(pitch)

@@ -76,8 +76,14 @@ def read_midi(data: bytes, name: str) -> Score:
         at += 8 + size
     if found < tracks:
         raise CorruptExample(name, f"announces {tracks} tracks and holds {found}")
-    meters.sort()
-    return Score(division, sorted(notes, key=lambda n: n[:3:2]), sorted(tempos), meters, end)
+    meters.sort(key=lambda m: m.tick)  # of two at one tick the later one counts
+    return Score(
+        division,
+        sorted(notes, key=lambda n: n[:3:2]),
+        sorted(tempos, key=lambda t: t[0]),
+        meters,
+        end,
+    )
 
 
 class _Track:

@@ -40,7 +40,8 @@ class MelodyEncoder(nn.Module):
             read = nn.RNN(
                 nn.OptimizedLSTMCell(self.width, name=name), reverse=back, return_carry=True
             )
-            ends.append(read(x)[0][1])
+            carry: Any = read(x)[0]
+            ends.append(carry[1])
         h = jnp.concatenate(ends, axis=-1)
         spread = jax.nn.softplus(nn.Dense(self.code, name="spread")(h))
         return nn.Dense(self.code, name="mean")(h), 2 * jnp.log(spread + 1e-8)
@@ -97,7 +98,7 @@ class MelodyDecoder(nn.Module):
             truth = jnp.zeros((batch, self.steps), jnp.int32)
         if noise is None:
             noise = jnp.zeros((batch, self.steps, 1))
-        said = code[:, None]
+        said: Any = code[:, None]  # an RNN gives its carry too where it is asked
         if self.parts > 1:
             begin = _begin(code, self.conductor, "conductor_begin")
             cell = nn.OptimizedLSTMCell(self.conductor, name="conductor")

@@ -190,7 +190,11 @@ def test_pieces_are_never_divided(tmp_path):
 def test_chorales(tmp_path, caplog):
     piece = [[60, 64.0], [60, 64], [], [21, 108], [72]]
     file = tmp_path / "x.json"
-    file.write_text(json.dumps({"train": [piece, [[60, 20]], [[], []], [5]], "valid": [piece]}))
+    file.write_text(
+        json.dumps(
+            {"train": [piece, [[60, 20]], [[], []], [5], [[float("nan")]]], "valid": [piece]}
+        )
+    )
     reader, spec = Midi(learn="frames", every=2, length=2), f"midi:{file}"
     assert reader.splits(spec) == ("train", "validation")
     data = reader.load(spec)
@@ -199,7 +203,7 @@ def test_chorales(tmp_path, caplog):
     assert np.argwhere(rows["frames"]).tolist() == [[0, 0, 39], [0, 0, 43], [1, 0, 51]]
     assert rows["steps"].tolist() == [[True, True], [True, False]]
     np.testing.assert_allclose(reader.plain(rows)[0], np.eye(12)[[0, 4]].mean(0))
-    assert "3 of 4 files are left out: train/2: sixteenth 1 is no list of MIDI pitches" in (
+    assert "4 of 5 files are left out: train/2: sixteenth 1 is no list of MIDI pitches" in (
         caplog.text
     )
     with pytest.raises(ValueError, match="holds chords, not notes"):
