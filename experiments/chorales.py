@@ -14,7 +14,7 @@ The steps are to be chosen on the validation part:
     ssljax train experiments/chorales.py --data midi:path/to/jsb-chorales-16th.json \
         --test midi:path/to/jsb-chorales-16th.json:validation --workdir runs/chorales-chosen
 
-Not run yet but for a few steps.
+Not run yet.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -13,7 +13,7 @@ is the dance, for the probes of the features.
 
 With --method.decoder.parts 2 a conductor, and a decoder that begins anew with each bar.
 
-Not run yet but for a few steps.
+Not run yet.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -26,7 +26,7 @@ def test_a_run_writes_melodies(tmp_path, capsys):
         reader=Midi(bars=1, held=0.2),
         data=f"midi:{tmp_path}",
         steps=2,
-        batch=4,
+        batch=8,
         cadence=Cadence(monitor=0),
     )
     folder, out = tmp_path / "run", tmp_path / "out"
