@@ -15,6 +15,7 @@ from ssljax.data.graphs import Graphs
 from ssljax.data.images import Images
 from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen
 from ssljax.data.interactions import Interactions
+from ssljax.data.letters import Letters
 from ssljax.data.masks import Masks
 from ssljax.data.matched import Matched, Pairs
 from ssljax.data.midi import Midi
@@ -50,6 +51,7 @@ __all__ = [
     "Graphs",
     "Images",
     "Interactions",
+    "Letters",
     "Masks",
     "Matched",
     "Midi",

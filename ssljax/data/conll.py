@@ -11,16 +11,15 @@ Sentences that are longer than a row lose their last words, which is said.
 """
 
 import logging
-import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.learnt import learnt
-from ssljax.data.split_names import SPLITS, normal
+from ssljax.data.split_files import SplitFiles, split_files
 from ssljax.data.text import Text, TokenText
 
 log = logging.getLogger("ssljax")
@@ -60,8 +59,7 @@ class Conll:
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers."""
-        _, named, files = _parse(spec)
-        return (named,) if named else tuple(s for s in SPLITS if s in files)
+        return _files(spec).splits
 
     def load(self, spec: str, *, split: str = "train", **options: Any) -> Arrays:
         """As `TaggedText.load`, with a tokenizer trained on the training split of `spec`."""
@@ -69,8 +67,7 @@ class Conll:
 
     def shapes(self) -> Spec:
         """Tokens, segments, starts and tags of a row."""
-        tags = ((self.text.length,), np.dtype(np.int32))
-        return self.text.shapes() | {"starts": (tags[0], np.dtype(bool)), "tags": tags}
+        return _shapes(self.text)
 
     def plain(self, rows: Rows) -> np.ndarray:
         """As `Text.plain`."""
@@ -78,14 +75,9 @@ class Conll:
 
     def read(self, spec: str, split: str) -> Sentences:
         """The sentences of a split. Raises: ValueError that names file and line."""
-        place, named, files = _parse(spec)
-        split = named or normal(split)
-        if split not in files:
-            raise ValueError(f"{spec} has no split {split!r}: it has {', '.join(files)}")
-        found = Sentences([], [], [])
-        for file in files[split]:
-            name = file.relative_to(place).as_posix() if place.is_dir() else file.name
-            _sentences(file, name, self.column, found)
+        files, found = _files(spec), Sentences([], [], [])
+        for file in files.of(split):
+            _sentences(file, files.called(file), self.column, found)
         if not found.words:
             raise ValueError(f"{spec} ({split}) holds no sentences")
         return found
@@ -96,15 +88,36 @@ class Conll:
         return tuple(sorted(tags, key=lambda tag: (tag != "O", tag[2:], tag)))
 
 
+class ReaderOfTags(Protocol):
+    """What `TaggedText` asks of a reader: `Conll` and `Letters`."""
+
+    plain_name: ClassVar[str]
+
+    @property
+    def text(self) -> Text:
+        """How words become tokens."""
+        ...
+
+    def splits(self, spec: str) -> tuple[str, ...]: ...
+
+    def read(self, spec: str, split: str) -> Sentences:
+        """The sentences of a split, with their tags."""
+        ...
+
+    def plain(self, rows: Rows) -> np.ndarray: ...
+
+
 class TaggedText:
-    """A `Conll` with its tokenizer and its tags."""
+    """A `Conll` or `Letters` with its tokenizer and its tags."""
 
-    plain_name = Conll.plain_name
-
-    def __init__(self, reader: Conll, text: TokenText, classes: tuple[str, ...]) -> None:
+    def __init__(self, reader: ReaderOfTags, text: TokenText, classes: tuple[str, ...]) -> None:
         self.reader, self.text, self.classes = reader, text, classes
-        self.tokenizer = text.tokenizer
-        self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
+        self.tokenizer, self.plain_name = text.tokenizer, type(reader).plain_name
+        self.splits, self.plain = reader.splits, reader.plain
+
+    def shapes(self) -> Spec:
+        """Tokens, segments, starts and tags of a row."""
+        return _shapes(self.reader.text)
 
     def prepared(self, spec: str, folder: Path | None = None) -> "TaggedText":
         """Itself."""
@@ -169,28 +182,13 @@ class TaggedText:
         return {"tokens": tokens, "segments": segments, "starts": starts, "tags": tags}, cut
 
 
-def _parse(spec: str) -> tuple[Path, str | None, dict[str, list[Path]]]:
-    """(place, split that is named or None, files by split) of "conll:place[:split]"."""
-    kind, _, place = spec.partition(":")
-    if kind != "conll" or not place:
-        raise ValueError(f"data {spec!r}: tagged sentences are named by conll:PATH")
-    head, _, tail = place.rpartition(":")
-    named = normal(tail) if head and normal(tail) in SPLITS and not Path(place).exists() else None
-    path = Path(head if named else place)
-    if not path.exists():
-        raise FileNotFoundError(f"data {spec!r}: there is no {path}")
-    files = [path]
-    if path.is_dir():
-        files = sorted(f for f in path.rglob("*") if f.suffix in _FILES)
-    found: dict[str, list[Path]] = {}
-    for file in files:
-        split = normal(re.split(r"[^A-Za-z]", file.name)[0])
-        if split in SPLITS:
-            found.setdefault(split, []).append(file)
-    found = found or {"train": files}
-    if not any(found.values()):
-        raise FileNotFoundError(f"{path} holds no files {', '.join(_FILES)}")
-    return path, named, found
+def _shapes(text: Text) -> Spec:
+    tags = ((text.length,), np.dtype(np.int32))
+    return text.shapes() | {"starts": (tags[0], np.dtype(bool)), "tags": tags}
+
+
+def _files(spec: str) -> SplitFiles:
+    return split_files(spec, kind="conll", what="tagged sentences", endings=_FILES)
 
 
 def _sentences(file: Path, name: str, column: int, found: Sentences) -> None:

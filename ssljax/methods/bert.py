@@ -24,7 +24,7 @@ from ssljax import nets
 from ssljax.losses.classify import classification
 from ssljax.losses.language import count_tokens, row_sums, token_nll, unigram, weighted_mean
 from ssljax.method import Batch, Metrics, State
-from ssljax.nets import MLP, Bert, Pooler, TokenHead, bert, text_inputs, word_table
+from ssljax.nets import MLP, Pooler, TokenHead, bert, text_inputs, word_table
 from ssljax.recipes import OfTexts
 from ssljax.views import mask_tokens, sentence_pair
 
@@ -33,7 +33,8 @@ from ssljax.views import mask_tokens, sentence_pair
 class BERT(OfTexts):
     """BERT with the paper's masks; special tokens are numbered as `ssljax.data.Text` does."""
 
-    encoder: Bert = bert("base")
+    encoder: Any = bert("base")
+    """A `Bert`, or another network of tokens that has its embeddings: a `ByteNet`."""
     ratio: float = 0.15
     """Share of the tokens that is chosen."""
     split: tuple[float, float] = (0.8, 0.1)

@@ -15,6 +15,7 @@ from ssljax.nets.bert import (
     tied_logits,
     word_table,
 )
+from ssljax.nets.bytenet import ByteNet
 from ssljax.nets.chain import apply_chain, apply_crops, apply_each, apply_groups, init_chain
 from ssljax.nets.clip import ImageTower, TextTower, siglip_image, siglip_text
 from ssljax.nets.decoder import Decoder
@@ -66,6 +67,7 @@ __all__ = [
     "MLP",
     "RGCN",
     "Bert",
+    "ByteNet",
     "ConvDecoder",
     "ConvEncoder",
     "DINOHead",
