@@ -9,9 +9,12 @@ from ssljax import export as exporting
 from ssljax.cli.console import Parser, say
 from ssljax.cli.flags import flags_of
 from ssljax.export import hub, safetensors
+from ssljax.export.detection_names import export_detector
 from ssljax.method import Linear, Method, State
+from ssljax.methods import Student
 from ssljax.runs.experiment import Experiment
 from ssljax.selftraining.teachers import load_any
+from ssljax.tasks import Boxes
 
 _ALONE = "the encoder alone, where a classifier was trained with it"
 _ENDINGS = {"stablehlo": "stablehlo", "onnx": "onnx"}
@@ -66,6 +69,27 @@ def _written(args: Any, out: Path) -> str:
     if experiment.method.plain_view is None:
         raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
     view = experiment.method.plain_view
+    detector = None if args.no_classifier else _detector(experiment.method)
+    if args.format == "torchvision" and detector is not None:
+        student, encoder, target = detector
+        params, stats = student.teacher(state)
+        path = export_detector(
+            out,
+            encoder=encoder,
+            head=target.head(()),
+            params=params,
+            stats=stats,
+            classes=target.classes,
+            size=target.size,
+            rule={
+                "score_thresh": target.least,
+                "nms_thresh": target.overlap,
+                "detections_per_img": target.most,
+            },
+            mean=view.mean,
+            std=view.std,
+        )
+        return f"{path}, with pyramid and head"
     params, stats = method.backbone(state)
     path = exporting.export(
         encoder=experiment.method.encoder,
@@ -80,6 +104,16 @@ def _written(args: Any, out: Path) -> str:
         **known,
     )
     return f"{path}{_with(classifier if args.format in ('timm', 'torchvision') else None)}"
+
+
+def _detector(method: Any) -> tuple[Student, nets.ResNet, Boxes] | None:
+    """The `Student` of boxes with its encoder and target, where torchvision has such ones."""
+    if not isinstance(method, Student):
+        return None
+    encoder, target = method.task.encoder, method.task.target
+    if isinstance(encoder, nets.ResNet) and isinstance(target, Boxes):
+        return method, encoder, target
+    return None
 
 
 def _with(classifier: Linear | None) -> str:

@@ -52,6 +52,7 @@ __all__ = [
 ]
 
 PyTree = Any
+_BODY = "backbone.body."  # the encoder of a detector of torchvision
 FORMATS = {
     "safetensors": "the arrays under ssljax's own names; any encoder",
     "torchvision": "a state dict for torchvision as safetensors; ResNet, ViT with pool='cls'",
@@ -156,7 +157,8 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
     """(params, stats) for `encoder` from a safetensors file of ours (one encoder, or the networks
     of `ssljax import`), of torchvision or of timm.
 
-    Which of them it is shows in the names. A classifier in the file is ignored.
+    Which of them it is shows in the names. A classifier in the file is ignored, and
+    of a detector all but its backbone.
     Raises: FileNotFoundError, or ValueError where the file does not fit `encoder`, listing every
       name and shape that differs.
     """
@@ -174,7 +176,8 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
     if any(name.startswith("encoder/") for name in tensors):
         return safetensors.from_native_names(encoder, tensors)
     if isinstance(encoder, ResNet):
-        return resnet_from_torch(encoder, tensors)
+        body = {k.removeprefix(_BODY): x for k, x in tensors.items() if k.startswith(_BODY)}
+        return resnet_from_torch(encoder, body or tensors)
     if isinstance(encoder, ViT):
         torchvision = "class_token" in tensors
         return (vit_from_torchvision if torchvision else vit_from_timm)(encoder, tensors)

@@ -9,6 +9,7 @@ libraries have it. Padding is torch's, symmetric; Flax's "SAME" shifts strided c
 Submodules carry torchvision's names, with `layer1_0` for `layer1.0`.
 """
 
+import functools
 from typing import Literal
 
 import flax.linen as nn
@@ -46,6 +47,16 @@ def _norm(*, train: bool, dtype: str, name: str, zero: bool = False) -> nn.Batch
         dtype=jnp.dtype(dtype),
         name=name,
     )
+
+
+def _pooled(x: jax.Array, *, axis: int) -> jax.Array:
+    """The largest of three on an axis, stride 2, padding 1, of numbers that are not negative: one
+    direction of `nn.max_pool`, whose gradient takes most of a step of a small network on CPUs."""
+    count, pads = -(-x.shape[axis] // 2), [(0, 0)] * x.ndim
+    pads[axis] = (1, 1)
+    x = jnp.pad(x, pads)  # zeros: nothing here is below
+    parts = (jax.lax.slice_in_dim(x, i, i + 2 * count - 1, 2, axis) for i in range(3))
+    return functools.reduce(jnp.maximum, parts)
 
 
 class Block(nn.Module):
@@ -122,10 +133,7 @@ class ResNet(nn.Module):
         x = nn.relu(_norm(train=train, dtype=self.dtype, name="bn1")(x))
         found.append(x)
         if large:
-            # Zeros are what it would pad with: nothing here is below. The converter to ONNX reads
-            # pairs of numbers given to max_pool as no padding at all.
-            x = jnp.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0)))
-            x = nn.max_pool(x, window_shape=(3, 3), strides=(2, 2))
+            x = _pooled(_pooled(x, axis=1), axis=2)
         for stage, count in enumerate(BLOCKS[self.depth]):
             for i in range(count):
                 x = Block(

@@ -114,7 +114,7 @@ class Network:
 
     def _chosen(self, data: Any, labels: Labels) -> Chosen:
         used = labels.take(labels.is_used)
-        learnt = {k: np.asarray(x) for k, x in named(used.target).items()}
+        learnt = {k: np.asarray(x) for k, x in named(self.task.target.fixed(used.target)).items()}
         learnt["weight"] = used.weight
         return Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
-import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -18,7 +17,7 @@ from ssljax.nets.fcos import FCOS, STRIDES
 from ssljax.tasks import box_pictures, coco
 from ssljax.tasks.average_precision import average_precision, boxes_quality
 from ssljax.tasks.quality import ratio
-from ssljax.tasks.target import Examples, Target
+from ssljax.tasks.target import Examples, Target, padded
 from ssljax.tasks.verify import check_numbers
 
 Objects = dict[str, Any]
@@ -68,7 +67,7 @@ class Boxes(Target):
         Measure(key="recall", name="recall of boxes"),
     )
 
-    def head(self, hidden: tuple[int, ...]) -> nn.Module:
+    def head(self, hidden: tuple[int, ...]) -> FCOS:
         del hidden  # the head has its own shape
         return FCOS(
             classes=len(self.classes),
@@ -169,6 +168,11 @@ class Boxes(Target):
                 f"example {i + 1}: {boxes[i, j].tolist()} of class {kinds[i, j]} is no box x1, y1, "
                 f"x2, y2 of one of {len(self.classes)} classes"
             )
+
+    def fixed(self, target: Objects) -> Objects:
+        """Room for `most` boxes, or for as many as the fullest picture has."""
+        room = max(self.most, np.shape(target["scores"])[1])
+        return {k: padded(x, (room, *np.shape(x)[2:])) for k, x in target.items()}
 
     def whole(self, confidence: np.ndarray, target: Objects) -> np.ndarray:
         """The mean over the boxes that are sure, 0 where there is none."""

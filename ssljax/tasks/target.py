@@ -155,6 +155,11 @@ class Target(Protocol):
         """
         return joined(parts)
 
+    def fixed(self, target: Targets) -> Targets:
+        """The same targets in a shape that does not depend on which examples they are of, so that
+        all rounds run one compiled step. As they are by default."""
+        return target
+
     def whole(self, confidence: np.ndarray, target: Targets) -> np.ndarray:
         """The confidence [n] in examples with these targets from those in their parts.
 

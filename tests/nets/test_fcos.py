@@ -5,7 +5,8 @@ import numpy as np
 import pytest
 
 from ssljax import nets
-from ssljax.export.detection_names import fcos_from_torch, fcos_to_torch, shapes
+from ssljax.export import load, safetensors
+from ssljax.export.detection_names import export_detector, fcos_from_torch, fcos_to_torch, shapes
 from ssljax.losses.detection import locations
 from ssljax.nets import ResNet
 from ssljax.nets.fcos import FCOS, STRIDES
@@ -39,7 +40,7 @@ def test_groups_divide_the_width(width):
         shapes(ResNet(width=8), FCOS(classes=2, width=width))
 
 
-def test_outputs_are_those_of_torch():
+def test_outputs_are_those_of_torch(tmp_path):
     torch = pytest.importorskip("torch")
     f = torch.nn.functional
     encoder, head = ResNet(width=8), FCOS(classes=3, width=8, convolutions=2, groups=2)
@@ -51,6 +52,18 @@ def test_outputs_are_those_of_torch():
     jax.tree.map(np.testing.assert_array_equal, tree, again)
     with pytest.raises(ValueError, match=r"missing head\.regression_head\.bbox_reg\.bias"):
         fcos_from_torch(encoder, head, {k: v for k, v in tensors.items() if "reg.bias" not in k})
+
+    export_detector(
+        tmp_path / "x.safetensors",
+        encoder=encoder, head=head, params=tree[0], stats=tree[1], classes=("a", "b", "c"),
+        size=64, rule={"nms_thresh": 0.6}, mean=(0.5,), std=(0.2,),
+    )  # fmt: skip
+    found = safetensors.read(tmp_path / "x.safetensors")
+    jax.tree.map(np.testing.assert_array_equal, found, tensors)
+    config = safetensors.read_config(tmp_path / "x.safetensors")
+    assert config["classes"] == ["a", "b", "c"] and "build this one" in config["model"]["note"]
+    back = load(tmp_path / "x.safetensors", encoder)  # what training begins from
+    jax.tree.map(np.testing.assert_array_equal, back, tuple(x["encoder"] for x in tree))
 
     size = 72  # no level but the first divides it: 9, 5, 3, 2, 1
     sides = [-(-size // s) for s in STRIDES]

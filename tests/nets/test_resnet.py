@@ -1,5 +1,6 @@
 """ResNet and SmallConv: sizes, precision, batch norm and refused input. Parity: tests/export."""
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -7,6 +8,7 @@ import pytest
 
 from ssljax import nets
 from ssljax.nets import ResNet, SmallConv
+from ssljax.nets.resnet import _pooled
 
 
 def shapes(module, size=64, channels=3):
@@ -39,6 +41,20 @@ def test_stems_and_features():
     assert shapes(ResNet())[0]["conv1"]["kernel"].shape == (7, 7, 3, 64)
     cifar = shapes(ResNet(stem="cifar"), channels=1)[0]
     assert cifar["conv1"]["kernel"].shape == (3, 3, 1, 64)
+
+
+def test_pooling_is_that_of_flax():
+    x = nn.relu(jax.random.normal(jax.random.key(0), (2, 9, 6, 3)))
+
+    def theirs(x):
+        return nn.max_pool(x, (3, 3), (2, 2), ((1, 1), (1, 1)))
+
+    def ours(x):
+        return _pooled(_pooled(x, axis=1), axis=2)
+
+    (want, back), (found, again) = (jax.vjp(f, x) for f in (theirs, ours))
+    np.testing.assert_array_equal(found, want)
+    np.testing.assert_allclose(again(want)[0] * (x > 0), back(want)[0] * (x > 0), rtol=1e-6)
 
 
 def last_block(**fields):

@@ -16,7 +16,7 @@ from ssljax.pseudolabels.rounds import Rounds, self_train
 from ssljax.pseudolabels.select import Threshold
 from ssljax.tasks import ImageInput, Task, suggested
 from ssljax.tasks.average_precision import average_precision
-from ssljax.tasks.boxes import Boxes, objects
+from ssljax.tasks.boxes import Boxes, objects, rows_of
 from ssljax.tasks.target import Examples, take
 from ssljax.views import ImageView
 
@@ -118,6 +118,11 @@ def test_tables_and_files_give_back_what_they_got(tmp_path):
             TARGET.from_column(type("Column", (), {"to_pylist": lambda _, c=cell: [c]})())
     empty = TARGET.from_column(TARGET.column(objects([[], []])))
     assert empty["boxes"].shape == (2, 0, 4)
+    for few in (empty, take(TRUTH, np.arange(2)), GUESS):  # one compiled step for all rounds
+        room = TARGET.fixed(few)
+        assert room["boxes"].shape[1:] == (max(10, few["boxes"].shape[1]), 4)
+        again = TARGET.from_column(TARGET.column(room))
+        assert rows_of(again) == rows_of(few)
     picture = TARGET.draw(np.zeros((12, SIZE, SIZE, 1), np.uint8), TRUTH)
     assert picture.shape == (12, SIZE, SIZE, 3) and not picture[2].any() and picture[0].any()
 
