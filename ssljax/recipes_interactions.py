@@ -63,7 +63,7 @@ class OfFields(Recipe):
             )
 
     def inputs(self, batch: Batch) -> PyTree:
-        return {name: batch[name] for name in ("feature", "value")}
+        return {name: batch[name] for name in ("feature", "amount")}
 
     def fields(self, params: PyTree, batch: Batch) -> jax.Array:
         """[B, fields, 1 + factors]"""

@@ -13,7 +13,7 @@ from ssljax.data.few import Few, FewLabels
 from ssljax.data.graph import GraphData, pack_edges
 from ssljax.data.graphs import Graphs
 from ssljax.data.images import Images
-from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen
+from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen, Sequences
 from ssljax.data.interactions import Interactions
 from ssljax.data.letters import Letters
 from ssljax.data.masks import Masks
@@ -59,6 +59,7 @@ __all__ = [
     "Pairs",
     "Reader",
     "Seen",
+    "Sequences",
     "Source",
     "Stream",
     "Table",

@@ -3,7 +3,8 @@ known of people and things.
 
     a file       .csv, .tsv (also .gz) or .parquet with a row of column names
     a folder     interactions.csv (.tsv, .parquet), maybe users.csv and items.csv beside it
-    ml-100k      the folder of MovieLens 100K as it comes: u.data, u.user, u.item, u.genre
+    ml-100k      the folder of MovieLens 100K as it comes: u.data, u.user, u.item, u.genre; also
+                 its own splits, such as ua.base and ua.test
 """
 
 from pathlib import Path
@@ -27,6 +28,7 @@ class Names(NamedTuple):
     item: str
     rating: str
     time: str
+    part: str = "split"
 
 
 class Log(NamedTuple):
@@ -47,13 +49,19 @@ class Log(NamedTuple):
     """What is known of the items."""
     scale: tuple[float, float] | None
     """Lowest and highest rating, where the format says so."""
+    part: np.ndarray | None
+    """The split of each row as the file calls it, str [N]; None where it does not say."""
+    names: Names
 
 
-def read_log(place: Path, names: Names) -> Log:
-    """All that a file or a folder holds. Raises: FileNotFoundError, or ValueError that says what a
-    file lacks."""
+def read_log(place: Path, names: Names, *, fold: str | None = None) -> Log:
+    """All that a file or a folder holds.
+
+    fold: of MovieLens 100K, the split that is read in place of u.data, such as "ua".
+    Raises: FileNotFoundError, or ValueError that says what a file lacks.
+    """
     if (place / "u.data").is_file():
-        return _movielens(place, names)
+        return _movielens(place, names, fold)
     main = _offered(place, "interactions") if place.is_dir() else place
     if main is None or not main.is_file():
         wanted = ", ".join(f"interactions{kind}" for kind in KINDS)
@@ -76,7 +84,8 @@ def read_log(place: Path, names: Names) -> Log:
         numbers(table[name]) if name in table else None for name in (names.rating, names.time)
     )
     users, items = sides
-    return Log(main, table[names.user], table[names.item], rating, time, users, items, None)
+    pair, part = (table[names.user], table[names.item]), table.get(names.part)
+    return Log(main, *pair, rating, time, users, items, None, part, names)
 
 
 def read_table(file: Path) -> Columns:
@@ -152,17 +161,18 @@ def _offered(folder: Path, stem: str) -> Path | None:
     return found[0] if found else None
 
 
-def _movielens(folder: Path, names: Names) -> Log:
+def _movielens(folder: Path, names: Names, fold: str | None) -> Log:
     """MovieLens 100K: ratings from 1 to 5; age, gender and occupation; title, year and genres."""
-    asked = {
-        "u.data": ("\t", ["user", "item", "rating", "time"]),
+    files = ["u.data"] if fold is None else [f"{fold}.base", f"{fold}.test"]
+    asked = dict.fromkeys(files, ("\t", ["user", "item", "rating", "time"]))
+    asked |= {
         "u.user": ("|", ["user", "age", "gender", "occupation", "zip"]),
         "u.genre": ("|", ["genre", "number"]),
     }
     if missing := [n for n in (*asked, "u.item") if not (folder / n).is_file()]:
         raise FileNotFoundError(f"{folder} has u.data but no {missing[0]}: it belongs to MovieLens")
     try:
-        rows, people, genre = (
+        *tables, people, genre = (
             _read_text(folder / name, between, names=columns)
             for name, (between, columns) in asked.items()
         )
@@ -182,6 +192,9 @@ def _movielens(folder: Path, names: Names) -> Log:
     }
     users = {name: _text(people.column(name)) for name in ("user", "age", "gender", "occupation")}
     users[names.user] = users.pop("user")
+    rows, scale = pa.concat_tables(tables), (1.0, 5.0)
     user, item, rating, time = (_text(rows.column(name)) for name in rows.column_names)
-    scale = (1.0, 5.0)
-    return Log(folder / "u.data", user, item, numbers(rating), numbers(time), users, items, scale)
+    part = None if fold is None else np.repeat(["train", "test"], [t.num_rows for t in tables])
+    pair, rest = (user, item), (numbers(rating), numbers(time), users, items, scale)
+    # Rows are counted through both files of a split.
+    return Log(folder / " and ".join(files), *pair, *rest, part, names)

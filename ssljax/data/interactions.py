@@ -15,8 +15,16 @@ from typing import ClassVar, Literal
 import numpy as np
 
 from ssljax.data.dataset import Rows, Spec
-from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen
+from ssljax.data.histories import Histories
+from ssljax.data.interaction_data import Answered, Asked, Catalogue, Seen, Sequences
 from ssljax.data.interaction_files import Log, Names, read_log
+from ssljax.data.interaction_splits import (
+    earlier,
+    given_splits,
+    places,
+    say_who_is_left_out,
+    times,
+)
 from ssljax.data.side_features import aligned, side_features
 from ssljax.data.split_names import SPLITS, normal
 
@@ -28,11 +36,13 @@ class Interactions:
     """How a table of interactions becomes data."""
 
     plain_name: ClassVar[str] = "numbers"
-    learn: Literal["rating", "click", "rank"] = "rating"
-    """What is asked: which rating, whether it is a liked one, or what a user should see first."""
-    split: Literal["random", "last", "items"] = "random"
+    learn: Literal["rating", "click", "rank", "next"] = "rating"
+    """What is asked: which rating, whether it is a liked one, what a user should see first, or what
+    she will see next, after her last ones."""
+    split: Literal["random", "last", "items", "given"] = "random"
     """What is held out twice, for validation and for the test: a random tenth of each user's
-    interactions, the last one of each user, or all interactions of a tenth of the items."""
+    interactions, the last one of each user, or all interactions of a tenth of the items; or "given"
+    by the data: a column `part`, or `fold` of MovieLens 100K."""
     seed: int = 0
     """Decides the random splits."""
     liked: float = 4.0
@@ -48,6 +58,9 @@ class Interactions:
     has too."""
     negatives: int = 1
     """For rankings: items that are drawn for each interaction, of those the user has not seen."""
+    length: int = 51
+    """For "next": how many of her last items the row of a user holds, of which a network sees one
+    fewer, as each is told from those before it. Of users with more, nothing older is learned."""
     user: str = "user"
     """The column of the users."""
     item: str = "item"
@@ -56,6 +69,10 @@ class Interactions:
     """The column of the ratings, if there is one."""
     time: str = "time"
     """The column of the times, in seconds, if there is one."""
+    part: str = "split"
+    """The column that holds train, validation or test, for the split "given"."""
+    fold: str = "ua"
+    """Which of the splits that MovieLens 100K comes with, for "given": ua, ub, or u1 to u5."""
     title: str = "title"
     """The column of the items that says what a person calls them; it is no feature."""
     drop: tuple[str, ...] = ()
@@ -64,10 +81,17 @@ class Interactions:
     """Columns of users and items that hold numbers but are names, such as postal codes."""
 
     def __post_init__(self) -> None:
-        if self.learn not in ("rating", "click", "rank"):
-            raise ValueError(f"learn {self.learn!r}: choose rating, click or rank")
-        if self.split not in ("random", "last", "items"):
-            raise ValueError(f"split {self.split!r}: choose random, last or items")
+        if self.learn not in ("rating", "click", "rank", "next"):
+            raise ValueError(f"learn {self.learn!r}: choose rating, click, rank or next")
+        if self.split not in ("random", "last", "items", "given"):
+            raise ValueError(f"split {self.split!r}: choose random, last, items or given")
+        if self.learn == "next" and self.split not in ("last", "given"):
+            raise ValueError(
+                f"learn next, and split {self.split}: what comes next is not told from what came "
+                "later, choose --reader.split last or given"
+            )
+        if self.length < 2:
+            raise ValueError(f"length {self.length} must be at least 2: one item, and the next")
         if self.negatives < 1:
             raise ValueError(f"negatives {self.negatives} must be at least 1")
         if self.scale is not None and not self.scale[0] < self.scale[1]:
@@ -79,48 +103,78 @@ class Interactions:
         return self
 
     def splits(self, spec: str) -> tuple[str, ...]:
-        """All three, or the one that `spec` names."""
-        _, part = _place(spec)
-        return SPLITS if part is None else (part,)
+        """All three, those that the data gives, or the one that `spec` names."""
+        place, part = _place(spec)
+        if part is not None:
+            return (part,)
+        return given_splits(self._read(place)) if self.split == "given" else SPLITS
 
     def load(
         self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
-    ) -> Answered | Seen | Asked:
+    ) -> Answered | Seen | Sequences | Asked:
         """A split. Raises: ValueError that counts what is broken, FileNotFoundError."""
         del in_memory_bytes, workers
         place, part = _place(spec)
         split = part or normal(split)
         if split not in SPLITS:
             raise ValueError(f"{spec} has no split {split!r}, only {', '.join(SPLITS)}")
-        found = read_log(place, Names(self.user, self.item, self.rating, self.time))
-        if self.learn != "rank" and found.rating is None:
+        found, say = self._read(place), split == "train"
+        if self.learn in ("rating", "click") and found.rating is None:
             raise ValueError(
                 f"{found.file} has no column {self.rating!r}: name the one of the ratings with "
                 "--reader.rating, or learn a ranking with --reader.learn rank"
             )
-        kept = np.flatnonzero(self._usable(found, say=split == "train"))
-        catalogue, user, item = self._catalogue(found, kept, say=split == "train")
-        which = self._parts(found, user, item, kept)
+        kept = np.flatnonzero(self._usable(found, say=say))
+        catalogue, user, item = self._catalogue(found, kept, say=say)
+        which = places(self.split, found, kept, user, item, seed=self.seed)
         here = which == SPLITS.index(split)
         if not here.any():
             raise ValueError(
                 f"{found.file}: nothing is left for {split}: there are too few interactions"
             )
-        if self.learn == "rank":
-            if split == "train":
-                pairs = (user[here], item[here])
-                options = {"origin": kept[here], "negatives": self.negatives}
-                return Seen(*pairs, catalogue=catalogue, **options)
-            earlier = which < SPLITS.index(split)
-            seen = (user[earlier], item[earlier])
-            return Asked(user[here], item[here], catalogue=catalogue, seen=seen)
-        assert found.rating is not None
-        rating = found.rating[kept][here].astype(np.float32)
-        answer = {"rating": rating}
-        if self.learn == "click":
-            answer = {"clicked": (rating >= self.liked).astype(np.float32)}
-        rows = {"user": user[here], "item": item[here]} | answer
-        return Answered(rows, catalogue=catalogue, origin=kept[here])
+        if say:
+            say_who_is_left_out(found, kept, kept[here], items=self.split == "items")
+        if self.learn in ("rating", "click"):
+            assert found.rating is not None
+            rating = found.rating[kept][here].astype(np.float32)
+            answer = {"rating": rating}
+            if self.learn == "click":
+                answer = {"clicked": (rating >= self.liked).astype(np.float32)}
+            rows = {"user": user[here], "item": item[here]} | answer
+            return Answered(rows, catalogue=catalogue, origin=kept[here])
+        if self.learn == "next":  # in the order of time; of one time, as in the file
+            order = np.argsort(times(found)[kept], kind="stable")
+            user, item, which, here = user[order], item[order], which[order], here[order]
+            if say:
+                return self._sequences(found, catalogue, user[here], item[here])
+        elif say:
+            options = {"origin": kept[here], "negatives": self.negatives}
+            return Seen(user[here], item[here], catalogue=catalogue, **options)
+        before = which < SPLITS.index(split)
+        seen, history = (user[before], item[before]), None
+        if self.learn == "next":
+            history = Histories(*seen, users=len(catalogue.users), length=self.length)
+        return Asked(user[here], item[here], catalogue=catalogue, seen=seen, history=history)
+
+    def _read(self, place: Path) -> Log:
+        names = Names(self.user, self.item, self.rating, self.time, self.part)
+        return read_log(place, names, fold=self.fold if self.split == "given" else None)
+
+    def _sequences(
+        self, found: Log, catalogue: Catalogue, user: np.ndarray, item: np.ndarray
+    ) -> Sequences:
+        """Rows of pairs in the order of time. Says who has too few for one, or more than one."""
+        count = np.bincount(user, minlength=len(catalogue.users))
+        for some, what in (
+            (count < 2, "fewer than two items to learn from, and are left out of training"),
+            (count > self.length, f"more than {self.length}, of which only the last are learned"),
+        ):
+            if some.any():
+                log.warning("%s: %d of %d users have %s", found.file, some.sum(), len(some), what)
+        if not (count > 1).any():
+            raise ValueError(f"{found.file}: no user has two items to learn from")
+        options = {"length": self.length, "negatives": self.negatives}
+        return Sequences(user, item, catalogue=catalogue, **options)
 
     def shapes(self) -> Spec | None:
         """None: how many features there are is in the data."""
@@ -141,7 +195,7 @@ class Interactions:
         if found.time is not None:
             wrong["a time that is no number of seconds"] = np.isnan(found.time)
         whole = ~np.any(list(wrong.values()), axis=0)
-        wrong["an earlier row of the same user and item"] = _earlier(found, whole)
+        wrong["an earlier row of the same user and item"] = earlier(found, whole)
         bad = {what: rows for what, rows in wrong.items() if rows.any()}
         if bad:
             listed = "; ".join(
@@ -209,46 +263,6 @@ class Interactions:
             liked=self.liked,
         )
         return catalogue, user, item
-
-    def _parts(
-        self, found: Log, user: np.ndarray, item: np.ndarray, kept: np.ndarray
-    ) -> np.ndarray:
-        """The split of each row, int [N]: its place in SPLITS."""
-        rng = np.random.default_rng([self.seed, 71])
-        if self.split == "items":
-            count = int(item.max()) + 1
-            place, size = rng.permutation(count)[item], np.full(len(item), count)
-        else:
-            by = rng.random(len(user))
-            if self.split == "last":
-                if found.time is None:
-                    raise ValueError(
-                        f"{found.file} has no column {self.time!r}, so that nobody knows what came "
-                        "last: name it with --reader.time, or hold out at random with "
-                        "--reader.split random"
-                    )
-                by = -found.time[kept]
-            # Place 0 is what goes to the test first; of one time, what lies later in the file.
-            order = np.lexsort((-np.arange(len(user)), by, user))
-            size = np.bincount(user)[user]
-            start = np.searchsorted(user[order], user)
-            place = np.argsort(order) - start
-        held = np.ones_like(size) if self.split == "last" else np.maximum(size // 10, 1)
-        held = np.where(size < 3, 0, held)
-        return np.where(place < held, 2, np.where(place < 2 * held, 1, 0))
-
-
-def _earlier(found: Log, whole: np.ndarray) -> np.ndarray:
-    """Which whole rows have a later one of the same user and item, bool [N]."""
-    at = np.flatnonzero(whole)
-    time = np.zeros(len(at)) if found.time is None else found.time[at]
-    order = at[np.lexsort((at, time, found.item[at], found.user[at]))]
-    same = (found.user[order][1:] == found.user[order][:-1]) & (
-        found.item[order][1:] == found.item[order][:-1]
-    )
-    earlier = np.zeros(len(whole), bool)
-    earlier[order[:-1][same]] = True
-    return earlier
 
 
 def _place(spec: str) -> tuple[Path, str | None]:

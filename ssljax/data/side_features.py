@@ -1,8 +1,8 @@
 """What is known of people and things as features: numbers, categories and sets, a field each.
 
-A feature has a number and a value. A category is one feature of value 1, a set of n words has n of
-value 1/n, a number is one feature whose value is the standardised number; where a cell is empty,
-the value is 0, and the field says nothing.
+A feature has a number and an amount. A category is one feature of amount 1, a set of n words has n
+of amount 1/n, a number is one feature whose amount is the standardised number; where a cell is
+empty, the amount is 0, and the field says nothing.
 """
 
 import logging
@@ -22,7 +22,7 @@ class Side(NamedTuple):
 
     feature: np.ndarray
     """int32 [N, S], numbers of features, from 0."""
-    value: np.ndarray
+    amount: np.ndarray
     """float32 [N, S]"""
     sizes: tuple[int, ...]
     """Slots of each field; they add up to S."""
@@ -62,17 +62,17 @@ def side_features(
                 column,
             )
             continue
-        feature, value, called = found
-        fields.append((feature + len(names), value))
+        feature, amount, called = found
+        fields.append((feature + len(names), amount))
         names += called
     if not fields:
         raise ValueError(
             f"{place} says nothing of any {key} but who it is: leave --reader.item-ids on, or give "
             f"it a table of {key}s"
         )
-    feature, value = (np.concatenate(parts, axis=1) for parts in zip(*fields, strict=True))
+    feature, amount = (np.concatenate(parts, axis=1) for parts in zip(*fields, strict=True))
     sizes = tuple(part.shape[1] for part, _ in fields)
-    return Side(feature.astype(np.int32), value.astype(np.float32), sizes, tuple(names))
+    return Side(feature.astype(np.int32), amount.astype(np.float32), sizes, tuple(names))
 
 
 def aligned(key: str, ids: np.ndarray, table: Columns, column: str) -> np.ndarray:
@@ -95,21 +95,21 @@ def _aligned(key: str, ids: np.ndarray, table: Columns, place: str) -> Columns:
 def _field(
     column: str, cells: np.ndarray, *, as_category: bool
 ) -> tuple[np.ndarray, np.ndarray, list[str]] | None:
-    """(features [N, slots], values [N, slots], their names); None for a column of texts."""
+    """(features [N, slots], amounts [N, slots], their names); None for a column of texts."""
     there = cells != ""
     number = numbers(cells)
     if not as_category and there.any() and np.isfinite(number[there]).all():
         mean, spread = number[there].mean(), max(number[there].std(), 1e-8)
-        value = np.where(there, (number - mean) / spread, 0.0)[:, None]
-        return np.zeros((len(cells), 1), int), value, [column]
+        amount = np.where(there, (number - mean) / spread, 0.0)[:, None]
+        return np.zeros((len(cells), 1), int), amount, [column]
     words = [cell.split("|") if cell else [] for cell in cells]
     known = sorted({word for row in words for word in row})
     if len(known) > _MOST or not known:
         return None
     at = {word: i for i, word in enumerate(known)}
     slots = max(map(len, words))
-    feature, value = np.zeros((len(cells), slots), int), np.zeros((len(cells), slots))
+    feature, amount = np.zeros((len(cells), slots), int), np.zeros((len(cells), slots))
     for i, row in enumerate(words):
         feature[i, : len(row)] = [at[word] for word in row]
-        value[i, : len(row)] = 1 / max(len(row), 1)
-    return feature, value, [f"{column}={word}" for word in known]
+        amount[i, : len(row)] = 1 / max(len(row), 1)
+    return feature, amount, [f"{column}={word}" for word in known]

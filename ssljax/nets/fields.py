@@ -11,9 +11,9 @@ import jax.numpy as jnp
 
 class FieldVectors(nn.Module):
     """A vector for each field of an example: the sum of the rows of its features, times their
-    values.
+    amounts.
 
-    The input is {"feature": int [B, S], "value": float [B, S]}; the output [B, fields, width].
+    The input is {"feature": int [B, S], "amount": float [B, S]}; the output [B, fields, width].
     """
 
     count: int
@@ -28,11 +28,11 @@ class FieldVectors(nn.Module):
     @nn.compact
     def __call__(self, x: dict[str, jax.Array], *, train: bool = False) -> jax.Array:
         del train
-        feature, value = x["feature"], x["value"]
+        feature, amount = x["feature"], x["amount"]
         if feature.shape[-1] != sum(self.sizes):
             raise ValueError(f"fields of {self.sizes} slots, but {feature.shape[-1]} features")
         start = nn.initializers.normal(self.spread)
-        rows = self.param("rows", start, (self.count, self.width))[feature] * value[..., None]
+        rows = self.param("rows", start, (self.count, self.width))[feature] * amount[..., None]
         ends = list(itertools.accumulate(self.sizes))
         return jnp.stack([part.sum(1) for part in jnp.split(rows, ends[:-1], axis=1)], axis=1)
 

@@ -46,7 +46,7 @@ def test_ids_are_kept_and_side_features_become_fields(tmp_path):
     )
     fields = here.fields(np.array([1, 0]), np.array([0, 2]))
     np.testing.assert_array_equal(fields["feature"], [[1, 2, 3, 4, 7, 8], [0, 2, 3, 6, 7, 7]])
-    np.testing.assert_allclose(fields["value"], [[1, 1, 1, 1, 0.5, 0.5], [1, -1, 0, 1, 0, 0]])
+    np.testing.assert_allclose(fields["amount"], [[1, 1, 1, 1, 0.5, 0.5], [1, -1, 0, 1, 0, 0]])
     rows = data.take(np.arange(len(data)))
     assert data.names == ["b\tx", "a\tx", "a\ty"]  # b's other two are held out, a has too few
     assert data.origin.tolist() == [1, 2, 4]
@@ -156,6 +156,75 @@ def test_rankings_draw_what_was_not_seen_and_ask_for_what_was_held_out(tmp_path)
         assert [set(wanted) - {-1}, set(known) - {-1}] == expected
 
 
+def test_what_comes_next_in_rows_of_the_last_items(tmp_path):
+    """Against the lines of the file in a plain loop: rows, what they are cut to, what is asked."""
+    spec, length = many(tmp_path), 12
+    reader = Interactions(learn="next", split="last", length=length, negatives=2)
+    lines = [line.split(",") for line in (tmp_path / "interactions.csv").read_text().split()[1:]]
+    of = {u: [] for u in range(30)}
+    for user, item, *_ in sorted(lines, key=lambda line: int(line[3])):  # ties as in the file
+        of[int(user)].append(int(item))
+    train, test = reader.load(spec), reader.load(spec, split="test")
+    assert len(train) == 30 and len(train.pairs[0]) == 29 * 18 + 2
+    rows = next(train.batches(30, seed=1))
+    again = next(train.batches(30, seed=1, host=(1, 2)))
+    np.testing.assert_array_equal(rows["negative"][15:], again["negative"])
+    assert rows["negative"].shape == (30, length - 1, 2)
+    for b, user in enumerate(rows["user"]):
+        mine = of[user] if user == 7 else of[user][:-2]
+        assert rows["sequence"][b][rows["real"][b]].tolist() == mine[-length:]
+        assert rows["real"][b].sum() == min(len(mine), length) and rows["real"][b, -1]
+        assert not set(mine) & set(rows["negative"][b].ravel().tolist())
+    assert train.part(np.array([3, 5])).names == ["3", "5"]
+    rows = next(test.once(29))
+    for b, user in enumerate(rows["user"]):
+        assert rows["sequence"][b].tolist() == of[user][-1 - length : -1]
+        assert set(rows["wanted"][b]) - {-1} == {of[user][-1]}
+        assert set(rows["seen"][b]) - {-1} == set(of[user][:-1])
+    assert all(rows[k].shape[1:] == test.spec[k][0] for k in rows if k != "mask")
+
+
+def test_who_is_cut_or_left_out_is_said(tmp_path, caplog):
+    with caplog.at_level(logging.WARNING):
+        reader = Interactions(learn="next", split="last", length=2)
+        assert len(reader.load(folder(tmp_path, RATINGS + "b,w,1,40\nb,v,1,50\nd,x,3,1\n"))) == 2
+    assert "1 of 3 users have fewer than two items" in caplog.text
+    assert "1 of 3 users have more than 2, of which only the last are learned" in caplog.text
+    with pytest.raises(ValueError, match=r"choose --reader\.split last or given"):
+        Interactions(learn="next")
+    with pytest.raises(ValueError, match="no user has two items"):
+        reader.load(folder(tmp_path, "user,item,rating,time\na,x,1,1\nb,x,1,2\n"))
+
+
+def test_a_split_that_the_file_gives(tmp_path, caplog):
+    given = ["train", "training", "test", "dev", "test"]
+    lines = [f"{line},{p}" for line, p in zip(RATINGS.split()[1:], given, strict=True)]
+    spec = folder(tmp_path, "\n".join(["user,item,rating,time,split", *lines, "c,x,3,1,test"]))
+    reader = Interactions(split="given")
+    assert reader.splits(spec) == ("train", "validation", "test")
+    with caplog.at_level(logging.WARNING):
+        found = all_of(spec, reader)
+    assert found == {
+        "train": {"b\ty", "b\tx"},
+        "validation": {"b\tz"},
+        "test": {"a\tx", "a\ty", "c\tx"},
+    }
+    assert "2 of 3 users have no row for training, such as a, c" in caplog.text
+    assert "1 of 3 items have no row for training, such as z" in caplog.text
+    spec = folder(tmp_path, "\n".join(["user,item,rating,split", "a,x,1,train", "a,y,1,some"]))
+    with pytest.raises(ValueError, match="row 2: split 'some' is none of train, validation, test"):
+        reader.load(spec)
+    with pytest.raises(ValueError, match="no column 'split' that says"):
+        reader.load(folder(tmp_path))
+
+
+def test_users_without_a_whole_row_are_named(tmp_path, caplog):
+    spec = folder(tmp_path, RATINGS + "e,x,9,10\n")
+    with caplog.at_level(logging.WARNING):
+        Interactions(split="last", scale=(1.0, 5.0), broken="leave_out").load(spec)
+    assert "1 users have no row that can be used, and are left out, such as e" in caplog.text
+
+
 BROKEN = RATINGS + "a,,3,1\n,x,3,1\na,z,9,1\nb,w,3,soon\na,x,2,40\n"
 
 
@@ -210,4 +279,13 @@ def test_real_movielens(shared_data):
     assert (len(data), len(here.users), len(here.items)) == (98_114, 943, 1682)
     assert (here.titles[0], here.users[0], here.scale) == ("Toy Story (1995)", "1", (1.0, 5.0))
     assert here.sizes == (1, 1, 1, 1, 1, 1, 6)
+    reader, spec = Interactions(split="given"), f"interactions:{shared_data}/ml-100k"
+    assert reader.splits(spec) == ("train", "test")
+    train, test = (reader.load(spec, split=split) for split in reader.splits(spec))
+    assert (len(train), len(test), np.unique(test.pairs[0], return_counts=True)[1].max()) == (
+        *(90_570, 9_430, 10),
+    )
+    assert not set(train.names) & set(test.names)
+    with pytest.raises(FileNotFoundError, match=r"no u1\.base"):
+        Interactions(split="given", fold="u1").load(spec)
     assert abs(data.take(np.arange(len(data)))["clicked"].mean() - 0.5538) < 0.01

@@ -14,13 +14,13 @@ FIELDS = {"features": 11, "sizes": (1, 1, 2), "scale": (1.0, 5.0), "decay": 0.01
 def answered(size: int = 16) -> dict[str, np.ndarray]:
     rng = np.random.default_rng(0)
     feature = np.stack([rng.integers(*ends, size) for ends in ((0, 3), (3, 7), (7, 11), (7, 11))])
-    value = rng.uniform(0.3, 1.2, (size, 4)).astype(np.float32)
-    value[::3, 3] = 0  # a set of one
+    amount = rng.uniform(0.3, 1.2, (size, 4)).astype(np.float32)
+    amount[::3, 3] = 0  # a set of one
     return {
         "user": feature[0].astype(np.int32),
         "item": feature[1].astype(np.int32) - 3,
         "feature": feature.T.astype(np.int32),
-        "value": value,
+        "amount": amount,
         "rating": rng.integers(1, 6, size).astype(np.float32),
         "label": (np.arange(size) % 4).astype(np.int32),
         "index": np.arange(size, dtype=np.int32),

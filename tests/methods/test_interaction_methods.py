@@ -33,7 +33,7 @@ def vectors_of(rows, batch, b, slots):
     for field in slots:
         total = np.zeros(rows.shape[1])
         for s in field:
-            total += np.float64(batch["value"][b, s]) * rows[batch["feature"][b, s]]
+            total += np.float64(batch["amount"][b, s]) * rows[batch["feature"][b, s]]
         found.append(total)
     return found
 
