@@ -1,5 +1,7 @@
-"""Families of methods on interactions: what all that learn what users think of items share."""
+"""Families of methods on interactions: what all that learn what users think of items share, or
+what they should see first."""
 
+from abc import abstractmethod
 from dataclasses import dataclass, replace
 from typing import Any, ClassVar, Self
 
@@ -47,7 +49,8 @@ class OfFields(Recipe):
         return FieldVectors(count=count, width=1 + self.factors, sizes=self.sizes or (1,))
 
     def filled(self, data: Any) -> Self:
-        here = data.catalogue
+        if (here := getattr(data, "catalogue", None)) is None:  # `check` says what data is right
+            return self
         return replace(
             self,
             features=self.features or len(here.features),
@@ -124,7 +127,35 @@ class OfFields(Recipe):
 
 
 @dataclass(frozen=True, kw_only=True)
-class OfRankings(Recipe):
+class Ranks(Recipe):
+    """Scores of all items for a user, of which the first are looked at."""
+
+    items: int | None = None
+    """How many there are; None: as many as the data has."""
+    first: ClassVar[int] = 10
+    """How many of a ranking are scored."""
+
+    @abstractmethod
+    def scores(self, state: State, batch: Batch) -> jax.Array:
+        """[B, items], for the users of a batch."""
+
+    @abstractmethod
+    def item_vectors(self, state: State) -> jax.Array:
+        """Vectors of all items as scores read them [items, D]."""
+
+    def score(self, state: State, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """The first ten among all items but those that were seen before."""
+        found = first_k(self.scores(state, batch), batch["wanted"], batch["seen"], k=self.first)
+        return {name: (values, jnp.ones(len(values))) for name, values in found.items()}
+
+    def offer(self, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:
+        """(scores [items], vectors [items, D]) of all items for the one user of a batch."""
+        one = {name: leaf[:1] for name, leaf in batch.items()}
+        return self.scores(state, one)[0], self.item_vectors(state)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OfRankings(Ranks):
     """What a user should see first: users and items have vectors, and a score is their product.
 
     The encoder is the table of the users; a feature is the vector of a user as scores read it.
@@ -134,12 +165,8 @@ class OfRankings(Recipe):
     """Numbers of a vector."""
     users: int | None = None
     """How many there are; None: as many as the data has."""
-    items: int | None = None
-    """The same of items."""
     decay: float = 0.0
     """Of the squares of the vectors of a batch: for each interaction their sum times this."""
-    first: ClassVar[int] = 10
-    """How many of a ranking are scored."""
 
     @property
     def encoder(self) -> Any:
@@ -151,12 +178,13 @@ class OfRankings(Recipe):
         return Vectors(count=self.items or 1, width=self.width)
 
     def filled(self, data: Any) -> Self:
-        here = data.catalogue
+        if (here := getattr(data, "catalogue", None)) is None:
+            return self
         users, items = self.users or len(here.users), self.items or len(here.items)
         return replace(self, users=users, items=items)
 
     def check(self, data: Any) -> None:
-        if "negative" not in data.spec:
+        if "item" not in data.spec or "negative" not in data.spec:
             raise ValueError(
                 "this method learns rankings: use data interactions:PATH, read by "
                 'Interactions(learn="rank")'
@@ -182,16 +210,12 @@ class OfRankings(Recipe):
     def embed(self, state: State, batch: Batch) -> jax.Array:
         return self.tables(state.params, state.extra)[0][batch["user"]]
 
-    def scores(self, state: State, user: jax.Array) -> jax.Array:
-        """Scores [B, items] of all items for users, int [B]."""
+    def scores(self, state: State, batch: Batch) -> jax.Array:
         of_users, of_items = self.tables(state.params, state.extra)
-        return of_users[user] @ of_items.T
+        return of_users[batch["user"]] @ of_items.T
 
-    def score(self, state: State, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
-        """The first ten among all items but those that were seen before."""
-        scores = self.scores(state, batch["user"])
-        found = first_k(scores, batch["wanted"], batch["seen"], k=self.first)
-        return {name: (values, jnp.ones(len(values))) for name, values in found.items()}
+    def item_vectors(self, state: State) -> jax.Array:
+        return self.tables(state.params, state.extra)[1]
 
     def preferred(self, params: PyTree, extra: PyTree, batch: Batch) -> jax.Array:
         """The loss of BPR with the decay of the vectors in a batch, scalar."""
@@ -202,8 +226,3 @@ class OfRankings(Recipe):
         tables = params["encoder"]["rows"], params["items"]["rows"]
         rows = tables[0][batch["user"]], tables[1][batch["item"]], tables[1][batch["negative"]]
         return value + self.decay * sum(jnp.sum(x**2) for x in rows) / len(user)
-
-    def offer(self, state: State, batch: Batch) -> tuple[jax.Array, jax.Array]:
-        """(scores [items], vectors [items, D]) of all items for the one user of a batch."""
-        scores = self.scores(state, batch["user"][:1])[0]
-        return scores, self.tables(state.params, state.extra)[1]

@@ -22,6 +22,7 @@ ALLOWED = {
     "recipes": {"jax", "method", "nets", "views"},
     "recipes_triples": {"jax", "optax", "losses", "method", "nets"},
     "recipes_interactions": {"jax", "optax", "losses", "method", "nets"},
+    "recipes_sequences": {"jax", "losses", "method", "nets", "recipes_interactions"},
     "tasks": {
         *{"jax", "chex", "optax", "flax", "numpy", "pyarrow", "PIL"},
         *{"nets", "losses", "views", "tasks", "files", "measure"},
@@ -32,7 +33,7 @@ ALLOWED = {
     },
     "methods": {
         *{"jax", "numpy", "optax", "chex", "method", "parts", "recipes", "schedules"},
-        *{"recipes_triples", "recipes_interactions"},
+        *{"recipes_triples", "recipes_interactions", "recipes_sequences"},
         *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},

@@ -165,6 +165,12 @@ RANKING = ANSWERS._replace(
         'Interactions(learn="rank"),  # each comes with an item that was not chosen',
     )
 )
+FOLLOWING = ANSWERS._replace(
+    fields=ANSWERS.fields.replace(
+        'Interactions(learn="rating"),  # or "click", whether a rating is a liked one',
+        'Interactions(learn="next", split="last"),  # a row is the last items of a user',
+    ).replace("batch=1024,", "batch=128,")
+)
 MELODIES = Family(
     "midi:PATH/TO/MELODIES",
     "midi:PATH/TO/MELODIES",

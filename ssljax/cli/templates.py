@@ -5,6 +5,7 @@ from ssljax.cli.families import (
     BERT,
     DRAWING,
     FEW_LABELS,
+    FOLLOWING,
     GRAPH,
     MELODIES,
     NO_VIEW,
@@ -56,6 +57,9 @@ METHODS: dict[str, tuple[Family, str]] = {
     "DeepFM": (ANSWERS, "width=16, decay=0.01"),
     "BPR": (RANKING, "width=64, decay=0.01"),
     "SimGCL": (SMOOTHED, "width=64, layers=2"),
+    "SASRec": (FOLLOWING, 'loss_over="all"'),
+    "CL4SRec": (FOLLOWING, 'loss_over="all", weight=0.1'),
+    "BERT4Rec": (FOLLOWING, "ratio=0.2"),
     "MusicVAE": (
         MELODIES,
         "encoder=nets.MelodyEncoder(width=128, code=32), "

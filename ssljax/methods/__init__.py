@@ -12,9 +12,11 @@ if TYPE_CHECKING:
     from ssljax.methods.autoencoder import Autoencoder as Autoencoder
     from ssljax.methods.barlow_twins import BarlowTwins as BarlowTwins
     from ssljax.methods.bert import BERT as BERT
+    from ssljax.methods.bert4rec import BERT4Rec as BERT4Rec
     from ssljax.methods.bgrl import BGRL as BGRL
     from ssljax.methods.bpr import BPR as BPR
     from ssljax.methods.byol import BYOL as BYOL
+    from ssljax.methods.cl4srec import CL4SRec as CL4SRec
     from ssljax.methods.clip import CLIP as CLIP
     from ssljax.methods.colorization import Colorization as Colorization
     from ssljax.methods.complex_ import ComplEx as ComplEx
@@ -56,6 +58,7 @@ if TYPE_CHECKING:
     from ssljax.methods.relative_patch import RelativePatch as RelativePatch
     from ssljax.methods.rotate import RotatE as RotatE
     from ssljax.methods.rotation import Rotation as Rotation
+    from ssljax.methods.sasrec import SASRec as SASRec
     from ssljax.methods.scan import SCAN as SCAN
     from ssljax.methods.scan import SelfLabel as SelfLabel
     from ssljax.methods.siglip import SigLIP as SigLIP
@@ -85,9 +88,11 @@ FILES = {
     "Autoencoder": "autoencoder",
     "BarlowTwins": "barlow_twins",
     "BERT": "bert",
+    "BERT4Rec": "bert4rec",
     "BGRL": "bgrl",
     "BPR": "bpr",
     "BYOL": "byol",
+    "CL4SRec": "cl4srec",
     "CLIP": "clip",
     "Colorization": "colorization",
     "ComplEx": "complex_",
@@ -129,6 +134,7 @@ FILES = {
     "RelativePatch": "relative_patch",
     "RotatE": "rotate",
     "Rotation": "rotation",
+    "SASRec": "sasrec",
     "SCAN": "scan",
     "SelfLabel": "scan",
     "SigLIP": "siglip",

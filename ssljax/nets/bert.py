@@ -236,8 +236,9 @@ tied_logits.defvjp(_logits_forward, _logits_backward)
 
 
 def word_table(params: Any) -> jax.Array:
-    """Embeddings of the words [V, E] in the parameters of a `Bert`."""
-    return params["embeddings"]["word_embeddings"]["embedding"]
+    """Embeddings of the words [V, E] in the parameters of a `Bert` or a `GPT2`."""
+    words = params["wte"] if "wte" in params else params["embeddings"]["word_embeddings"]
+    return words["embedding"]
 
 
 def bert(size: Literal["tiny", "mini", "small", "base", "large"], **fields: Any) -> Bert:

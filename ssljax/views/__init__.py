@@ -80,6 +80,7 @@ from ssljax.views.of_papers import (
 )
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
+from ssljax.views.sequences import view_items
 from ssljax.views.sound import MelPicture
 from ssljax.views.style import Duotone, Grey
 from ssljax.views.tokens import (
@@ -185,6 +186,7 @@ __all__ = [
     "to_grey",
     "transpose",
     "view_batch",
+    "view_items",
     "view_pair",
     "warp",
     "without_green",

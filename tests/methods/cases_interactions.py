@@ -5,8 +5,8 @@ from laws import Case
 
 from ssljax.data import Catalogue, Seen
 from ssljax.data.side_features import Side
-from ssljax.methods import BPR, FM, LR, DeepFM, SimGCL
-from ssljax.nets import MLP
+from ssljax.methods import BPR, FM, LR, BERT4Rec, CL4SRec, DeepFM, SASRec, SimGCL
+from ssljax.nets import GPT2, MLP, Bert
 
 FIELDS = {"features": 11, "sizes": (1, 1, 2), "scale": (1.0, 5.0), "decay": 0.01}
 
@@ -43,6 +43,21 @@ def seen(size: int = 16) -> dict[str, np.ndarray]:
     }
 
 
+def sequences(size: int = 16) -> dict[str, np.ndarray]:
+    """Rows of 6 items, of which some are missing in front."""
+    rng = np.random.default_rng(0)
+    real = np.arange(6) >= rng.integers(0, 5, size)[:, None]
+    real[:2] = True
+    return {
+        "user": np.arange(size, dtype=np.int32),
+        "sequence": np.where(real, rng.integers(0, 7, (size, 6)), 0).astype(np.int32),
+        "real": real,
+        "negative": rng.integers(0, 7, (size, 5, 2)).astype(np.int32),
+        "label": (np.arange(size) % 4).astype(np.int32),
+        "index": np.arange(size, dtype=np.int32),
+    }
+
+
 def of_graph(rows: dict[str, np.ndarray]) -> Seen:
     side = Side(np.zeros((7, 1), np.int32), np.ones((7, 1), np.float32), (1,), ("one",))
     here = Catalogue(tuple("abcde"), tuple("tuvwxyz"), tuple("tuvwxyz"), side, side, (0.0, 1.0), 1)
@@ -51,9 +66,16 @@ def of_graph(rows: dict[str, np.ndarray]) -> Seen:
 
 
 TABLES = {"width": 4, "users": 5, "items": 7, "decay": 0.01}
+SMALL = {"vocab": 9, "width": 8, "depth": 1, "heads": 2, "hidden": 8}
+FOLLOWING = {"items": 7, "encoder": GPT2(length=5, activation="relu", dropout=0.2, **SMALL)}
 CASES = {
+    "sasrec": Case(SASRec(**FOLLOWING), sequences),
+    "cl4srec": Case(CL4SRec(**FOLLOWING), sequences),
+    "bert4rec": Case(
+        BERT4Rec(items=7, ratio=0.4, encoder=Bert(length=6, types=1, **SMALL)), sequences
+    ),
     "bpr": Case(BPR(**TABLES), seen, draws=False),
-    "simgcl": Case(SimGCL(edges=16, **TABLES), seen, of_graph),
+    "simgcl": Case(SimGCL(edges=16, weight=0.5, **TABLES), seen, of_graph),
     "lr": Case(LR(**FIELDS), answered, draws=False),
     "fm": Case(FM(width=3, **FIELDS), answered, draws=False),
     "deepfm": Case(DeepFM(width=3, deep=MLP(widths=(5, 1), norm=False), **FIELDS), clicks),
