@@ -7,8 +7,16 @@ Recommendation", SIGIR 2022 (arXiv:2112.08679).
     E = mean of E_1 to E_L
     L = BPR(E) + weight [ NCE(users) + NCE(items) ] + decay |E_0|^2
 
-NCE is between the two views of the users of a batch, and of its items. It is the graph of the
-training data alone, which `refresh` puts into the state: cadence.refresh must not be 0.
+NCE is between the two views of the users of a batch, and of its items, each the mean over those
+that differ. It is the graph of the training data alone, which `refresh` puts into the state:
+cadence.refresh must not be 0. Without `weight` this is LightGCN (He et al. 2020, arXiv:2002.02126)
+whose first layer is left out.
+
+The weight depends on how dense the graph is. Smoothing over many neighbours makes vectors short,
+and what looks at their directions alone then has the larger gradient by the square of that length.
+The paper has .5 for Yelp2018, whose users have some forty items; RecBole's best for MovieLens-1M,
+with well over a hundred, is 1e-5 for a sum over the users or items of a batch of 4,096, which is
+about .02 for a mean.
 """
 
 from dataclasses import dataclass, replace
@@ -30,8 +38,8 @@ class SimGCL(OfRankings):
     """How often vectors are smoothed."""
     noise: float = 0.1
     """Length of the noise that each layer adds in the noisy views."""
-    weight: float = 0.5
-    """Of the contrastive losses."""
+    weight: float = 0.02
+    """Of the contrastive losses; 0: none, and no noisy views."""
     temperature: float = 0.2
     """Of the contrastive losses."""
     edges: int | None = None
@@ -91,6 +99,8 @@ class SimGCL(OfRankings):
         self, params: PyTree, extra: PyTree, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[PyTree, Metrics]]:
         preferred = self.preferred(params, extra, batch)
+        if not self.weight:
+            return preferred, (extra, {"preferred": preferred})
         views = [self.tables(params, extra, k) for k in jax.random.split(key)]
         same = jnp.zeros(())
         for side, name in enumerate(("user", "item")):
