@@ -21,7 +21,7 @@ from ssljax.nets.clip import ImageTower, TextTower, siglip_image, siglip_text
 from ssljax.nets.decoder import Decoder
 from ssljax.nets.fcos import FCOS
 from ssljax.nets.few import apply_few
-from ssljax.nets.fields import FieldVectors, pair_sum
+from ssljax.nets.fields import DeepFields, FieldVectors, pair_sum
 from ssljax.nets.gan import (
     DiscriminatorHead,
     DiscriminatorTrunk,
@@ -72,6 +72,7 @@ __all__ = [
     "ConvEncoder",
     "DINOHead",
     "Decoder",
+    "DeepFields",
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "FieldVectors",

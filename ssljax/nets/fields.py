@@ -8,6 +8,8 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
+from ssljax.nets.mlp import MLP
+
 
 class FieldVectors(nn.Module):
     """A vector for each field of an example: the sum of the rows of its features, times their
@@ -32,9 +34,35 @@ class FieldVectors(nn.Module):
         if feature.shape[-1] != sum(self.sizes):
             raise ValueError(f"fields of {self.sizes} slots, but {feature.shape[-1]} features")
         start = nn.initializers.normal(self.spread)
-        rows = self.param("rows", start, (self.count, self.width))[feature] * amount[..., None]
+        table = self.param("rows", start, (self.count, self.width))
+        # A feature that the table lacks is no number, where a plain index would read the last row.
+        rows = jnp.take(table, feature, axis=0, mode="fill", fill_value=jnp.nan)
+        rows = rows * amount[..., None]
         ends = list(itertools.accumulate(self.sizes))
         return jnp.stack([part.sum(1) for part in jnp.split(rows, ends[:-1], axis=1)], axis=1)
+
+
+class DeepFields(nn.Module):
+    """What DeepFM makes of the fields of an example, float32 [B, 2 + H].
+
+    The sum of the first numbers of all fields, the sum over pairs of them of the products of their
+    vectors (the other numbers), and what a network makes of those. A linear layer behind it gives
+    DeepFM, with a weight for each part, and with several outputs where a target has several. The
+    input is that of `FieldVectors`.
+    """
+
+    table: FieldVectors
+    """The vectors, of which the first number stands for itself."""
+    deep: MLP
+    """The network; its last width is H."""
+
+    @nn.compact
+    def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
+        fields = self.table(x)
+        vectors = fields[..., 1:]
+        deep = nn.relu(self.deep(vectors.reshape(len(vectors), -1), train))
+        parts = [fields[..., 0].sum(1, keepdims=True), pair_sum(vectors)[:, None], deep]
+        return jnp.concatenate(parts, axis=1)
 
 
 def pair_sum(vectors: jax.Array) -> jax.Array:

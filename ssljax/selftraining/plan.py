@@ -40,6 +40,9 @@ class SelfTraining:
     """How records become examples, a `ssljax.data.Reader`."""
     few: int = 10
     """Labelled examples of each class, drawn by the seed; of values, in all."""
+    each: str | None = None
+    """A leaf of the data, such as user, of each value of which `few` are drawn, or all where there
+    are fewer; None: as `few` says."""
     labels: str | None = None
     """A Parquet or CSV file with index or file, and target or class, in place of a draw. An index
     is a row of the data, before anything was held out for testing."""

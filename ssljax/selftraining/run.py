@@ -112,7 +112,7 @@ def _one(
     truth, hidden = truth_of(pool, target), without_labels(pool, target)
     right, unseen = truth_of(test, target), without_labels(test, target)
     called = numbering_of(folder, pool, test if config.holds_out else None, target)
-    given = given_labels(config, folder, called, truth, target, seed)
+    given = given_labels(config, folder, called, truth, target, seed, hidden)
     given, held_out = split_off(given, config.holdout, seed, target)
 
     def train(labels: Labels, r: int, place: Path, teacher: Teacher | None) -> Teacher:
@@ -190,8 +190,9 @@ def given_labels(
     truth: Targets | None,
     target: Target,
     seed: int,
+    hidden: Arrays,
 ) -> Labels:
-    """The true labels of this seed, also on disk.
+    """The true labels of this seed, also on disk. hidden: the pool without its truth.
 
     Raises: ValueError for a file of labels that does not fit, or a class without a label.
     """
@@ -203,7 +204,8 @@ def given_labels(
         elif truth is None:
             raise ValueError("this data has no labels: name a file of few with --labels FILE")
         else:
-            index = _drawn(config.few, truth, target, np.random.default_rng([seed, 17]))
+            group = None if config.each is None else _leaf(hidden, config.each)
+            index = _drawn(config.few, truth, target, np.random.default_rng([seed, 17]), group)
             found = Labels.given(index, take(truth, index))
         found = dataclasses.replace(found, provenance=np.full(len(found), GIVEN, object))
         note_numbering(folder)
@@ -220,13 +222,35 @@ def given_labels(
     return found
 
 
-def _drawn(few: int, truth: Targets, target: Target, rng: np.random.Generator) -> np.ndarray:
-    """A few examples whose truth is known, of each class where there are classes, in order."""
+def _drawn(
+    few: int,
+    truth: Targets,
+    target: Target,
+    rng: np.random.Generator,
+    group: np.ndarray | None,
+) -> np.ndarray:
+    """A few examples whose truth is known, of each group, or of each class where there are classes,
+    in order. group: [N], None for none."""
     known = np.flatnonzero(target.known(truth))
     if len(known) < count(truth):
         log.info("%d of %d examples of the pool have a label", len(known), count(truth))
+    if group is not None:
+        mixed = rng.permutation(known)
+        mixed = mixed[np.argsort(group[mixed], kind="stable")]
+        _, first = np.unique(group[mixed], return_index=True)
+        place = np.arange(len(mixed)) - np.repeat(first, np.diff([*first, len(mixed)]))
+        return np.sort(mixed[place < few])
     if not target.has_classes():
         return np.sort(rng.permutation(known)[:few])
     hard, classes = target.hard(truth), target.require_classes("a draw from each class")
     groups = (np.flatnonzero(hard == c) for c in range(classes))
     return np.sort(np.concatenate([rng.permutation(g)[:few] for g in groups]))
+
+
+def _leaf(data: Arrays, name: str) -> np.ndarray:
+    """A leaf of all examples, [N]. Raises: ValueError where there is none, or not a number each."""
+    if name not in data.spec or data.spec[name][0]:
+        raise ValueError(
+            f"each: the data has no number {name!r} for an example, only {', '.join(data.spec)}"
+        )
+    return data.take(np.arange(len(data)))[name]

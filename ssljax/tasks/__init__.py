@@ -5,6 +5,7 @@ sequence classification   Task(inputs=SeriesInput(), encoder=LSTM(), target=OneO
 text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=OneOf(classes=2))
 multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
+ratings                   Task(inputs=FieldInput(), encoder=DeepFields(...), target=Value(...))
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
 detection                 Task(inputs=ImageInput(...), encoder=ResNet(...), target=Boxes(...))
@@ -15,7 +16,14 @@ What a new kind of target brings says `Target`.
 
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.boxes import Boxes
-from ssljax.tasks.inputs import FeatureInput, ImageInput, Inputs, SeriesInput, TokenInput
+from ssljax.tasks.inputs import (
+    FeatureInput,
+    FieldInput,
+    ImageInput,
+    Inputs,
+    SeriesInput,
+    TokenInput,
+)
 from ssljax.tasks.mask import Mask
 from ssljax.tasks.one_of import OneOf
 from ssljax.tasks.suggested import suggested
@@ -30,6 +38,7 @@ __all__ = [
     "Boxes",
     "Examples",
     "FeatureInput",
+    "FieldInput",
     "ImageInput",
     "Inputs",
     "Mask",

@@ -91,6 +91,21 @@ class FeatureInput(Inputs):
 
 
 @dataclass(frozen=True, kw_only=True)
+class FieldInput(Inputs):
+    """ "feature" int and "amount" float [B, S], features left out at random in training -> both by
+    name, for a `DeepFields`."""
+
+    drop: float = 0.0
+    """Probability of leaving a feature out, such as who the user is."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> dict[str, jax.Array]:
+        feature, amount = batch["feature"], batch["amount"].astype(jnp.float32)
+        if key is not None and self.drop:
+            amount = jnp.where(jax.random.bernoulli(key, self.drop, amount.shape), 0.0, amount)
+        return {"feature": feature, "amount": amount}
+
+
+@dataclass(frozen=True, kw_only=True)
 class TokenInput(Inputs):
     """ "tokens" and "segments" int [B, L], tokens left out at random in training -> both
     by name, for a `Bert`."""

@@ -57,20 +57,32 @@ def classes_quality(
     }
 
 
-def values_quality(truth: np.ndarray, target: np.ndarray, chosen: np.ndarray) -> dict[str, float]:
+def values_quality(
+    truth: np.ndarray, target: np.ndarray, chosen: np.ndarray, *, at_least: float | None = None
+) -> dict[str, float]:
     """Numbers of labels that are values: truth, target float [N, ...], chosen bool [N].
 
-    Returns: coverage; mae, rmse and r2 of the chosen (r2 against the mean of their truth).
+    Returns: coverage; mae, rmse and r2 of the chosen (r2 against the mean of their truth); with
+      `at_least` also precision, recall and f1 of the values that are as high: truth [N].
     """
     t, y = np.asarray(truth, np.float64)[chosen], np.asarray(target, np.float64)[chosen]
-    if not len(t):
-        return {"coverage": 0.0, "mae": 0.0, "rmse": 0.0, "r2": 0.0}
-    error, spread = np.sum((t - y) ** 2), np.sum((t - t.mean(0)) ** 2)
-    return {
-        "coverage": float(np.mean(chosen)),
-        "mae": float(np.mean(np.abs(t - y))),
-        "rmse": float(np.sqrt(np.mean((t - y) ** 2))),
-        "r2": float(1 - error / spread) if spread > 0 else 0.0,
+    found = {"coverage": 0.0, "mae": 0.0, "rmse": 0.0, "r2": 0.0}
+    if len(t):
+        error, spread = np.sum((t - y) ** 2), np.sum((t - t.mean(0)) ** 2)
+        found = {
+            "coverage": float(np.mean(chosen)),
+            "mae": float(np.mean(np.abs(t - y))),
+            "rmse": float(np.sqrt(np.mean((t - y) ** 2))),
+            "r2": float(1 - error / spread) if spread > 0 else 0.0,
+        }
+    if at_least is None:
+        return found
+    right = np.sum((t >= at_least) & (y >= at_least))
+    labelled, true = np.sum(y >= at_least), np.sum(np.asarray(truth) >= at_least)
+    return found | {
+        "precision": float(ratio(right, labelled)),
+        "recall": float(ratio(right, true)),
+        "f1": float(ratio(2 * right, labelled + true)),
     }
 
 

@@ -24,6 +24,7 @@ _MEASURES = {
     "rmse": Measure(key="rmse", name="RMSE", better="lower", unit="", digits=3),
     "mae": Measure(key="mae", name="mean absolute error", better="lower", unit="", digits=3),
 }
+_FOUND = (Measure(key="precision"), Measure(key="recall"), Measure(key="f1", name="F1"))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,13 +43,23 @@ class Value(Target):
     """The number of the task: share of the variance that is explained, root of the mean squared
     error, or mean absolute error, both in the unit of the target."""
 
-    leaves = ("value",)
+    leaves: tuple[str, ...] = ("value",)
+    """The one leaf that holds the truth, such as rating."""
+    scale: tuple[float, float] | None = None
+    """Lowest and highest value that there is, at which guesses end; None: any."""
+    at_least: float | None = None
+    """The value from which on an example counts as found, such as a rating of 4: then precision,
+    recall and F1 of those are measured too."""
 
     def __post_init__(self) -> None:
         if self.std <= 0:
             raise ValueError(f"the spread of the targets must be above 0, not {self.std}")
         if self.by not in _MEASURES:
             raise ValueError(f"values are not measured by {self.by!r}: {', '.join(_MEASURES)}")
+        if len(self.leaves) != 1:
+            raise ValueError(f"a value is one leaf of the data, not {self.leaves}")
+        if self.scale is not None and not self.scale[0] < self.scale[1]:
+            raise ValueError(f"scale {self.scale} must go from the lowest to the highest value")
 
     @property
     def measure(self) -> Measure:
@@ -56,7 +67,8 @@ class Value(Target):
 
     @property
     def shown(self) -> tuple[Measure, ...]:
-        return (self.measure, *(m for m in _MEASURES.values() if m.key != self.by))
+        others = (m for m in _MEASURES.values() if m.key != self.by)
+        return (self.measure, *others, *(() if self.at_least is None else _FOUND))
 
     def head(self, hidden: tuple[int, ...]) -> nn.Module:
         return MLP(widths=(*hidden, 2))
@@ -69,6 +81,8 @@ class Value(Target):
         """(values float32 [B], confidence [B])."""
         variance = jnp.exp(jnp.clip(outputs[:, 1].astype(jnp.float32), -LOG_VAR, LOG_VAR))
         value = outputs[:, 0].astype(jnp.float32) * self.std + self.mean
+        if self.scale is not None:
+            value = jnp.clip(value, *self.scale)
         return value, 1 / (1 + variance)
 
     def average(self, outputs: jax.Array) -> jax.Array:
@@ -85,9 +99,10 @@ class Value(Target):
 
     def check(self, data: Any) -> None:
         no_classes(self, data)
-        if "value" in data.spec and data.spec["value"][0]:
+        name = self.leaves[0]
+        if name in data.spec and data.spec[name][0]:
             raise ValueError(
-                f"the data has values of shape {data.spec['value'][0]}, and the target is one "
+                f"the data has values of shape {data.spec[name][0]}, and the target is one "
                 "number: read one column (Table(kind='value')), or take AnyOf for sets"
             )
 
@@ -99,12 +114,12 @@ class Value(Target):
         check_numbers(target, "values")
 
     def score(self, truth: np.ndarray, guess: np.ndarray) -> dict[str, float]:
-        """ "r2", "rmse" and "mae"."""
+        """ "r2", "rmse" and "mae"; with `at_least` also "precision", "recall" and "f1"."""
         return self.quality(truth, guess, np.ones(len(truth), bool))
 
     def quality(self, truth: np.ndarray, guess: np.ndarray, chosen: np.ndarray) -> dict[str, Any]:
         """See `tasks.quality.values_quality`."""
-        return values_quality(truth, guess, chosen)
+        return values_quality(truth, guess, chosen, at_least=self.at_least)
 
     def column(self, target: np.ndarray) -> pa.Array:
         """Numbers."""

@@ -8,9 +8,10 @@ import optax
 import pytest
 from cases_interactions import CASES, answered, clicks, of_graph, seen
 
+from ssljax import nets
 from ssljax.method import State
 from ssljax.methods import DeepFM
-from ssljax.nets import MLP
+from ssljax.nets import MLP, DeepFields, FieldVectors
 from ssljax.training.sharding import Parallel, batch_sharding, to_global
 
 BATCHES = {"rating": answered(), "click": clicks()}
@@ -128,6 +129,34 @@ def test_a_large_table_is_split_over_eight_devices_and_the_step_is_the_same():
         np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5)
 
 
+def test_a_linear_layer_behind_deep_fields_is_deepfm():
+    method, params, extra = start("deepfm")
+    net = DeepFields(
+        table=FieldVectors(count=128, width=4, sizes=(1, 1, 2)), deep=MLP(widths=(5,), norm=False)
+    )
+    own = {
+        "table": params["encoder"],
+        "deep": {"linear_0": params["deep"]["linear_0"]},
+    }
+    batch = BATCHES["click"]
+    features, _ = nets.apply(net, own, {}, method.inputs(batch), train=False)
+    last = params["deep"]["linear_1"]
+    head = np.concatenate([np.ones((2, 1)), last["kernel"]])
+    said = features @ head + last["bias"] + params["bias"]["logit"]
+    expected = method.predict(State(0, params, None, extra), batch)
+    np.testing.assert_allclose(said, expected, rtol=1e-5, atol=1e-6)
+
+
+def test_a_feature_that_the_table_lacks_is_no_number():
+    method, params, _ = start("lr")
+    batch = BATCHES["rating"] | {"feature": BATCHES["rating"]["feature"] + np.int32(119)}
+    found = np.asarray(method.fields(params, batch))
+    there = batch["feature"] < 128
+    assert not there.all() and there[:, 0].any()
+    np.testing.assert_array_equal(np.isfinite(found[:, 0, 0]), there[:, 0])
+    np.testing.assert_array_equal(np.isfinite(found[:, 1, 0]), there[:, 1])
+
+
 def test_bpr_reference():
     method, batch = CASES["bpr"].method, seen()
     params, extra = method.init(jax.random.key(3), batch)
@@ -140,7 +169,7 @@ def test_bpr_reference():
     value, _ = method.loss(params, extra, batch, jax.random.key(0))
     np.testing.assert_allclose(float(value), total / 16, rtol=1e-5)
     np.testing.assert_allclose(
-        method.scores(State(0, params, None, extra), batch["user"]),
+        method.scores(State(0, params, None, extra), batch),
         users[batch["user"]] @ items.T,
         rtol=1e-5,
         atol=1e-7,

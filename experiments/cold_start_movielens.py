@@ -1,0 +1,58 @@
+"""Ratings of films that nobody has rated yet (MovieLens 100K), with and without pseudo-labels.
+
+    ssljax selftrain experiments/cold_start_movielens.py --data interactions:path/to/ml-100k
+
+A tenth of the films is in the test part with all their ratings, so that nothing is known of them
+but year and genres; no film has a number, and of the users there are number, age, gender and
+occupation. Five ratings of each user are known, and the pool is what else she rated of the other
+films: no film of the test part is labelled. "Supervised" is without pseudo-labels, "self-trained"
+with them, and "full" on all true ratings of the training part. The networks and rounds are those of
+experiments/selftrain_movielens.py.
+
+RMSE of the ratings, and precision, recall and F1 of those that are 4 or 5.
+
+A try of the whole path, of a few steps:
+
+    ssljax selftrain experiments/cold_start_movielens.py --data interactions:path/to/ml-100k
+        --learner.steps 3 --learner.members 2 --rounds.count 1 --seeds 0 --full False
+
+It has not been run to its end yet, and nobody has tuned it: there are no numbers.
+"""
+
+from ssljax import Cadence, Optimizer, SelfTraining
+from ssljax.data import Interactions
+from ssljax.nets import MLP, DeepFields, FieldVectors
+from ssljax.pseudolabels.refine import Weigh
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftraining.learners import Network
+from ssljax.tasks import FieldInput, Task, Value
+
+SELFTRAIN = SelfTraining(
+    learner=Network(
+        task=Task(
+            inputs=FieldInput(drop=0.2),
+            # Users, age, gender, occupation; year, up to six genres.
+            encoder=DeepFields(
+                table=FieldVectors(count=987, width=17, sizes=(1, 1, 1, 1, 1, 6)),
+                deep=MLP(widths=(64, 32), norm=False),
+            ),
+            target=Value(
+                leaves=("rating",), mean=3.5, std=1.1, by="rmse", scale=(1.0, 5.0), at_least=4.0
+            ),
+        ),
+        optimizer=Optimizer(
+            name="adamw", learning_rate=3e-3, per_batch=None, warmup=20, weight_decay=0.1
+        ),
+        steps=600,
+        batch=512,
+        members=5,
+        share=0.5,
+        cadence=Cadence(log=100, save=600, keep=1, monitor=0, steps_per_call=10),
+    ),
+    data="interactions:path/to/ml-100k",
+    reader=Interactions(split="items", item_ids=False),
+    few=5,
+    each="user",
+    rounds=Rounds(count=3, select=Greedy(budget=10_000, growing=True), refine=(Weigh(),)),
+)
