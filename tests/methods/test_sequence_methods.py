@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from cases_interactions import CASES, sequences
 
+from ssljax.data import Arrays
 from ssljax.method import State
 from ssljax.views.sequences import crop_items, hide_items, reorder_items, view_items
 
@@ -184,7 +185,9 @@ def test_views_of_items_keep_what_they_say():
 
 def test_other_data_and_other_losses_are_refused():
     method = CASES["sasrec"].method
-    with pytest.raises(ValueError, match=r"learn=.next."):
-        method.check(type("Data", (), {"spec": {"image": ((8, 8, 3), np.uint8)}})())
+    pictures = Arrays({"image": np.zeros((4, 8, 8, 3), np.uint8)})
+    for one in (method, CASES["bpr"].method, CASES["fm"].method):
+        with pytest.raises(ValueError, match="use data interactions:PATH"):
+            one.filled(pictures).check(pictures)
     with pytest.raises(ValueError, match="choose drawn or all"):
         jax.eval_shape(replace(method, loss_over="some").loss, *method.init(KEY, BATCH), BATCH, KEY)

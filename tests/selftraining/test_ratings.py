@@ -5,7 +5,6 @@ import pytest
 
 from ssljax import Cadence, Optimizer, SelfTraining
 from ssljax.data import Interactions
-from ssljax.files import read_json
 from ssljax.nets import MLP, DeepFields, FieldVectors
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
@@ -59,7 +58,6 @@ def test_a_few_of_each_user_are_given_and_what_is_liked_is_measured(tmp_path):
         assert row["test"]["score"] == row["test"]["rmse"] > 0
         assert {"precision", "recall", "f1"} <= row["test"].keys()
     assert {"precision", "recall", "f1", "rmse"} <= seed["rounds"][1]["quality"].keys()
-    assert read_json(tmp_path / "run" / "results.json", dict, remedy="")["seeds"] is not None
     hidden = without_labels(config.load()[0], RATING)
     assert "rating" not in hidden.spec and {"feature", "amount"} <= hidden.spec.keys()
     with pytest.raises(ValueError, match="the data has no number 'people' for an example"):
