@@ -19,7 +19,7 @@ are in the order of the file:
     cl4srec, bert4rec         CL4SRec, BERT4Rec
 
     --only bpr,sasrec         some of them
-    --test path/to/ml-100k:validation      on the validation part, to choose settings by
+    --test interactions:path/to/ml-100k:validation   on the validation part, to choose settings by
     --steps 3                 a try of the whole path
 
 As runs, with reports: ssljax sweep experiments/rankings_movielens.py --data
@@ -89,7 +89,7 @@ def main() -> None:
     parser.add_argument("--data", required=True)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--only", help=f"some of {','.join(SWEEP)}")
-    parser.add_argument("--test", help="such as path/to/ml-100k:validation")
+    parser.add_argument("--test", help="such as interactions:path/to/ml-100k:validation")
     parser.add_argument("--steps", type=int, help="in place of those of each")
     args = parser.parse_args()
     data = {}
