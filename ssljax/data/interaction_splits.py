@@ -97,8 +97,8 @@ def say_who_is_left_out(found: Log, kept: np.ndarray, trained: np.ndarray, *, it
         gone = sorted(set(ids[ids != ""].tolist()) - there)
         if gone:
             log.warning(
-                "%s: %d %ss have no row that can be used, and are left out, such as %s",
-                *(found.file, len(gone), what, ", ".join(gone[:3])),
+                "%s: %ss without a row that can be used, left out: %d, such as %s",
+                *(found.file, what, len(gone), ", ".join(gone[:3])),
             )
         without = [] if what == "item" and items else sorted(there - learned)
         if without:

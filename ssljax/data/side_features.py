@@ -87,8 +87,9 @@ def _aligned(key: str, ids: np.ndarray, table: Columns, place: str) -> Columns:
         raise ValueError(f"{place}: the table of {key}s has several rows of {listed[count > 1][0]}")
     if lost := int((~np.isin(ids, listed)).sum()):
         log.warning("%s: the table of %ss says nothing of %d of %d", place, key, lost, len(ids))
-    if more := int((~np.isin(listed, ids)).sum()):
-        log.info("%s: %d rows of the table of %ss have no interaction", place, more, key)
+    if (more := listed[~np.isin(listed, ids)]).size:
+        text = "%s: %ss of their table without a usable interaction, left out: %d, such as %s"
+        log.warning(text, place, key, len(more), ", ".join(more[:3]))
     return {column: aligned(key, ids, table, column) for column in table if column != key}
 
 

@@ -218,11 +218,13 @@ def test_a_split_that_the_file_gives(tmp_path, caplog):
         reader.load(folder(tmp_path))
 
 
-def test_users_without_a_whole_row_are_named(tmp_path, caplog):
-    spec = folder(tmp_path, RATINGS + "e,x,9,10\n")
+def test_users_without_a_whole_row_and_those_of_no_row_are_named(tmp_path, caplog):
+    spec = folder(tmp_path, RATINGS + "e,x,9,10\n", users=USERS + "f,30,m\n")
     with caplog.at_level(logging.WARNING):
         Interactions(split="last", scale=(1.0, 5.0), broken="leave_out").load(spec)
-    assert "1 users have no row that can be used, and are left out, such as e" in caplog.text
+    assert "users without a row that can be used, left out: 1, such as e" in caplog.text
+    assert "users of their table without a usable interaction" in caplog.text
+    assert "left out: 2, such as c, f" in caplog.text
 
 
 BROKEN = RATINGS + "a,,3,1\n,x,3,1\na,z,9,1\nb,w,3,soon\na,x,2,40\n"
