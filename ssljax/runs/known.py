@@ -233,14 +233,19 @@ def remembered(
         try:
             return from_here(config, about).load(folder)
         except FileNotFoundError as error:
-            raise FileNotFoundError(
-                f"{error}. This needs the data of the run in {folder}, which is no longer where it "
-                "was: put it back there, or name data with --data where the command takes it"
-            ) from error
+            raise moved(error, folder) from error
 
     tested = about["test"]
     test = None if tested is None else Remembered(tested, lambda: both()[1])
     return Remembered(about["train"], lambda: both()[0]), test
+
+
+def moved(error: FileNotFoundError, folder: Path) -> FileNotFoundError:
+    """What to say where the data of a run are not found."""
+    return FileNotFoundError(
+        f"{error}. This needs the data of the run in {folder}, which is no longer where it was: "
+        "put it back there, or name data with --data where the command takes it"
+    )
 
 
 def from_here(config: Any, known: dict[str, Any]) -> Any:

@@ -36,15 +36,24 @@ _ROWS = "metrics.jsonl"
 _UNFINISHED = ".orbax-checkpoint-tmp"  # in the name of a folder that Orbax is writing
 
 
+@contextmanager
+def _unsaid() -> Iterator[None]:
+    """Without the warnings of Orbax that what is asked of it overrides what it would do."""
+    says, level = logging.getLogger("absl"), logging.getLogger("absl").level
+    says.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        says.setLevel(level)
+
+
+@_unsaid()
 def _save_small_arrays_whole() -> None:
     """What lies whole on every device is written in slices, one by each, so that hosts share the
     work. Each shape and slice is a program to be compiled: not worth it for the many small arrays.
     """
-    says, level = logging.getLogger("absl"), logging.getLogger("absl").level
-    says.setLevel(logging.ERROR)  # not that this overrides
     handler = ocp.type_handlers.ArrayHandler(min_slice_bytes_for_replica_parallel=2**20)
     ocp.type_handlers.register_type_handler(jax.Array, handler, override=True)
-    says.setLevel(level)
 
 
 _save_small_arrays_whole()
@@ -53,6 +62,7 @@ _save_small_arrays_whole()
 class Checkpoints:
     """The checkpoints of one run folder."""
 
+    @_unsaid()
     def __init__(
         self,
         folder: Path | str,

@@ -26,7 +26,7 @@ from ssljax.data.stream import without_workers
 from ssljax.files import atomically
 from ssljax.runs.experiment import Experiment
 from ssljax.runs.folder import config_of
-from ssljax.runs.known import place_of, saved
+from ssljax.runs.known import moved, place_of, saved
 from ssljax.use.encoder import Encoder
 
 log = logging.getLogger("ssljax")
@@ -60,7 +60,7 @@ def embed(
       or the data cannot be read or is none for the encoder.
     """
     out, part = _place(encoder.run, Path(out), shard)
-    data = data or place_of(encoder.experiment, encoder.run)
+    own, data = data is None, data or place_of(encoder.experiment, encoder.run)
     about = _about(encoder.run, encoder.step, data, split, shard)
     if out.exists() and not overwrite:
         if part is not None and (rows := _whole(out, about)) is not None:
@@ -69,7 +69,12 @@ def embed(
 
     # A shard decodes its own examples alone; an .npz is read as a whole.
     streams = part is not None and not data.startswith("npz:")
-    dataset = encoder.dataset(data, split=split, memory=0 if streams else None)
+    try:
+        dataset = encoder.dataset(data, split=split, memory=0 if streams else None)
+    except FileNotFoundError as error:
+        if not own:
+            raise
+        raise moved(error, encoder.run) from error
     if part is not None:
         dataset = _share(dataset, *part)
     alone = without_workers() if len(dataset) < _FEW else nullcontext()

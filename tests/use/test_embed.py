@@ -102,6 +102,9 @@ def test_embed_writes_what_the_method_says(made, tmp_path, capsys):
     for x in (f"folder:{tmp_path / 'new'}", [tmp_path / "new" / n for n in names], np.stack(image)):
         np.testing.assert_allclose(encoder(x), expected, atol=1e-5)
     assert {p: p.stat().st_mtime_ns for p in run.rglob("*")} == before
+    with pytest.raises(SystemExit):
+        cli.main(["embed", str(run), "--out", str(tmp_path / "y.npz")])
+    assert "no longer where it was: put it back there, or name data" in capsys.readouterr().err
 
 
 @pytest.mark.turns
