@@ -12,6 +12,7 @@ import textwrap
 from collections.abc import Iterator
 from typing import Any, NamedTuple, get_args, get_type_hints
 
+from ssljax.cli.values import expected, holds
 from ssljax.cli.words import WORDS
 from ssljax.runs import record
 
@@ -111,6 +112,19 @@ def _options(cls: type, name: str) -> tuple[Any, ...]:
         return get_args(get_type_hints(cls).get(name))
     except NameError:  # a name that is only known to a type checker
         return ()
+
+
+def misfit(value: Any, prefix: str = "") -> str | None:
+    """One line about the first field of a dataclass, or of its parts, that holds what its type does
+    not allow; None where there is none. Judged are numbers, words, switches and parts alone.
+    """
+    for field in dataclasses.fields(value):
+        inner, path = getattr(value, field.name), f"{prefix}{field.name}"
+        if not holds(kind := _kind(type(value), field.name), inner):
+            return f"{path} is {inner!r}: expected {expected(kind)}"
+        if dataclasses.is_dataclass(inner) and (said := misfit(inner, f"{path}.")):
+            return said
+    return None
 
 
 def _kind(cls: type, name: str) -> Any:

@@ -16,7 +16,7 @@ from tyro.constructors import (
 )
 
 from ssljax.cli.console import unknown
-from ssljax.cli.fields import fields, help_of
+from ssljax.cli.fields import fields, help_of, misfit
 from ssljax.cli.values import complaint
 from ssljax.runs import record
 from ssljax.runs.experiment import Experiment
@@ -161,6 +161,8 @@ def load_named(path: str, name: str, kind: type) -> Any:
     module = record.load_file(path)
     found = getattr(module, name, None)
     if isinstance(found, kind):
+        if said := misfit(found):
+            raise ValueError(f"{path}: {said}")
         return found
     others = [other for other in _COMMANDS if other != name and hasattr(module, other)]
     hint = f"; it defines {others[0]}: use ssljax {_COMMANDS[others[0]]}" if others else ""

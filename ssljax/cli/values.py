@@ -3,9 +3,11 @@
 import difflib
 import types
 from collections.abc import Sequence
+from dataclasses import is_dataclass
 from typing import Any, Literal, Union, get_args, get_origin
 
 _ONE: dict[Any, str] = {int: "a whole number", float: "a number", str: "a word"}
+_SWITCH = {bool: "True or False"}
 _MANY: dict[Any, str] = {int: "whole numbers", float: "numbers", str: "words"}
 
 
@@ -37,7 +39,18 @@ def _wanted(kind: Any) -> str:
     if row := _row(kind):
         inner, count = row
         return f"{'' if count is None else f'{count} '}{_MANY[inner]} with spaces between them"
-    return _ONE.get(kind, "something else")
+    return (_ONE | _SWITCH).get(kind) or getattr(kind, "__name__", "something else")
+
+
+def holds(kind: Any, value: Any) -> bool:
+    """Whether a field of this type may hold a value; True where only a type checker knows."""
+    options = _options(kind)
+    if not all(o in (int, float, str, bool, type(None)) or is_dataclass(o) for o in options):
+        return True
+    numbers = {int: "__index__", float: "__float__"}  # those of NumPy, too
+    return any(
+        hasattr(value, numbers[o]) if o in numbers else isinstance(value, o) for o in options
+    )
 
 
 def _fits(kind: Any, words: Sequence[str]) -> bool | None:

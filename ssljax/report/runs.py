@@ -45,7 +45,9 @@ def read_run(folder: Path, name: str | None = None) -> Run:
         except (ValueError, KeyError, TypeError) as error:
             if number == len(lines):  # cut short by a kill, or an empty file
                 break
-            raise ValueError(f"{path}, line {number} is not a row of metrics: {error}") from None
+            raise ValueError(
+                f"{path}, line {number} is not a row of metrics: {error}. Mend the line or remove it"
+            ) from None
         for key, value in row.items():
             if key != "step":
                 curves.setdefault(key, []).append((step, to_float(value)))

@@ -139,6 +139,20 @@ def test_a_broken_file_is_named_by_its_line(tmp_path, capsys, source, line, says
     assert shown.count("\n") < 5
 
 
+def test_a_field_of_another_kind_is_named(tmp_path, capsys):
+    file = tmp_path / "x.py"
+    cli.main(["new", "simclr", str(file)])
+    written = file.read_text()
+    for old, new, says in (
+        ("steps=1000,", 'steps="1000",', "steps is '1000': expected a whole number"),
+        ("steps=1000,", "steps=1000, evaluation=None,", "evaluation is None: expected Evaluation"),
+        ("rate=2e-3", "rate=None", "optimizer.learning_rate is None: expected a number"),
+    ):
+        file.write_text(written.replace(old, new))
+        assert f"{file}: {says}" in fails(capsys, "train", file, "--workdir", tmp_path / "r")
+    assert not (tmp_path / "r").exists()
+
+
 def test_a_file_for_another_command(tmp_path, capsys):
     cli.main(["new", "student", str(tmp_path / "s.py")])
     assert "use ssljax selftrain" in fails(capsys, "train", tmp_path / "s.py")
