@@ -46,7 +46,7 @@ def read_run(folder: Path, name: str | None = None) -> Run:
             if number == len(lines):  # cut short by a kill, or an empty file
                 break
             raise ValueError(
-                f"{path}, line {number} is not a row of metrics: {error}. Mend the line or remove it"
+                f"{path}, line {number} is not a row of metrics: {error}. Mend or remove it"
             ) from None
         for key, value in row.items():
             if key != "step":
