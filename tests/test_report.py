@@ -154,7 +154,7 @@ def test_half_written_and_broken_rows(tmp_path):
     assert "The loss is not finite in 1 of 4 rows, first at step 40." in words
     lines = (folder / "metrics.jsonl").read_text().split("\n")
     (folder / "metrics.jsonl").write_text("\n".join([lines[0], '{"step": 2', *lines[1:]]))
-    with pytest.raises(ValueError, match="line 2 is not a row of metrics: .*Mend or remove"):
+    with pytest.raises(ValueError, match=r"line 2 is not a row of metrics: .*Mend or remove"):
         write_report(folder)
 
 
