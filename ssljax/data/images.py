@@ -75,6 +75,8 @@ class Images:
         like: leaves of the training data: files, and arrays that differ in shape, become images of
         that size and colour. Raises: ValueError that names what is no image.
         """
+        if isinstance(values, np.ndarray) and values.ndim == 3 and values.shape[-1] in (1, 3, 4):
+            raise ValueError(f"an array {values.shape} is one image: give a list, or [N, H, W, C]")
         given = [_value(v) for v in values]
         files = [isinstance(v, bytes) for v in given]
         reader, shape = self, () if like is None else like["image"][0]

@@ -208,3 +208,11 @@ def test_a_program_is_no_picture():
     Image.new("RGB", (4, 4)).save(page, "EPS")
     with pytest.raises(CorruptExample, match=r"cat\.png: a program \(EPS\)"):
         Images()(page.getvalue(), "cat.png")
+
+
+def test_one_image_is_not_taken_for_many():
+    one = picture(32, 16, 3)
+    with pytest.raises(ValueError, match=r"\(32, 16, 3\) is one image: give a list"):
+        Images().rows(one)
+    assert Images().rows(one[None])["image"].shape == (1, 32, 16, 3)
+    assert Images().rows(picture(2, 32, 16))["image"].shape == (2, 32, 16, 1)
