@@ -21,7 +21,8 @@ def complaint(flag: str, kind: Any, words: Sequence[str]) -> str | None:
         return None
     wanted = expected(kind)
     said = f"{flag} {' '.join(words)}: expected {wanted}" if words else f"{flag} needs {wanted}"
-    choices = [str(c) for option in _options(kind) for c in _choices(option)]
+    each = [row[0] if (row := _row(option)) else option for option in _options(kind)]
+    choices = [str(c) for option in each for c in _choices(option)]
     near = difflib.get_close_matches(" ".join(words), choices, n=1)
     return f"{said}; did you mean {near[0]}?" if near else said
 
@@ -38,6 +39,8 @@ def _wanted(kind: Any) -> str:
         return "None"
     if row := _row(kind):
         inner, count = row
+        if choices := _choices(inner):
+            return f"any of {', '.join(map(str, choices))} with spaces between them"
         return f"{'' if count is None else f'{count} '}{_MANY[inner]} with spaces between them"
     return (_ONE | _SWITCH).get(kind) or getattr(kind, "__name__", "something else")
 
@@ -68,12 +71,12 @@ def _fits_one(kind: Any, words: Sequence[str]) -> bool | None:
         return None
     if not words:
         return False
-    if choices := _choices(kind):
-        return words[0] in map(str, choices)
     return words[0] == "None" if kind is type(None) else _is(kind, words[0])
 
 
 def _is(kind: Any, word: str) -> bool:
+    if choices := _choices(kind):
+        return word in map(str, choices)
     try:
         kind(word)
     except ValueError:
@@ -92,9 +95,9 @@ def _choices(kind: Any) -> tuple[Any, ...]:
 
 
 def _row(kind: Any) -> tuple[Any, int | None] | None:
-    """(type of each, how many or None for any number) of a tuple of numbers or of words."""
+    """(type of each, how many or None for any number) of a tuple of numbers, words or choices."""
     inner = get_args(kind) if get_origin(kind) is tuple else ()
-    if not inner or inner[0] not in _ONE:
+    if not inner or not (inner[0] in _ONE or _choices(inner[0])):
         return None
     if inner[1:] == (...,):
         return inner[0], None

@@ -106,6 +106,7 @@ def test_a_value_that_a_field_does_not_take_is_one_line(capsys):
         "--reader.channels 2": "--reader.channels 2: expected one of 1, 3 or None",
         "--reader.size 0": "size 0: the side of an image in pixels, at least 1",
         "--seed None": "--seed None: expected a whole number",
+        "--trackers wandbb": "expected any of wandb, mlflow with spaces between them; did you mean",
     }
     for flags, says in wrong.items():
         with pytest.raises(ValueError, match=re.escape(says)) as caught:
