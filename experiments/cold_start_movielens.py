@@ -16,7 +16,21 @@ A try of the whole path, of a few steps:
     ssljax selftrain experiments/cold_start_movielens.py --data interactions:path/to/ml-100k
         --learner.steps 3 --learner.members 2 --rounds.count 1 --seeds 0 --full False
 
-It has not been run to its end yet, and nobody has tuned it: there are no numbers.
+Measured on one of two shared CPU cores, 2026-11-30, one seed, last step, 9,428 ratings of films of
+the test part, with fewer steps, networks and rounds than below (--seeds 0 --learner.steps 150
+--learner.members 3 --rounds.count 1); nobody has tuned it, and one seed does not show what is
+chance:
+
+                           RMSE     precision, recall, F1 of 4 and 5
+    supervised             1.102    74.5  34.1  46.8       4,715 ratings
+    self-trained           1.115    72.8  31.4  43.8       one round
+    all ratings            1.015    84.2  24.3  37.7
+
+    pseudo-labels          1.059                           of 13% of the pool
+
+Self-training does not help here. Year and genres say little of a film: all ratings of the others
+explain 22% of the variance, five a user 8%, and the ratings that the networks are surest of have an
+r2 of -.21, which is below their own mean. With the settings below it has not been run.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining

@@ -19,7 +19,20 @@ A try of the whole path, of a few steps:
     ssljax selftrain experiments/selftrain_movielens.py --data interactions:path/to/ml-100k
         --learner.steps 3 --learner.members 2 --rounds.count 1 --seeds 0 --full False
 
-It has not been run to its end yet, and nobody has tuned it: there are no numbers.
+Measured on one of two shared CPU cores, 2026-11-30, one seed (--seeds 0), last step (600) of the
+last round, 9,596 test ratings; nobody has tuned it, and one seed does not say what is chance:
+
+                           RMSE     precision, recall, F1 of 4 and 5
+    supervised             1.134    73.6  40.6  52.3       4,715 ratings
+    self-trained           1.109    73.1  39.8  51.5       rounds: 1.106, 1.106, 1.109
+    all ratings            .926     83.9  39.9  54.1
+
+    pseudo-labels          1.142, 1.086, 1.086             of 13, 26 and 39% of the pool
+
+RMSE falls by .025, of the .209 to all ratings; F1 does not gain. Both are poor: to say the mean of
+the test ratings always is an RMSE of 1.123. 600 steps go over the 4,715 ratings 65 times, too
+often, and what the networks are sure of is no better than the rest: the surest 13% of round 1 have
+an RMSE of 1.142, all of the pool 1.149.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining
