@@ -79,7 +79,7 @@ def test_bfloat16_step_of_the_peer_on_tiny_accelerator_cases():
 def test_a_loss_that_does_not_fall_is_refused():
     for losses in ([1.0] * 20 + [1.1] * 20, [2.0] * 20 + [float("nan")] * 20):
         with pytest.raises(RuntimeError, match="do not time it"):
-            bench._checked(losses, "x")
+            bench.checked(losses, "x")
 
 
 def test_nt_xent_of_the_peer_is_ours():
@@ -251,3 +251,67 @@ def test_all_programs_end_in_one_table(tmp_path, monkeypatch, capsys):
     printed = capsys.readouterr().out.splitlines()
     assert sum("a thing" in line and "2.00" in line for line in printed) == len(started)
     assert json.loads((tmp_path / "out.json").read_text())["environment"]["date"]
+
+
+@pytest.mark.parametrize("name", ["bert_base", "mae_vit_b16"])
+def test_peers_of_methods_have_as_many_parameters(name):
+    """The tiny ones are built; the real ones are counted from their shapes."""
+    torch = pytest.importorskip("torch")
+    pytest.importorskip("transformers")
+    steps = load("method_step")
+    for case in (steps.tiny(steps.cases()[name]), steps.cases()[name]):
+        rows = {k: jax.ShapeDtypeStruct(v.shape, v.dtype) for k, v in steps.batch_of(case).items()}
+        params, _ = jax.eval_shape(case.method.init, jax.random.key(0), rows)
+        with torch.device("meta"):
+            network = steps.network_of(case)
+        count = sum(p.numel() for p in network.parameters() if p.requires_grad)
+        assert count == sum(p.size for p in jax.tree.leaves(params))
+
+
+def test_flops_of_bert_are_the_published_ones():
+    # 6 FLOPs a parameter of the layers and token, and 12 depth width length for attention
+    steps = load("method_step")
+    case = steps.cases()["bert_base"]
+    layers, attention = 85_054_464, 12 * 12 * 768 * 128
+    found = steps.flops_of_step(case) / (case.batch * case.length)
+    head = 6 * (30592 * 768 + 768 * 768) * 19 / 128  # of 15% of 126 tokens
+    assert abs(found / (6 * layers + attention + head) - 1) < 0.02
+
+
+def test_a_gpu_run_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch, capsys):
+    gpu = load("gpu")
+    row = gpu.machine.ratio("a case", "images/s", [3.0], [2.0], against="torch default")
+    monkeypatch.setattr(gpu.machine, "child", lambda *_: ["gpu", "H200", 1])
+    calls = []
+
+    def run(command, file, limit):
+        calls.append(command)
+        assert limit > 0
+        if "bert_base" in command and "--tiny" not in command:
+            return {"failed": "exit code 1: no | memory"}
+        return {"found": {"ratios": [row]}, "shown": "| a table |"}
+
+    monkeypatch.setattr(gpu, "_run", run)
+    found = gpu.main(["--minutes", "9", "--out", str(tmp_path), "--cifar10", "npz:x"])
+    assert len(calls) == 2 * len(gpu.PARTS) + 0  # CIFAR-10 at 3 images a second fits no epoch
+    table = (tmp_path / "table.md").read_text()
+    assert "| BERT-base | | failed | exit code 1: no / memory | |" in table
+    assert "| GPT-2 124M: a case | images/s | 3 | 2, torch default | 1.50 |" in table
+    assert "too few for an epoch" in found["parts"]["CIFAR-10"]["failed"]
+    assert (
+        json.loads((tmp_path / "results.json").read_text())["parts"].keys() == found["parts"].keys()
+    )
+    assert "GPT-2 124M: done" in capsys.readouterr().out
+    with_time = gpu.main(["--minutes", "0.1", "--out", str(tmp_path)])
+    assert with_time["parts"]["GPT-2 124M"]["failed"] == "no time was left"
+
+
+def test_a_part_that_fails_or_takes_too_long_is_said(tmp_path):
+    gpu = load("gpu")
+    file = tmp_path / "x.json"
+    bad = [sys.executable, "-c", "raise SystemExit('it broke')"]
+    assert gpu._run(bad, file, 60) == {"failed": "exit code 1: it broke"}
+    slow = [sys.executable, "-c", "import time; time.sleep(60)"]
+    assert gpu._run(slow, file, 0.2) == {"failed": "not done after 0 s"}
+    good = [sys.executable, "-c", f"open({str(file)!r}, 'w').write('[1]'); print('a')"]
+    assert gpu._run(good, file, 60) == {"found": [1], "shown": "a\n"}

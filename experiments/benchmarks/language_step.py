@@ -27,16 +27,13 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import jax.numpy as jnp
 import machine
 import numpy as np
-from train_step import CHECK_STEPS, PEAKS, _checked, _time
+from ours import CHECK_STEPS, PEAKS, checked, seconds_of, step_times
 
-from ssljax import Optimizer, Parallel
+from ssljax import Optimizer
 from ssljax.methods import GPT
 from ssljax.nets import GPT2, gpt2
-from ssljax.training.sharding import replicated
-from ssljax.training.steps import compiled_step
 
 
 @dataclasses.dataclass(frozen=True, kw_only=True)
@@ -96,37 +93,9 @@ def flops_of_a_token(case: Case, parameters: int) -> float:
 
 def run_ssljax(case: Case, *, seconds: float, scan: int) -> dict[str, Any]:
     """Checks and times ssljax in this process, on its first device. scan: steps in one dispatch."""
-    device = jax.devices()[0]
-    mesh = Parallel().mesh([device])
-    method = GPT(encoder=case.net).build(
-        optimizer(case).build(steps=10**6, batch=case.batch), updates=10**6
-    )
-    row = jax.device_put(tokens(case), device)
-    rows = {"tokens": row, "segments": jnp.ones_like(row)}
-    key, root = jax.random.split(jax.random.key(0))
-    shardings = Parallel().place(jax.eval_shape(method.init, key, rows), mesh)
-    bad = jax.device_put(jnp.zeros((), jnp.int32), replicated(mesh))
-    found: dict[str, Any] = {"hardware": device.device_kind, "version": f"jax {jax.__version__}"}
-    for calls in sorted({1, scan}):
-        # Again from the start each time: the state was donated, and both must learn.
-        state = jax.jit(method.init, out_shardings=shardings)(key, rows)
-        found["parameters"] = sum(p.size for p in jax.tree.leaves(state.params))
-        advance = compiled_step(method, root, shardings, steps_per_call=calls)
-        data = rows if calls == 1 else jax.tree.map(lambda x: jnp.stack([x] * calls), rows)  # noqa: B023
-        losses, values = [], {}
-
-        def run() -> None:
-            nonlocal state, bad, values
-            state, bad, values = advance(state, bad, data)  # noqa: B023
-
-        for _ in range(max(10, CHECK_STEPS // calls)):
-            run()
-            losses.append(float(values["loss"]))
-        found |= _checked(losses, "ssljax")
-        took = _time(run, lambda: jax.block_until_ready(state), seconds)  # noqa: B023
-        found["step" if calls == 1 else "step_scanned"] = took / calls
-    found["peak_bytes"] = (device.memory_stats() or {}).get("peak_bytes_in_use")
-    return found
+    row = tokens(case)
+    rows = {"tokens": row, "segments": np.ones_like(row)}
+    return step_times(GPT(encoder=case.net), optimizer(case), rows, seconds=seconds, scan=scan)
 
 
 def torch_network(net: GPT2) -> Any:
@@ -227,8 +196,8 @@ def run_torch(case: Case, *, seconds: float, mode: str) -> dict[str, Any]:
         "hardware": torch.cuda.get_device_name() if device == "cuda" else "cpu",
         "version": f"torch {torch.__version__}",
         "parameters": sum(p.numel() for p in network.parameters()),
-        **_checked(losses, f"torch ({mode})"),
-        "step": _time(step, wait, seconds),
+        **checked(losses, f"torch ({mode})"),
+        "step": seconds_of(step, wait, seconds),
         "peak_bytes": torch.cuda.max_memory_allocated() if device == "cuda" else None,
     }
 

@@ -38,22 +38,13 @@ import jax
 import jax.numpy as jnp
 import machine
 import numpy as np
-from jax.extend.core import jaxprs_in_params
+from ours import CHECK_STEPS, PEAKS, checked, flops_of, seconds_of, step_times
 
-from ssljax import Optimizer, Parallel
+from ssljax import Optimizer
 from ssljax.methods import SimCLR
 from ssljax.nets import MLP, ResNet, vit
-from ssljax.pods.chips import CHIPS
-from ssljax.training.sharding import replicated
-from ssljax.training.steps import compiled_step
 from ssljax.views import ImageView, simclr_cifar, simclr_imagenet, view_batch
 
-# Dense bfloat16 FLOP/s by a part of the device's name: TPUs as `ssljax compile` has them, GPUs from
-# the data sheets of their SXM boards.
-_TPUS = {"TPU v4": "v4", "TPU v5 lite": "v5e", "TPU v5": "v5p", "TPU v6 lite": "v6e"}
-PEAKS = {"H200": 989e12, "H100": 989e12, "A100": 312e12}
-PEAKS |= {name: CHIPS[kind].flops for name, kind in _TPUS.items()}
-CHECK_STEPS = 50
 CLOCK = time.perf_counter
 FOLDER = Path(__file__).parent
 
@@ -137,93 +128,21 @@ def forward_flops(case: Case) -> float:
             x, _ = module.init_with_output(jax.random.key(0), x, train=True)
         return x
 
-    def count(jaxpr: Any) -> float:
-        total = 0.0
-        for eqn in jaxpr.eqns:
-            out = math.prod(eqn.outvars[0].aval.shape)
-            if eqn.primitive.name == "dot_general":
-                (contract, _), _ = eqn.params["dimension_numbers"]
-                total += 2 * out * math.prod(eqn.invars[0].aval.shape[a] for a in contract)
-            elif eqn.primitive.name == "conv_general_dilated":
-                kernel = eqn.invars[1].aval.shape  # outputs last, whatever the order of the others
-                features = kernel[eqn.params["dimension_numbers"].rhs_spec[0]]
-                total += 2 * out * math.prod(kernel) / features
-            total += sum(count(sub) for sub in jaxprs_in_params(eqn.params))
-        return total
-
     x = jax.ShapeDtypeStruct((2, size, size, case.channels), np.float32)
-    return count(jax.make_jaxpr(forward)(x).jaxpr) / 2
-
-
-def _time(run: Callable[[], None], wait: Callable[[], None], seconds: float) -> float:
-    """Seconds that one `run` takes: the median over at least five blocks in about `seconds`."""
-
-    def block(n: int) -> float:
-        wait()
-        start = CLOCK()
-        for _ in range(n):
-            run()
-        wait()
-        return (CLOCK() - start) / n
-
-    block(2)
-    n = max(1, round(seconds / 8 / block(2)))
-    times = [block(n) for _ in range(5)]
-    while sum(times) * n < seconds:
-        times.append(block(n))
-    return statistics.median(times)
-
-
-def _checked(losses: list[float], name: str) -> dict[str, float]:
-    n = min(10, len(losses) // 2)
-    first, last = statistics.mean(losses[:n]), statistics.mean(losses[-n:])
-    if not (np.isfinite(losses).all() and last < first):
-        raise RuntimeError(
-            f"the loss of {name} went from {first:.4f} to {last:.4f}: do not time it"
-        )
-    return {"loss_first": first, "loss_last": last}
+    return flops_of(forward, x) / 2
 
 
 def run_ssljax(
     case: Case, *, seconds: float, scan: int = 10, only_views: bool = False
 ) -> dict[str, Any]:
     """Checks and times ssljax in this process, on its first device. scan: steps in one dispatch."""
-    device = jax.devices()[0]
-    result: dict[str, Any] = {"hardware": device.device_kind, "version": f"jax {jax.__version__}"}
     if only_views:
-        return result | {"views": _views_ssljax(case, seconds)}
-    mesh = Parallel().mesh([device])
-    method = case.method.build(case.optimizer.build(steps=10**6, batch=case.batch), updates=10**6)
-    image = jax.device_put(pictures(case), device)
-    rows = {"image": image}
-    key, root = jax.random.split(jax.random.key(0))
-    shardings = Parallel().place(jax.eval_shape(method.init, key, rows), mesh)
-    bad = jax.device_put(jnp.zeros((), jnp.int32), replicated(mesh))
-    for calls in (1, scan) if scan > 1 else (1,):
-        # Again from the start each time: the state was donated, and both must learn.
-        state = jax.jit(method.init, out_shardings=shardings)(key, rows)
-        advance = compiled_step(method, root, shardings, steps_per_call=calls)
-        data = rows if calls == 1 else {"image": jnp.stack([image] * calls)}
-        result["parameters"] = sum(p.size for p in jax.tree.leaves(state.params))
-        start, losses, values = time.perf_counter(), [], {}
-
-        def run() -> None:
-            nonlocal state, bad, values
-            state, bad, values = advance(state, bad, data)  # noqa: B023
-
-        for i in range(max(10, math.ceil(CHECK_STEPS / calls))):
-            run()
-            losses.append(float(values["loss"]))
-            if i == 0 and calls == 1:
-                result["compile"] = time.perf_counter() - start
-        result |= _checked(losses, "ssljax")
-        took = _time(run, lambda: jax.block_until_ready(state), seconds)  # noqa: B023
-        if calls == 1:
-            result["step"] = took
-            result["peak_bytes"] = (device.memory_stats() or {}).get("peak_bytes_in_use")
-        else:
-            result["step_scanned"] = took / calls
-
+        device = jax.devices()[0]
+        found = {"hardware": device.device_kind, "version": f"jax {jax.__version__}"}
+        return found | {"views": _views_ssljax(case, seconds)}
+    rows = {"image": pictures(case)}
+    options = {"seconds": seconds, "scan": scan, "clock": CLOCK}
+    result = step_times(case.method, case.optimizer, rows, **options)
     return result | {"views": _views_ssljax(case, seconds / 2)}
 
 
@@ -240,7 +159,7 @@ def _views_ssljax(case: Case, seconds: float) -> float:
         nonlocal made
         made = both(jax.random.key(0), image)
 
-    return _time(augment, lambda: jax.block_until_ready(made), seconds)
+    return seconds_of(augment, lambda: jax.block_until_ready(made), seconds, CLOCK)
 
 
 def run_torch(case: Case, *, seconds: float, mode: str, only_views: bool = False) -> dict[str, Any]:
@@ -265,16 +184,16 @@ def run_torch(case: Case, *, seconds: float, mode: str, only_views: bool = False
         peer.augment(images)
 
     if only_views:
-        return result | {"views": _time(augment, wait, seconds)}
+        return result | {"views": seconds_of(augment, wait, seconds, CLOCK)}
     start = time.perf_counter()
     losses = [float(peer.step(images))]
     result["compile"] = time.perf_counter() - start
     losses += [float(peer.step(images)) for _ in range(CHECK_STEPS - 1)]
-    result |= _checked(losses, f"torch ({mode})")
-    result["step"] = _time(lambda: peer.step(images), wait, seconds)
+    result |= checked(losses, f"torch ({mode})")
+    result["step"] = seconds_of(lambda: peer.step(images), wait, seconds, CLOCK)
     result["peak_bytes"] = torch.cuda.max_memory_allocated() if device == "cuda" else None
     result["parameters"] = sum(p.numel() for p in peer.model.parameters())
-    return result | {"views": _time(augment, wait, seconds / 2)}
+    return result | {"views": seconds_of(augment, wait, seconds / 2, CLOCK)}
 
 
 def _row(case: Case, side: str, rounds: list[dict], best: float | None, peak: float | None) -> dict:
