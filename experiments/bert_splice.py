@@ -1,6 +1,12 @@
 """BERT on the letters of splice junctions of primates, without their classes, on two CPU cores.
 
-ssljax train experiments/bert_splice.py --data letters:PATH/splice/splice.data
+    ssljax train experiments/bert_splice.py --data letters:PATH/splice/splice.data
+
+3,190 sequences of 60 letters, with a junction in the middle (donor, EI; acceptor, IE) or none (N).
+3 layers, 64 wide. Measured on one of two shared CPU cores, 2026-11-30, one seed, step 2,000, about
+9 minutes: classes by a linear probe on 10 labels of each 75.6 ± 4.2% (the same network at random
+weights 46.2, which letter stands at each place 70.2); on all labels 90.0 ± 1.3 (76.1 and 95.9). So
+few labels are worth more on its features than on the letters themselves, and all labels less.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -1,6 +1,8 @@
 """A ByteNet on masked amino acids of 111 protein chains, on two CPU cores.
 
-ssljax train experiments/bytenet_proteins.py --data letters:PATH/protein_secondary_structure
+    ssljax train experiments/bytenet_proteins.py --data letters:PATH/protein_secondary_structure
+
+Not run to its end yet.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -7,6 +7,8 @@
 Logistic regression is fitted on all sequences but one, which it then judges, 106 times: on which
 letter stands at each place, and on the features of a run. Published on the same sequences (Towell,
 Shavlik, Noordewier 1990): KBANN 4 errors, a neural network 8, nearest neighbours 13, ID3 19.
+Measured on one of two shared CPU cores, 2026-11-30: 8 errors by the letters, 14 by the features of
+the 300 steps above (seed 0): 106 sequences teach BERT less than it takes.
 """
 
 import argparse

@@ -1,7 +1,13 @@
 """BERT on the letters of genes, then splice junctions (donor, acceptor, neither) from 10 of each.
 
-ssljax selftrain experiments/selftrain_splice.py --data letters:PATH/splice/splice.data
-ssljax selftrain experiments/selftrain_splice_linear.py --data letters:PATH/splice/splice.data
+    ssljax train experiments/bert_splice.py --data letters:PATH/splice/splice.data \\
+        --workdir runs/bert
+    ssljax selftrain experiments/selftrain_splice.py --data letters:PATH/splice/splice.data \\
+        --begin runs/bert
+
+Each round labels the pool anew with the network, keeps the most confident of each kind, 100 more a
+round, and trains again from BERT's weights. Logistic regression on the letters themselves is
+`selftrain_splice_linear.py`.
 """
 
 from pathlib import Path

@@ -28,8 +28,8 @@ TX = optax.sgd(0.05, momentum=0.9)
 
 # One of each structure that methods have: two views, targets, multi-crop with centring, refresh,
 # masks, two optimizers, tokens, few labels and a pool, two towers, quantized sound. These keep
-# every cheap law on every commit; the dear ones (devices, accumulation, resuming a whole run) are
-# those of one of each kind of step.
+# every cheap law on every commit; the expensive ones (devices, accumulation, resuming a whole run)
+# are those of one of each kind of step.
 CORE = ("simclr", "byol", "dinov2", "deepcluster", "mae", "gan", "bert", "fixmatch", "clip")
 CORE += ("wav2vec2",)
 KINDS = ("simclr", "deepcluster", "gan")
