@@ -83,7 +83,7 @@ def read(folder: Path) -> dict[str, Any] | None:
             spec_of(known[part])
         if known["test"] is not None:
             spec_of(known["test"])
-        list(known["files"]), str(known["fingerprint"])
+        _ = list(known["files"]), str(known["fingerprint"])
     except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise ValueError(f"{folder / FILE} is damaged: {error!r}. {_REMEDY}") from error
     return known
