@@ -20,6 +20,7 @@ class LSTM(nn.Module):
     width: int = 64
     """Numbers in a state."""
     layers: int = 1
+    """LSTMs on top of each other."""
     both: bool = True
     """Read every series forwards and backwards."""
 
