@@ -33,40 +33,20 @@ explain 22% of the variance, five a user 8%, and the ratings that the networks a
 r2 of -.21, which is below their own mean. With the settings below it has not been run.
 """
 
-from ssljax import Cadence, Optimizer, SelfTraining
-from ssljax.data import Interactions
-from ssljax.nets import MLP, DeepFields, FieldVectors
-from ssljax.pseudolabels.refine import Weigh
-from ssljax.pseudolabels.rounds import Rounds
-from ssljax.pseudolabels.select import Greedy
-from ssljax.selftraining.learners import Network
-from ssljax.tasks import FieldInput, Task, Value
+from dataclasses import replace
+from pathlib import Path
 
-SELFTRAIN = SelfTraining(
-    learner=Network(
-        task=Task(
-            inputs=FieldInput(drop=0.2),
-            # Users, age, gender, occupation; year, up to six genres.
-            encoder=DeepFields(
-                table=FieldVectors(count=987, width=17, sizes=(1, 1, 1, 1, 1, 6)),
-                deep=MLP(widths=(64, 32), norm=False),
-            ),
-            target=Value(
-                leaves=("rating",), mean=3.5, std=1.1, by="rmse", scale=(1.0, 5.0), at_least=4.0
-            ),
-        ),
-        optimizer=Optimizer(
-            name="adamw", learning_rate=3e-3, per_batch=None, warmup=20, weight_decay=0.1
-        ),
-        steps=600,
-        batch=512,
-        members=5,
-        share=0.5,
-        cadence=Cadence(log=100, save=600, keep=1, monitor=0, steps_per_call=10),
-    ),
-    data="interactions:path/to/ml-100k",
+from ssljax.data import Interactions
+from ssljax.nets import FieldVectors
+from ssljax.runs.record import load_file
+
+_USERS = load_file(Path(__file__).with_name("selftrain_movielens.py")).SELFTRAIN
+_TASK = _USERS.learner.task
+# Users, age, gender, occupation; year, up to six genres.
+_TABLE = FieldVectors(count=987, width=17, sizes=(1, 1, 1, 1, 1, 6))
+
+SELFTRAIN = replace(
+    _USERS,
+    learner=replace(_USERS.learner, task=replace(_TASK, encoder=_TASK.encoder.clone(table=_TABLE))),
     reader=Interactions(split="items", item_ids=False),
-    few=5,
-    each="user",
-    rounds=Rounds(count=3, select=Greedy(budget=10_000, growing=True), refine=(Weigh(),)),
 )

@@ -16,10 +16,9 @@ With --method.decoder.parts 2 a conductor, and a decoder that begins anew with e
 Measured on one of two shared CPU cores, 2026-11-30, seed 0 alone, last step (3,000 of 64 melodies):
 of the events of unseen melodies 75.9% are right after the true ones and 73.1% after its own, of
 whole melodies 0.4%; "nothing happens" is right 64.3% of the time. 1.187 nats an event, KL 15.1 nats
-a melody. For the paper's two bars about 95% are told (from memory). So this is no good
-reconstruction. It is underfit: training melodies come out no better than unseen ones, and of its
-64 numbers 7 hold more than half a nat. They know the first beat
-(80% of its notes are right), and of later notes a quarter to a third; whether a note begins at a
+a melody. So this is no good reconstruction. It is underfit: training melodies come out no better
+than unseen ones, and of its 64 numbers 7 hold more than half a nat. They know the first beat (80%
+of its notes are right), and of later notes a quarter to a third; whether a note begins at a
 sixteenth of the later beats is right for 86 to 93%, where one answer for all melodies has 80 to 87%
 (`music_score.py places`, unseen melodies). By the pictures, what is made of a melody begins as it
 does and then repeats a note or two, and so does what lies between two. Longer runs, wider networks,

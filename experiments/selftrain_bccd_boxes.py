@@ -18,52 +18,19 @@ for at a score of .4 there are twice as many red cells as there should be. Of th
 --rounds.select.value 0.5`, which has not been run, nor have `--few 41` and pretraining.
 """
 
-from ssljax import Cadence, Optimizer, SelfTraining
-from ssljax.data import BoxedImages
-from ssljax.nets import ResNet
+from dataclasses import replace
+from pathlib import Path
+
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Threshold
-from ssljax.selftraining.learners import Network
-from ssljax.tasks import Boxes, ImageInput, Task
-from ssljax.views import ImageView
+from ssljax.runs.record import load_file
 
-_VIEW = ImageView(
-    size=160,
-    scale=(0.5, 1.0),
-    flip=0.5,
-    brightness=0.3,
-    contrast=0.3,
-    saturation=0.2,
-    hue=0.02,
-    grayscale=0.0,
-    blur=0.0,
-    mean=(0.7, 0.65, 0.68),
-    std=(0.13, 0.15, 0.08),
-)
-_BOXES = Boxes(
-    classes=("Platelets", "RBC", "WBC"),
-    size=160,
-    width=32,
-    convolutions=1,
-    groups=8,
-    most=40,
-    candidates=200,
-    sure=0.4,
-)
+_ALL = load_file(Path(__file__).with_name("fcos_bccd.py")).SELFTRAIN
 
-SELFTRAIN = SelfTraining(
-    learner=Network(
-        task=Task(inputs=ImageInput(view=_VIEW), encoder=ResNet(width=16), target=_BOXES),
-        optimizer=Optimizer(
-            name="adamw", learning_rate=2e-3, per_batch=None, warmup=20, weight_decay=1e-3
-        ),
-        steps=400,
-        batch=8,
-        share=0.5,
-        cadence=Cadence(log=25, save=400, keep=1, monitor=0),
-    ),
-    data="boxes:bccd.zip",
-    reader=BoxedImages(size=160),
+SELFTRAIN = replace(
+    _ALL,
+    learner=replace(_ALL.learner, share=0.5),
     few=20,
+    full=True,
     rounds=Rounds(count=1, select=Threshold(value=0.4)),
 )

@@ -244,6 +244,9 @@ class Recipe(Protocol):
     offer: Callable[..., tuple[jax.Array, jax.Array]] | None = None
     """(state, batch of one user with all items [N]) -> (scores [N], vectors of the items [N, D]).
     Called by `ssljax recommend`; None: the method knows nothing of users and items."""
+    compose: Callable[..., jax.Array] | None = None
+    """(state, key, codes [B, D], *, temperature) -> melodies int [B, T]; `embed` gives codes of
+    `encoder.code` numbers. Called by `ssljax sample --out`; None: the method writes no music."""
 
     @staticmethod
     def backbone(state: State) -> tuple[PyTree, PyTree]:

@@ -3,6 +3,7 @@
 import importlib.util
 import itertools
 import json
+import subprocess
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -36,7 +37,7 @@ bench = load("train_step")
 
 @pytest.mark.turns
 def test_ssljax_side_learns_and_reports():
-    case = bench.tiny(bench.cases()["cpu_digits"])
+    case = bench.tiny(bench.case_of("cpu_digits"))
     found = bench.run_ssljax(case, seconds=0.05, scan=2)
     assert found["loss_last"] < found["loss_first"] < 4
     assert min(found["step"], found["step_scanned"], found["views"]) > 0
@@ -44,7 +45,7 @@ def test_ssljax_side_learns_and_reports():
 
 def test_torch_side_learns_and_is_the_same_network():
     pytest.importorskip("torch")
-    case = bench.tiny(bench.cases()["cpu_digits"])
+    case = bench.tiny(bench.case_of("cpu_digits"))
     found = bench.run_torch(case, seconds=0.05, mode="eager")
     assert found["loss_last"] < found["loss_first"] < 4
     params, _ = jax.eval_shape(
@@ -57,7 +58,7 @@ def test_torch_side_learns_and_is_the_same_network():
 @pytest.mark.parametrize("name", ["resnet18_32", "resnet50_224", "vit_s16_224"])
 def test_parameters_of_the_real_sizes_agree(name):
     torch = pytest.importorskip("torch")
-    peer, case = load("torch_peer"), bench.cases()[name]
+    peer, case = load("torch_peer"), bench.case_of(name)
     image = jax.ShapeDtypeStruct((2, case.source, case.source, 3), jnp.uint8)
     params, _ = jax.eval_shape(case.method.init, jax.random.key(0), {"image": image})
     with torch.device("meta"):
@@ -70,7 +71,7 @@ def test_bfloat16_step_of_the_peer_on_tiny_accelerator_cases():
     torch = pytest.importorskip("torch")
     peer = load("torch_peer")
     for name in bench.GROUPS["accelerator"]:
-        case = bench.tiny(bench.cases()[name])
+        case = bench.tiny(bench.case_of(name))
         trainer = peer.Trainer(case.method, case.optimizer, channels=3, device="cpu", mode="eager")
         images = torch.from_numpy(bench.pictures(case))
         assert all(torch.isfinite(trainer.step(images)) for _ in range(2))
@@ -91,9 +92,8 @@ def test_nt_xent_of_the_peer_is_ours():
 
 def test_flops_are_the_published_ones():
     # 4.09 and 0.56 billion multiply-adds; ViT-S/16 4.6. The projector adds little.
-    cases = bench.cases()
     for name, macs in (("resnet50_224", 4.09e9), ("resnet18_32", 0.556e9), ("vit_s16_224", 4.6e9)):
-        assert abs(bench.forward_flops(cases[name]) / (2 * macs) - 1) < 0.01, name
+        assert abs(bench.forward_flops(bench.case_of(name)) / (2 * macs) - 1) < 0.01, name
 
 
 @pytest.mark.parametrize("compiling", [False, True])
@@ -289,11 +289,12 @@ def test_a_gpu_run_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch, capsys):
         assert limit > 0
         if "bert_base" in command and "--tiny" not in command:
             return {"failed": "exit code 1: no | memory"}
-        return {"found": {"ratios": [row]}, "shown": "| a table |"}
+        cases = {"a case": {"rounds": {"ssljax": [{"step": 100.0}]}}}
+        return {"found": {"ratios": [row], "cases": cases}, "shown": "| a table |"}
 
     monkeypatch.setattr(gpu, "_run", run)
     found = gpu.main(["--minutes", "9", "--out", str(tmp_path), "--cifar10", "npz:x"])
-    assert len(calls) == 2 * len(gpu.PARTS) + 0  # CIFAR-10 at 3 images a second fits no epoch
+    assert len(calls) == 2 * len(gpu.PARTS)  # CIFAR-10 at 5 images a second fits no epoch
     table = (tmp_path / "table.md").read_text()
     assert "| BERT-base | | failed | exit code 1: no / memory | |" in table
     assert "| GPT-2 124M: a case | images/s | 3 | 2, torch default | 1.50 |" in table
@@ -302,6 +303,11 @@ def test_a_gpu_run_keeps_what_it_has_and_goes_on(tmp_path, monkeypatch, capsys):
         json.loads((tmp_path / "results.json").read_text())["parts"].keys() == found["parts"].keys()
     )
     assert "GPT-2 124M: done" in capsys.readouterr().out
+    fast = {"found": {"cases": {"x": {"rounds": {"ssljax": [{"step": 0.0256}]}}}}}
+    assert gpu.images_a_second(fast) == pytest.approx(20_000)
+    assert gpu.images_a_second({"failed": "no"}) == 0
+    gpu.cifar10("npz:x", tmp_path, seconds=100, rate=20_000)
+    assert calls[-1][2:4] == ["npz:x", str(30 * gpu.EPOCH)]  # 75 seconds at 20,000 of 50,000
     with_time = gpu.main(["--minutes", "0.1", "--out", str(tmp_path)])
     assert with_time["parts"]["GPT-2 124M"]["failed"] == "no time was left"
 
@@ -315,3 +321,21 @@ def test_a_part_that_fails_or_takes_too_long_is_said(tmp_path):
     assert gpu._run(slow, file, 0.2) == {"failed": "not done after 0 s"}
     good = [sys.executable, "-c", f"open({str(file)!r}, 'w').write('[1]'); print('a')"]
     assert gpu._run(good, file, 60) == {"found": [1], "shown": "a\n"}
+
+
+def test_timed_parts_need_no_package_of_the_readers():
+    """Their imports pass where grain, tyro, pyarrow and others are not there."""
+    code = """
+import sys
+ABSENT = ("grain", "tyro", "tensorflow_datasets", "pyarrow", "sklearn", "PIL", "matplotlib")
+class Absent:
+    def find_spec(self, name, path=None, target=None):
+        if name.partition(".")[0] in ABSENT:
+            raise ModuleNotFoundError(f"{name} is absent")
+sys.meta_path.insert(0, Absent())
+import train_step, language_step, method_step
+[train_step.case_of(name) for name in train_step.GROUPS["accelerator"]]
+[f() for f in (language_step.cases, method_step.cases)]
+"""
+    done = subprocess.run([sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr

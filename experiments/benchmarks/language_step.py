@@ -20,8 +20,6 @@ import argparse
 import dataclasses
 import importlib.util
 import json
-import os
-import tempfile
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -225,11 +223,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
         run = ours if args.side == "ssljax" else partial(run_torch, mode=args.side)
         print(json.dumps(run(case, seconds=args.seconds)))
         return None
-    # Later rounds find what the first one compiled.
-    with tempfile.TemporaryDirectory(prefix="language_", ignore_cleanup_errors=True) as cache:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache}/jax")
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", f"{cache}/torch")
-        return _compare(args)
+    return _compare(args)
 
 
 def _compare(args: argparse.Namespace) -> dict[str, Any]:
@@ -243,13 +237,8 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     common = ["--case", name, "--seconds", str(args.seconds), "--scan", str(args.scan)]
     common += ["--batch", str(args.batch)] if args.batch else []
     common += ["--tiny"] if args.tiny else []
-    rounds: dict[str, list] = {side: [] for side in ("ssljax", *modes)}
-    for _ in range(args.rounds):
-        for side, results in rounds.items():
-            results.append(machine.child(__file__, *common, "--side", side))
-    counts = {r["parameters"] for results in rounds.values() for r in results}
-    if len(counts) > 1:
-        raise RuntimeError(f"{name}: parameter counts differ, so the steps are not the same")
+    sides = ("ssljax", *modes)
+    rounds = machine.in_turn(__file__, common, sides, rounds=args.rounds, name=name)
     count = case.batch * case.net.length
     speeds = {
         f"{side}, {kind}": [count / r[field] for r in rounds[side]]
@@ -260,7 +249,7 @@ def _compare(args: argparse.Namespace) -> dict[str, Any]:
     peak = (
         1e12 * args.peak if args.peak else next((v for k, v in PEAKS.items() if k in hardware), 0)
     )
-    cost = flops_of_a_token(case, counts.pop())
+    cost = flops_of_a_token(case, rounds["ssljax"][0]["parameters"])
     others = [side for side in speeds if not side.startswith("ssljax")]
     best = max(others, key=lambda side: max(speeds[side]), default=None)
     ratios = [

@@ -8,7 +8,8 @@ import platform
 import statistics
 import subprocess
 import sys
-from collections.abc import Sequence
+import tempfile
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -76,10 +77,30 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return "\n".join([line(rows[0]), f"|{rule}|", *map(line, rows[1:])])
 
 
-def child(file: str | Path, *options: str) -> Any:
+def in_turn(
+    file: str | Path, common: Sequence[str], sides: Sequence[str], *, rounds: int, name: str
+) -> dict[str, list[dict[str, Any]]]:
+    """What each side measures, a process for each in turn A B A B: side -> results of the rounds.
+
+    Later rounds find what the first one compiled. Raises: RuntimeError where the sides do not have
+    equally many parameters, so that their steps are not the same.
+    """
+    found: dict[str, list[dict[str, Any]]] = {side: [] for side in sides}
+    with tempfile.TemporaryDirectory(prefix="steps_", ignore_cleanup_errors=True) as cache:
+        places = {"JAX_COMPILATION_CACHE_DIR": f"{cache}/jax"}
+        places |= {"TORCHINDUCTOR_CACHE_DIR": f"{cache}/torch"}
+        for _ in range(rounds):
+            for side, results in found.items():
+                results.append(child(file, *common, "--side", side, env=places | os.environ))
+    if len({r.get("parameters") for results in found.values() for r in results}) > 1:
+        raise RuntimeError(f"{name}: parameter counts differ, so the steps are not the same")
+    return found
+
+
+def child(file: str | Path, *options: str, env: Mapping[str, str] | None = None) -> Any:
     """Runs a Python file in a process of its own and reads the JSON of its last line."""
     command = [sys.executable, str(file), *options]
-    done = subprocess.run(command, stdout=subprocess.PIPE, text=True)
+    done = subprocess.run(command, stdout=subprocess.PIPE, text=True, env=env)
     if done.returncode:
         raise RuntimeError(f"failed with exit code {done.returncode}: {' '.join(command)}")
     return json.loads(done.stdout.splitlines()[-1])

@@ -16,8 +16,6 @@ import argparse
 import dataclasses
 import importlib.util
 import json
-import os
-import tempfile
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -253,11 +251,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
             found = run_torch(case, seconds=args.seconds, mode=args.side)
         print(json.dumps(found))
         return None
-    # Later rounds find what the first one compiled.
-    with tempfile.TemporaryDirectory(prefix="method_", ignore_cleanup_errors=True) as cache:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache}/jax")
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", f"{cache}/torch")
-        return _compare(args, case)
+    return _compare(args, case)
 
 
 def _compare(args: argparse.Namespace, case: Case) -> dict[str, Any]:
@@ -266,12 +260,8 @@ def _compare(args: argparse.Namespace, case: Case) -> dict[str, Any]:
     modes = args.torch_modes if peers and not isinstance(case.method, DINO) else []
     common = ["--case", args.case, "--seconds", str(args.seconds), "--batch", str(case.batch)]
     common += ["--tiny"] if args.tiny else []
-    rounds: dict[str, list] = {side: [] for side in ("ssljax", *modes)}
-    for _ in range(args.rounds):
-        for side, results in rounds.items():
-            results.append(machine.child(__file__, *common, "--side", side))
-    if len({r["parameters"] for results in rounds.values() for r in results}) > 1:
-        raise RuntimeError(f"{args.case}: parameter counts differ, so the steps are not the same")
+    sides = ("ssljax", *modes)
+    rounds = machine.in_turn(__file__, common, sides, rounds=args.rounds, name=args.case)
     hardware = rounds["ssljax"][0]["hardware"]
     peak = next((v for k, v in PEAKS.items() if k in hardware), 0)
     peak = 1e12 * args.peak if args.peak else peak

@@ -131,8 +131,9 @@ def at_the_defaults(found: dict[str, list], *, block: int, log: int) -> float:
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     global CLOCK
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    cases = train_step.cases()
-    parser.add_argument("--case", choices=[*cases, "tiny"], help="the step beside the tiny one")
+    parser.add_argument(
+        "--case", choices=[*train_step.NAMES, "tiny"], help="the step beside the tiny one"
+    )
     parser.add_argument("--block", type=int, default=10, help="steps in a block")
     parser.add_argument("--tiny-block", type=int, default=200, help="tiny steps in a block")
     parser.add_argument("--log", type=int, default=1, help="metric rows in a block")
@@ -145,8 +146,10 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
         CLOCK = time.process_time
     where = machine.environment() | {"device": jax.devices()[0].device_kind}
     name = options.case or ("cpu_digits" if jax.default_backend() == "cpu" else "vit_s16_224")
-    cases["tiny"] = train_step.tiny(cases["cpu_digits"])
-    todo = {name: (cases[name], options.block), "tiny": (cases["tiny"], options.tiny_block)}
+    tiny = train_step.tiny(train_step.case_of("cpu_digits"))
+    todo = {"tiny": (tiny, options.tiny_block)}
+    if name != "tiny":
+        todo = {name: (train_step.case_of(name), options.block)} | todo
     print("\n".join(f"{key}: {value}" for key, value in where.items()))
     rows = [["fit against a bare loop", "bare ms", "fit ms", "fit / bare", "lowest", "highest"]]
     measured, ratios = {}, []

@@ -28,7 +28,6 @@ import math
 import os
 import runpy
 import statistics
-import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -73,10 +72,17 @@ def _case(encoder: Any, view: ImageView, batch: int, source: int, **fields: Any)
     return Case(method=method, optimizer=optimizer, batch=batch, source=source, **fields)
 
 
-def cases() -> dict[str, Case]:
-    """All cases by name; those of an accelerator compute in bfloat16, those of a CPU in float32."""
+def _digits() -> Case:
+    """The experiment on digits; its file needs the packages of the readers."""
+    method = runpy.run_path(str(FOLDER.parent / "simclr_digits.py"))["EXPERIMENT"].method
+    return Case(method=method, optimizer=_ADAMW, batch=256, source=8, channels=1)
+
+
+def case_of(name: str) -> Case:
+    """One of NAMES; those of an accelerator compute in bfloat16, those of a CPU in float32."""
+    if name == "cpu_digits":
+        return _digits()
     half = {"dtype": "bfloat16", "parent": None}
-    digits = runpy.run_path(str(FOLDER.parent / "simclr_digits.py"))["EXPERIMENT"].method
     return {
         "resnet18_32": _case(ResNet(depth=18, stem="cifar", **half), simclr_cifar(), 512, 32),
         "resnet50_224": _case(ResNet(depth=50, **half), simclr_imagenet(), 256, 256),
@@ -84,14 +90,14 @@ def cases() -> dict[str, Case]:
         "cpu_resnet18w16_32": _case(
             ResNet(depth=18, stem="cifar", width=16, parent=None), simclr_cifar(), 64, 32
         ),
-        "cpu_digits": Case(method=digits, optimizer=_ADAMW, batch=256, source=8, channels=1),
-    }
+    }[name]
 
 
 GROUPS = {
     "cpu_small": ["cpu_resnet18w16_32", "cpu_digits"],
     "accelerator": ["resnet18_32", "resnet50_224", "vit_s16_224"],
 }
+NAMES = [name for group in GROUPS.values() for name in group]
 
 
 def tiny(case: Case) -> Case:
@@ -242,7 +248,7 @@ def _ratios(name: str, case: Case, rounds: dict[str, list[dict]]) -> list[dict]:
 def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     global CLOCK
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    names = [*cases(), *GROUPS]
+    names = [*NAMES, *GROUPS]
     parser.add_argument("--case", nargs="+", choices=names, help="default: the group that fits")
     parser.add_argument("--batch", type=int, help="images in a step, in place of the case's")
     parser.add_argument("--seconds", type=float, default=10, help="of timing per measurement")
@@ -258,7 +264,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
     args = parser.parse_args(arguments)
 
     def load(name: str) -> Case:
-        case = tiny(cases()[name]) if args.tiny else cases()[name]
+        case = tiny(case_of(name)) if args.tiny else case_of(name)
         return dataclasses.replace(case, batch=args.batch or case.batch)
 
     if args.side == "device":  # asked in a child: a parent that looks would keep its memory
@@ -279,11 +285,7 @@ def main(arguments: list[str] | None = None) -> dict[str, Any] | None:
         print(json.dumps(found))
         return None
 
-    # Later rounds find what the first one compiled.
-    with tempfile.TemporaryDirectory(prefix="train_step_", ignore_cleanup_errors=True) as cache:
-        os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", f"{cache}/jax")
-        os.environ.setdefault("TORCHINDUCTOR_CACHE_DIR", f"{cache}/torch")
-        return _compare(args, load)
+    return _compare(args, load)
 
 
 def _compare(args: argparse.Namespace, load: Callable[[str], Case]) -> dict[str, Any]:
@@ -313,12 +315,8 @@ def _compare(args: argparse.Namespace, load: Callable[[str], Case]) -> dict[str,
         common += [f"--{flag}" for flag in ("tiny", "views", "busy") if getattr(args, flag)]
         common += ["--batch", str(args.batch)] if args.batch else []
         common += ["--scan", str(args.scan)] if args.scan else []
-        rounds: dict[str, list] = {side: [] for side in ("ssljax", *modes)}
-        for _ in range(args.rounds):
-            for side, results in rounds.items():
-                results.append(machine.child(__file__, *common, "--side", side))
-        if len({r.get("parameters") for results in rounds.values() for r in results}) > 1:
-            raise RuntimeError(f"{name}: parameter counts differ, so the steps are not the same")
+        sides = ("ssljax", *modes)
+        rounds = machine.in_turn(__file__, common, sides, rounds=args.rounds, name=name)
         case = load(name)
         times = [] if args.views else [_median(rounds[mode], "step") for mode in modes]
         rows = [_row(case, side, r, min(times, default=None), peak) for side, r in rounds.items()]

@@ -21,7 +21,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.csv
 
-from ssljax.data.announced import read_table
+from ssljax.data.announced_tables import read_table
 from ssljax.data.dataset import Rows, Spec
 from ssljax.data.graph import GraphData
 from ssljax.data.planetoid import read_planetoid

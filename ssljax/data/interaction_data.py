@@ -73,6 +73,11 @@ class _OfCatalogue(Arrays):
     catalogue: Catalogue
 
     @property
+    def history(self) -> Histories | None:
+        """What came after what, where a method reads it."""
+        return None
+
+    @property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:
         """User and item of all, int32 [N] each."""
         return self._rows["user"], self._rows["item"]
@@ -181,12 +186,17 @@ class Sequences(_Drawn):
     ) -> None:
         """user, item: the interactions in the order of time [N]. length: of a row."""
         self._pairs = user, item
-        self.history = Histories(user, item, users=len(catalogue.users), length=length)
+        self._history = Histories(user, item, users=len(catalogue.users), length=length)
         users = np.flatnonzero(self.history.count > 1).astype(np.int32)
         self._called(catalogue, {"user": users}, users)
         rows = self.history.rows(users[:1])
         self.spec = self.spec | {k: (v.shape[1:], v.dtype) for k, v in rows.items()}
         self._draws((length - 1, negatives))
+
+    @property
+    def history(self) -> Histories:
+        """What came after what."""
+        return self._history
 
     @property
     def pairs(self) -> tuple[np.ndarray, np.ndarray]:

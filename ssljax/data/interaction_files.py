@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ssljax.data import announced
+from ssljax.data import announced_tables
 
 KINDS = (".csv", ".tsv", ".csv.gz", ".tsv.gz", ".parquet")
 Columns = dict[str, np.ndarray]
@@ -93,7 +93,7 @@ def read_table(file: Path) -> Columns:
     kind = file.name.removesuffix(".gz").rpartition(".")[2]
     try:
         if kind == "parquet":
-            table = announced.read_table(file)
+            table = announced_tables.read_table(file)
         elif kind in ("csv", "tsv"):
             table = _read_text(file, "," if kind == "csv" else "\t", quoted=kind == "csv")
         else:

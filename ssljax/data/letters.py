@@ -12,7 +12,8 @@ What a file is, its first line tells:
     <>                      a chain follows, a letter a line with its tag: "G h" (Qian and
                             Sejnowski's proteins)
 
-Letters are read in upper case; - and * are letters too. A row is that of `Text`, [CLS] letters
+Letters are read in upper case; - and * are letters too; lines that begin with ; or # are comments.
+A row is that of `Text`, [CLS] letters
 [SEP], with a "label" where sequences have classes, or with "starts" and "tags", as `Conll` gives
 them, where each letter has a tag.
 """
@@ -32,6 +33,7 @@ from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.labels import Column, classes_of
 from ssljax.data.learnt import learnt
 from ssljax.data.split_files import SplitFiles, split_files
+from ssljax.data.split_names import normal
 from ssljax.data.text import Text, TokenText
 
 log = logging.getLogger("ssljax")
@@ -130,14 +132,15 @@ class LetterText:
         """
         del in_memory_bytes, workers  # a few bytes a letter, and nothing left to decode
         files = _files(spec)
-        found = {one: _read(files, one) for one in files.splits}
-        here = _read(files, split, say=True)
+        split = files.named or normal(split)
+        found = {one: _read(files, one, say=one == split) for one in {*files.splits, split}}
+        here = found[split]
         columns = {
             name: Column([row.label for row in part], lambda i, part=part: part[i].where)
             for name, part in found.items()
             if any(row.label is not None for row in part)
         }
-        labels, classes = classes_of(columns, files.named or split, place=spec)
+        labels, classes = classes_of(columns, split, place=spec)
         rows = self.rows([row.letters for row in here])
         if labels is not None:
             rows["label"] = labels
@@ -240,29 +243,28 @@ def _table(file: Path, called: str, lines: list[tuple[int, str]]) -> list[_Seque
 
 
 def _chains(file: Path, called: str, lines: list[tuple[int, str]]) -> list[_Sequence]:
-    found: list[_Sequence] = []
-    letters: list[str] = []
-    tags: list[str] = []
-
-    def close() -> None:
-        if found:
-            found[-1] = found[-1]._replace(letters="".join(letters).upper(), tags=tuple(tags))
-        letters.clear()
-        tags.clear()
-
+    found: list[tuple[str, str, list[str], list[str]]] = []  # name, place, letters, tags
+    ended = False
     for i, line in lines:
+        where = f"{file}, line {i}"
         if line == "<>":
-            close()
-            found.append(_Sequence("", f"{called}:{i}", f"{file}, line {i}"))
-        elif line not in ("<end>", "end"):
+            found.append((f"{called}:{i}", where, [], []))
+            ended = False
+        elif line in ("<end>", "end"):
+            ended = True
+        else:
             cells = line.split()
             if len(cells) != 2 or len(cells[0]) != 1:
-                raise ValueError(f"{file}, line {i} is {line[:40]!r}: a letter and its tag belong")
-            _check(cells[0], f"{file}, line {i}")
-            letters.append(cells[0])
-            tags.append(cells[1])
-    close()
-    return found
+                raise ValueError(f"{where} is {line[:40]!r}: a letter and its tag belong there")
+            if ended:
+                raise ValueError(f"{where} follows the end of a chain: a new one begins with <>")
+            _check(cells[0], where)
+            found[-1][2].append(cells[0].upper())
+            found[-1][3].append(cells[1])
+    return [
+        _Sequence("".join(letters), name, where, tags=tuple(tags))
+        for name, where, letters, tags in found
+    ]
 
 
 def _check(letters: str, where: str) -> None:

@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from ssljax.data.announced import read_group, read_table
+from ssljax.data.announced_tables import read_group, read_table
 from ssljax.data.columns import label_columns, looks_like_class
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.labels import Column, classes_of

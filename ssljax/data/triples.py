@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 
-from ssljax.data.announced import read_table
+from ssljax.data.announced_tables import read_table
 from ssljax.data.dataset import Rows, Spec
 from ssljax.data.split_names import normal
 from ssljax.data.triple_data import TripleData

@@ -51,7 +51,7 @@ def _norm(*, train: bool, dtype: str, name: str, zero: bool = False) -> nn.Batch
 
 def _pooled(x: jax.Array, *, axis: int) -> jax.Array:
     """The largest of three on an axis, stride 2, padding 1, of numbers that are not negative: one
-    direction of `nn.max_pool`, whose gradient takes most of a step of a small network on CPUs."""
+    direction of `nn.max_pool`, whose gradient is slow on CPUs."""
     count, pads = -(-x.shape[axis] // 2), [(0, 0)] * x.ndim
     pads[axis] = (1, 1)
     x = jnp.pad(x, pads)  # zeros: nothing here is below

@@ -2,7 +2,6 @@
 
 import logging
 from pathlib import Path
-from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -43,8 +42,8 @@ def compose(
             f"count {count} must be at least 1, temperature {temperature} not negative"
         )
     experiment, _, state, train, test = load_any(folder, file=file)
-    recipe: Any = experiment.method
-    if not hasattr(recipe, "compose"):
+    recipe = experiment.method
+    if recipe.compose is None:
         raise ValueError(f"{folder} writes no melodies: train MusicVAE first")
     keys, width = jax.random.split(jax.random.key(seed), 3), recipe.encoder.code
     write = jax.jit(recipe.compose, static_argnames="temperature")

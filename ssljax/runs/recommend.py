@@ -44,8 +44,8 @@ def recommend(
     number, items = here.users.index(user), np.arange(len(here.items), dtype=np.int32)
     who = np.full_like(items, number)
     batch = {"user": who, "item": items} | here.fields(who, items)
-    if (history := getattr(train, "history", None)) is not None:
-        batch |= history.rows(who)
+    if train.history is not None:
+        batch |= train.history.rows(who)
     scores, vectors = jax.device_get(jax.jit(offer)(state, batch))
     mine, liked = _of(train, number)
     scores = np.asarray(scores, np.float64)

@@ -12,19 +12,20 @@ from ssljax.views.image import (
     MultiCrop,
 )
 
+_HALF = ImageView(
+    brightness=0.4,
+    contrast=0.4,
+    saturation=0.4,
+    hue=0.1,
+    mean=IMAGENET_MEAN,
+    std=IMAGENET_STD,
+)
+"""Jitter of half the strength that SimCLR has on ImageNet."""
+
 
 def simclr_cifar(*, size: int = 32) -> ImageView:
     """SimCLR on CIFAR-10 (appendix B.9): jitter of strength 0.5, no blur."""
-    return ImageView(
-        size=size,
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.4,
-        hue=0.1,
-        blur=0.0,
-        mean=CIFAR_MEAN,
-        std=CIFAR_STD,
-    )
+    return replace(_HALF, size=size, blur=0.0, mean=CIFAR_MEAN, std=CIFAR_STD)
 
 
 def simclr_imagenet(*, size: int = 224) -> ImageView:
@@ -39,16 +40,7 @@ def wmse_cifar(*, size: int = 32) -> ImageView:
 
 def moco_imagenet(*, size: int = 224) -> ImageView:
     """MoCo v2 and SimSiam on ImageNet: jitter of half the strength, crops of a fifth and more."""
-    return ImageView(
-        size=size,
-        scale=(0.2, 1.0),
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.4,
-        hue=0.1,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+    return replace(_HALF, size=size, scale=(0.2, 1.0))
 
 
 def plain_only(
@@ -91,16 +83,7 @@ def crop_and_flip(
 
 def byol_views(*, size: int = 224) -> tuple[ImageView, ImageView]:
     """BYOL's two distributions (table 6): always blurred; rarely blurred and at times solarized."""
-    first = ImageView(
-        size=size,
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.2,
-        hue=0.1,
-        blur=1.0,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+    first = replace(_HALF, size=size, saturation=0.2, blur=1.0)
     return first, replace(first, blur=0.1, solarize=0.2)
 
 
@@ -133,15 +116,7 @@ def dino_crops(
 
 def msn_crops(*, size: int = 224, local_size: int = 96, local_crops: int = 10) -> MultiCrop:
     """MSN: SimCLR's view with half the jitter."""
-    view = ImageView(
-        size=size,
-        brightness=0.4,
-        contrast=0.4,
-        saturation=0.4,
-        hue=0.1,
-        mean=IMAGENET_MEAN,
-        std=IMAGENET_STD,
-    )
+    view = replace(_HALF, size=size)
     return multi_crop(view, split=0.3, local_size=local_size, local_crops=local_crops)
 
 

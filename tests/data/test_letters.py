@@ -54,7 +54,7 @@ def test_a_table_and_the_letters_of_a_run(tmp_path):
     run.mkdir()
     reader = READER.prepared(folder, run)
     assert reader.splits(folder) == ("train", "test") and READER.splits(spec) == ("train",)
-    test = reader.load(folder, split="test")
+    test = reader.load(folder, split="testing")
     assert test.classes == ("EI", "N") and test.take(np.arange(1))["label"].tolist() == [1]
     # another run of the same folder knows the letters of that one, whatever its data
     other = READER.prepared(put(tmp_path, "o.csv", "N,a,TGCA\n"), run)
@@ -100,6 +100,7 @@ def test_what_is_no_sequence(tmp_path, caplog):
         "\n": "holds no sequences",
         "N,a,ACG\nN,ACG\n": r"line 2 has 2 cells: it needs class, name and letters",
         "<>\nA h\nGG h\n": r"line 3 is 'GG h': a letter and its tag belong",
+        "<>\nA h\n<end>\nG h\n": r"line 4 follows the end of a chain: a new one begins",
     }.items():
         with pytest.raises(ValueError, match=message):
             READER.load(put(tmp_path, "f.txt", text))

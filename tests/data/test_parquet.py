@@ -169,12 +169,12 @@ def test_a_table_that_announces_more_than_memory_is_refused(tmp_path, monkeypatc
     cells, labels = [bytes(2**16)] * 2000, ["ant", "bee"] * 1000  # a dictionary of one value
     pq.write_table(pa.table({"image": cells, "label": labels}), file)
     assert file.stat().st_size < 2**16
-    monkeypatch.setattr("ssljax.data.announced.most", lambda: 2**25)
+    monkeypatch.setattr("ssljax.data.announced_tables.most", lambda: 2**25)
     with pytest.raises(ValueError, match=r"row group 0 announces .*in smaller row groups"):
         open_source(f"parquet:{file}", split="train")[0]
-    monkeypatch.setattr("ssljax.data.announced.most", lambda: 15_999)
+    monkeypatch.setattr("ssljax.data.announced_tables.most", lambda: 15_999)
     with pytest.raises(ValueError, match=r"a\.parquet announces .*split the file"):
         open_source(f"parquet:{file}", split="train")
-    monkeypatch.setattr("ssljax.data.announced.most", lambda: 2**28)
+    monkeypatch.setattr("ssljax.data.announced_tables.most", lambda: 2**28)
     source = open_source(f"parquet:{file}", split="train")
     assert source[1999]["image"] == cells[0] and len(source) == 2000
