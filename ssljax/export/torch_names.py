@@ -70,7 +70,7 @@ def resnet_to_torch(module: ResNet, params: PyTree, stats: PyTree) -> Tensors:
     reads it only with momentum=None.
     """
     del module  # the names in params say all
-    tensors = _to_torch(params, _torch_name) | _to_torch(stats, _torch_name)
+    tensors = _to_torch(params, torch_name) | _to_torch(stats, torch_name)
     for name in [n for n in tensors if n.endswith(".running_var")]:
         tensors[name.replace("running_var", _COUNTER)] = np.zeros((), np.int64)
     return tensors
@@ -84,7 +84,7 @@ def resnet_from_torch(module: ResNet, tensors: Mapping[str, np.ndarray]) -> tupl
     kept = {k: v for k, v in tensors.items() if not k.startswith("fc.") and _COUNTER not in k}
     channels = np.shape(kept["conv1.weight"])[1:2] if "conv1.weight" in kept else ()
     image = jax.ShapeDtypeStruct((1, 32, 32, *(channels or (3,))), np.float32)
-    return _from_torch(module, kept, image, _torch_name)
+    return _from_torch(module, kept, image, torch_name)
 
 
 def unet_to_torch(params: PyTree, stats: PyTree) -> Tensors:
@@ -168,19 +168,19 @@ def vit_from_torchvision(module: ViT, tensors: Mapping[str, np.ndarray]) -> tupl
     return _vit_from(module, tensors, _torchvision_name)
 
 
-def _torch_name(path: str) -> str:
+def torch_name(path: str) -> str:
     *folders, leaf = path.split("/")
     return ".".join([*(re.sub(r"_(\d+)$", r".\1", f) for f in folders), _LEAVES.get(leaf, leaf)])
 
 
 def _unet_name(path: str) -> str:
-    name = _torch_name(path)
+    name = torch_name(path)
     name = re.sub(r"^head\.out\.", "segmentation_head.0.", name)
     return re.sub(r"^head\.", "decoder.", name)
 
 
 def _timm_name(path: str) -> str:
-    return _torch_name(path).replace("patch_embed.", "patch_embed.proj.")
+    return torch_name(path).replace("patch_embed.", "patch_embed.proj.")
 
 
 def _torchvision_name(path: str) -> str:

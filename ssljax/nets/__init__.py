@@ -37,6 +37,7 @@ from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
 from ssljax.nets.prototypes import DINOHead, freeze, unit_rows
 from ssljax.nets.quantizer import Quantizer
+from ssljax.nets.r3d import R3D
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.start import by_depth, xavier
@@ -65,6 +66,7 @@ __all__ = [
     "GPT2",
     "LSTM",
     "MLP",
+    "R3D",
     "RGCN",
     "Bert",
     "ByteNet",
