@@ -14,8 +14,9 @@ step 400, AP@.5 on the 72 test pictures: 55.7 from the 20, 54.4 self-trained; 57
 (fcos_bccd.py, the same network, steps and seed). There is little to close, since no network finds
 platelets, and the round does harm: of its boxes 46% are right, and 84% of the true ones are found,
 for at a score of .4 there are twice as many red cells as there should be. Of the same guess at .5,
-65% of the red cells are right and 76% found, at .6 78% and 50%: try `--learner.task.target.sure 0.5
---rounds.select.value 0.5`, which has not been run, nor have `--few 41` and pretraining.
+65% of the red cells are right and 76% found, at .6 78% and 50%. `--learner.task.target.sure 0.5
+--rounds.select.value 0.5` has not been run, nor pictures of 256 pixels in batches of 4 (both are in
+experiments/ablations/bccd_boxes_score.py), `--few 41` and pretraining.
 """
 
 from dataclasses import replace

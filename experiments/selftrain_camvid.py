@@ -1,0 +1,39 @@
+"""Street scenes of CamVid, a class for each pixel (11, driving): a tenth of the frames has labels.
+
+    ssljax selftrain experiments/selftrain_camvid.py --data masks:path/to/camvid.zip
+
+37 of the 367 training frames have masks, drawn by the seed; the network is that of unet_camvid.py,
+from random weights. The rounds go as ST++ does (Yang et al. 2021, arXiv:2106.05095): first the more
+reliable half of the other frames is learned too, then all of them, each time from fresh weights.
+Reliable is here who is sure on average over its pixels, where theirs compares checkpoints; pixels
+that are less than 80% sure are ignored. Test frames are of other drives. Not run yet.
+"""
+
+from pathlib import Path
+
+from ssljax import Cadence, Optimizer, SelfTraining
+from ssljax.data import Masks
+from ssljax.pseudolabels.refine import Parts
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.runs.record import load_file
+from ssljax.selftraining.learners import Network
+
+_BASE = load_file(Path(__file__).with_name("unet_camvid.py"))
+
+SELFTRAIN = SelfTraining(
+    learner=Network(
+        task=_BASE.TASK,
+        optimizer=Optimizer(
+            name="adamw", learning_rate=3e-3, per_batch=None, warmup=30, weight_decay=1e-3
+        ),
+        steps=600,
+        batch=8,
+        share=0.5,
+        cadence=Cadence(log=50, save=600, keep=1, monitor=0),
+    ),
+    data="masks:camvid.zip",
+    reader=Masks(size=128, classes=_BASE.CLASSES, ignore=11),
+    few=37,
+    rounds=Rounds(count=2, select=Greedy(budget=165, growing=True), refine=(Parts(value=0.8),)),
+)
