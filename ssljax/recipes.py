@@ -13,6 +13,7 @@ from ssljax import nets
 from ssljax.method import Batch, Linear, PyTree, Recipe, State, averaged, check_few, target_backbone
 from ssljax.nets import MLP, WideResNet
 from ssljax.views import (
+    ClipView,
     ImageView,
     MultiCrop,
     RandAugment,
@@ -80,6 +81,22 @@ class OfImages(Encoding):
     def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Two random views of each image."""
         return show_pair((self.view, self.view), key, batch["image"])
+
+
+class OfClips(Encoding):
+    """The encoder reads clips of videos, prepared by the field `view`."""
+
+    view: ClipView
+
+    def inputs(self, batch: Batch) -> PyTree:
+        return self.view.plain(batch["clip"])
+
+    def check(self, data: Any) -> None:
+        if "clip" not in data.spec:
+            raise ValueError(
+                f"this method learns clips, and the data has {', '.join(data.spec)}: use data "
+                "video:PATH, read by Video()"
+            )
 
 
 class OfTwoViews(OfImages):

@@ -15,11 +15,12 @@ ALLOWED = {
     "nets": {"jax", "flax", "mesh", "nets"},
     "data": {
         *{"numpy", "grain", "tensorflow_datasets", "pyarrow", "PIL", "sklearn", "absl"},
-        *{"tokenizers", "data", "files"},
+        *{"tokenizers", "av", "data", "files"},
     },
     "method": {"jax", "optax", "parts", "schedules"},
     "parts": {"jax", "optax"},
     "recipes": {"jax", "method", "nets", "views"},
+    "recipes_tasks": {"jax", "optax", "method", "tasks"},
     "recipes_triples": {"jax", "optax", "losses", "method", "nets"},
     "recipes_interactions": {"jax", "optax", "losses", "method", "nets"},
     "recipes_sequences": {"jax", "losses", "method", "nets", "recipes_interactions"},
@@ -33,7 +34,7 @@ ALLOWED = {
     },
     "methods": {
         *{"jax", "numpy", "optax", "chex", "method", "parts", "recipes", "schedules"},
-        *{"recipes_triples", "recipes_interactions", "recipes_sequences"},
+        *{"recipes_tasks", "recipes_triples", "recipes_interactions", "recipes_sequences"},
         *{"losses", "nets", "views", "tasks", "methods", "clustering", "pseudolabels"},
     },
     "clustering": {"jax", "numpy", "scipy", "sklearn", "clustering"},

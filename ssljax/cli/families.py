@@ -189,6 +189,19 @@ ROLLS = MELODIES._replace(
         'Midi(learn="frames"),  # a folder or a zip of MIDI files, or chorales in .json',
     ).replace("batch=128", "batch=16")
 )
+VIDEOS = Family(
+    "video:PATH/TO/VIDEOS",
+    "video:PATH/TO/VIDEOS",
+    "NET = nets.R3D(depth=10, width=16)\n"
+    "VIEW = ClipView(view=ImageView(size=32, scale=(0.5, 1.0), blur=0.0), frames=8)\n",
+    """\
+    reader=Video(frames=16, size=32),  # what is stored of each video, of which clips are drawn
+    optimizer=Optimizer(learning_rate=1e-3, per_batch=None, warmup=50, weight_decay=1e-4),
+    steps=1000,
+    batch=32,
+    cadence=Cadence(log=50, save=500, monitor=0),
+""",
+)
 SMOOTHED = RANKING._replace(fields=RANKING.fields.replace("=0)", "=0, refresh=2000)"))
 FEW_LABELS = Family(
     "digits",

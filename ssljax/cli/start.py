@@ -29,9 +29,19 @@ _HOMES = {
         "Midi",
         "Text",
         "Triples",
+        "Video",
     ),
     "views": (
-        *("Duotone", "Grey", "ImageView", "MultiCrop", "RandAugment", "ShiftFlip", "WaveView"),
+        *(
+            "ClipView",
+            "Duotone",
+            "Grey",
+            "ImageView",
+            "MultiCrop",
+            "RandAugment",
+            "ShiftFlip",
+            "WaveView",
+        ),
         *("crop_and_flip", "plain_only"),
     ),
 }
@@ -80,7 +90,7 @@ def new(arguments: list[str]) -> None:
         raise ValueError(f"{file} is there already, and is left as it is: choose another name")
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(starting_file(name, file), encoding="utf-8")
-    command = "selftrain" if name == "Student" else "train"
+    command = "selftrain" if name in ("Student", "UniMatch") else "train"
     say(f"wrote {file}; now: ssljax {command} {file}   (--help says what can be changed)")
 
 

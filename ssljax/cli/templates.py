@@ -14,6 +14,7 @@ from ssljax.cli.families import (
     SMOOTHED,
     TOWERS,
     TRIPLES,
+    VIDEOS,
     WORDS,
     Family,
     images,
@@ -66,6 +67,7 @@ METHODS: dict[str, tuple[Family, str]] = {
         "decoder=nets.MelodyDecoder(width=128, steps=32)",
     ),
     "NextFrame": (ROLLS, "encoder=nets.LSTM(width=128, both=False), dropout=0.3"),
+    "CVRL": (VIDEOS, f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),
@@ -129,6 +131,10 @@ METHODS: dict[str, tuple[Family, str]] = {
     "Colorization": (
         images("NET = nets.ResNet(depth=18, width=16)\n"),
         "encoder=NET, view=VIEW, grid=8",
+    ),
+    "Denoising": (
+        images("NET = nets.UNetEncoder(widths=(16, 32, 64, 128), norm=True)\n"),
+        "encoder=NET, decoder=nets.UNetDecoder(classes=3, widths=(64, 32, 16)), view=VIEW",
     ),
     "Autoencoder": (DRAWING, f"encoder=nets.ConvEncoder(code=32), {_GREY}, view=VIEW"),
     "VAE": (

@@ -39,6 +39,40 @@ SELFTRAIN = SelfTraining(
     rounds=Rounds(count=3, select=Greedy(per_class=40, growing=True)),
 )
 ''',
+    "UniMatch": '''\
+"""A class for each pixel, from few masks: UniMatch learns from the other pictures at every step.
+
+    ssljax selftrain {file} --data masks:PATH/TO/IMAGES_AND_MASKS
+
+Every field is a flag: ssljax selftrain {file} --help says which.
+"""
+
+from ssljax import Optimizer, SelfTraining, nets
+from ssljax.data import Masks
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.selftraining.learners import Network
+from ssljax.selftraining.online import Online
+from ssljax.tasks import ImageInput, Mask, Task
+from ssljax.views import ImageView
+
+SIZE = 128  # pixels along each side that the network sees
+TASK = Task(
+    inputs=ImageInput(view=ImageView(size=SIZE, scale=(0.5, 1.0), mean=(0.5,), std=(0.25,))),
+    encoder=nets.UNetEncoder(widths=(16, 32, 64, 128), norm=True),
+    target=Mask(classes=2),
+    hidden=(64, 32, 16),
+)
+HOW = Optimizer(name="adamw", learning_rate=3e-3, per_batch=None, warmup=20, weight_decay=1e-3)
+
+SELFTRAIN = SelfTraining(
+    learner=Online(task=TASK, optimizer=HOW, steps=500, batch=4, ratio=1),
+    student=Network(task=TASK, optimizer=HOW, steps=500, batch=8),  # of all true masks
+    data="masks:PATH/TO/IMAGES_AND_MASKS",
+    reader=Masks(size=SIZE),
+    few=10,  # pictures with masks
+    rounds=Rounds(count=0),
+)
+''',
     "SCAN": '''\
 """Classes without labels, by SCAN: from the neighbours that another run has found.
 

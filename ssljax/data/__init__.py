@@ -28,6 +28,7 @@ from ssljax.data.text import Text
 from ssljax.data.timeseries import TimeSeries
 from ssljax.data.triple_data import TripleData
 from ssljax.data.triples import Triples
+from ssljax.data.video import Video
 from ssljax.data.voc import Crops
 from ssljax.data.windows import Windows
 
@@ -67,6 +68,7 @@ __all__ = [
     "TimeSeries",
     "TripleData",
     "Triples",
+    "Video",
     "Windows",
     "labels",
     "load",

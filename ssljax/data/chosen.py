@@ -78,3 +78,30 @@ class Chosen:
 
     def labels(self) -> None:
         """None: what is learnt has other names."""
+
+
+class ChosenAndPool(Chosen):
+    """Chosen examples, and beside each of them `ratio` pictures of all of the data without anything
+    learnt of them: "pool", uint8 [B, ratio, H, W, C]. They come round in an order of their own.
+    """
+
+    def __init__(self, data: Arrays, index: np.ndarray, learnt: Rows, *, ratio: int) -> None:
+        """As `Chosen`. Raises: ValueError too for a ratio below 1, or data without pictures."""
+        super().__init__(data, index, learnt)
+        if ratio < 1:
+            raise ValueError(f"ratio {ratio} must be at least 1 picture of the pool for each label")
+        if "image" not in data.spec:
+            raise ValueError(f"a pool of pictures: this data has only {', '.join(data.spec)}")
+        self._ratio = ratio
+        shape, dtype = data.spec["image"]
+        self.spec |= {"pool": ((ratio, *shape), dtype)}
+
+    def batches(
+        self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
+    ) -> Iterator[Rows]:
+        """As `Chosen.batches`."""
+        many = batch * self._ratio
+        pool = Cycled(len(self._data), many, seed=seed + 1, start=start, host=host)
+        for i, rows in enumerate(super().batches(batch, seed=seed, start=start, host=host)):
+            image = self._data.take(pool[i][0])["image"]
+            yield rows | {"pool": image.reshape(-1, self._ratio, *image.shape[1:])}

@@ -25,9 +25,10 @@ from ssljax.export.torch_names import (
     vit_to_torchvision,
 )
 from ssljax.export.transformers import FAMILIES, from_transformers, to_transformers
+from ssljax.export.video_names import r3d_from_torch, r3d_to_torch
 from ssljax.mesh import ANY, within
 from ssljax.method import Linear
-from ssljax.nets import ResNet, ViT
+from ssljax.nets import R3D, ResNet, ViT
 
 __all__ = [
     "FAMILIES",
@@ -41,6 +42,8 @@ __all__ = [
     "load",
     "load_networks",
     "load_start",
+    "r3d_from_torch",
+    "r3d_to_torch",
     "resnet_from_torch",
     "resnet_to_torch",
     "save_networks",
@@ -181,9 +184,11 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
     if isinstance(encoder, ViT):
         torchvision = "class_token" in tensors
         return (vit_from_torchvision if torchvision else vit_from_timm)(encoder, tensors)
+    if isinstance(encoder, R3D):
+        return r3d_from_torch(encoder, tensors)
     raise ValueError(
         f"{path} has names of torch, which {type(encoder).__name__} has no counterpart for: "
-        "ResNet and ViT can be read from it"
+        "ResNet, ViT and R3D can be read from it"
     )
 
 

@@ -21,11 +21,13 @@ if TYPE_CHECKING:
     from ssljax.methods.colorization import Colorization as Colorization
     from ssljax.methods.complex_ import ComplEx as ComplEx
     from ssljax.methods.context_encoder import ContextEncoder as ContextEncoder
+    from ssljax.methods.cvrl import CVRL as CVRL
     from ssljax.methods.data2vec import Data2Vec as Data2Vec
     from ssljax.methods.data2vec_audio import Data2VecAudio as Data2VecAudio
     from ssljax.methods.dcl import DCL as DCL
     from ssljax.methods.deepcluster import DeepCluster as DeepCluster
     from ssljax.methods.deepfm import DeepFM as DeepFM
+    from ssljax.methods.denoising import Denoising as Denoising
     from ssljax.methods.dgi import DGI as DGI
     from ssljax.methods.dino import DINO as DINO
     from ssljax.methods.dinov2 import DINOv2 as DINOv2
@@ -76,6 +78,7 @@ if TYPE_CHECKING:
     from ssljax.methods.tico import TiCo as TiCo
     from ssljax.methods.transe import TransE as TransE
     from ssljax.methods.uda import UDA as UDA
+    from ssljax.methods.unimatch import UniMatch as UniMatch
     from ssljax.methods.vae import VAE as VAE
     from ssljax.methods.vgae import VGAE as VGAE
     from ssljax.methods.vicreg import VICReg as VICReg
@@ -97,11 +100,13 @@ FILES = {
     "Colorization": "colorization",
     "ComplEx": "complex_",
     "ContextEncoder": "context_encoder",
+    "CVRL": "cvrl",
     "Data2Vec": "data2vec",
     "Data2VecAudio": "data2vec_audio",
     "DCL": "dcl",
     "DeepCluster": "deepcluster",
     "DeepFM": "deepfm",
+    "Denoising": "denoising",
     "DGI": "dgi",
     "DINO": "dino",
     "DINOv2": "dinov2",
@@ -152,6 +157,7 @@ FILES = {
     "TiCo": "tico",
     "TransE": "transe",
     "UDA": "uda",
+    "UniMatch": "unimatch",
     "VAE": "vae",
     "VGAE": "vgae",
     "VICReg": "vicreg",

@@ -13,25 +13,22 @@ from typing import Any
 
 import jax
 import jax.numpy as jnp
-import optax
 
-from ssljax.method import Batch, Linear, Method, Metrics, Recipe, State
-from ssljax.tasks import Task
+from ssljax.method import Batch, Metrics, State
+from ssljax.recipes_tasks import OfTask
 from ssljax.tasks.target import from_named
 
 
 @dataclass(frozen=True, kw_only=True)
-class Student(Recipe):
+class Student(OfTask):
     """A task trained on targets with weights."""
 
-    task: Task
     ema: float = 0.0
     """Decay of the moving average that labels and is evaluated; 0: the network itself."""
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        params, stats = self.task.init(key, batch)
-        extra = {"stats": stats}
-        return params, extra | ({"target": {"params": params, "stats": stats}} if self.ema else {})
+        params, extra = super().init(key, batch)
+        return params, extra | ({"target": {"params": params, **extra}} if self.ema else {})
 
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
@@ -52,38 +49,6 @@ class Student(Recipe):
         return {**extra, "target": target}
 
     def teacher(self, state: State) -> tuple[Any, Any]:
-        """(params, stats) that label and are evaluated."""
         if self.ema:
             return state.extra["target"]["params"], state.extra["target"]["stats"]
-        return state.params, state.extra["stats"]
-
-    def predict(self, state: State, batch: Batch, key: jax.Array | None = None) -> jax.Array:
-        """Outputs of the task, a pytree of [B, ...]. key: for a random view of each example."""
-        return self.task.outputs(*self.teacher(state), batch, key=key, train=False)[0]
-
-    def embed(self, state: State, batch: Batch) -> jax.Array:
-        return self.task.features(*self.teacher(state), batch)
-
-    def backbone(self, state: State) -> tuple[Any, Any]:
-        """(params, stats) of the encoder that `embed` runs."""
-        params, stats = self.teacher(state)
-        return params["encoder"], stats["encoder"]
-
-    def classifier(self, state: State) -> Linear | None:
-        return Linear.of(self.teacher(state)[0]["head"], self.task.target.reads)
-
-    @property
-    def encoder(self) -> Any:
-        """The network of the features."""
-        return self.task.encoder
-
-    @property
-    def plain_view(self) -> Any:
-        return self.task.inputs.view
-
-    def inputs(self, batch: Batch) -> Any:
-        return self.task.inputs(batch, None)
-
-    def build(self, tx: optax.GradientTransformation, *, updates: int) -> Method:
-        method = super().build(tx, updates=updates)
-        return method if self.task.target.has_classes() else method._replace(predict=None)
+        return super().teacher(state)

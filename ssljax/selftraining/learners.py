@@ -20,6 +20,7 @@ from ssljax.data.chosen import Chosen
 from ssljax.method import Method, State, from_pretrained
 from ssljax.methods import Student
 from ssljax.pseudolabels.labels import Guess, Labels
+from ssljax.recipes_tasks import OfTask
 from ssljax.tasks import OneOf, Target, Task
 from ssljax.tasks.suggested import one_number
 from ssljax.tasks.target import named, take
@@ -49,6 +50,11 @@ class Network:
     """Part of every batch that has true labels; None: as many as there are among all labels."""
     cadence: Cadence = Cadence(log=100, save=500, keep=1, monitor=0)
 
+    @property
+    def model(self) -> OfTask:
+        """The method that trains it."""
+        return Student(task=self.task, ema=self.ema)
+
     def target(self, data: Any) -> Target:
         """That of the task. Raises: ValueError where the data holds another one."""
         self.task.target.check(data)
@@ -67,7 +73,7 @@ class Network:
 
         start: a teacher to begin from, or (params, stats) by network; None: fresh weights.
         """
-        chosen, model = self._chosen(data, labels), Student(task=self.task, ema=self.ema)
+        chosen, model = self._chosen(data, labels), self.model
         states = []
         for member in range(self.members):
             method, cadence = self._method(model), self.cadence
@@ -100,7 +106,7 @@ class Network:
         Raises: FileNotFoundError where its last checkpoint is not there.
         """
         del labels
-        model = Student(task=self.task, ema=self.ema)
+        model = self.model
         init = partial(initial, self._method(model), spec=data.spec, batch=self.batch)
         shapes = jax.eval_shape(init, jax.random.key(seed))
         parallel = Parallel()
@@ -118,7 +124,7 @@ class Network:
         learnt["weight"] = used.weight
         return Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
 
-    def _method(self, model: Student) -> Method:
+    def _method(self, model: OfTask) -> Method:
         tx = self.optimizer.build(steps=self.steps, batch=self.batch)
         return model.build(tx, updates=self.steps // self.optimizer.accumulate)
 
@@ -141,7 +147,7 @@ def _restored(place: Path, like: State, *, steps: int) -> State:
     return state
 
 
-def _start(start: Any, model: Student, member: int) -> tuple[Any, Any] | None:
+def _start(start: Any, model: OfTask, member: int) -> tuple[Any, Any] | None:
     if isinstance(start, NetworkTeacher):
         start = model.teacher(start.states[min(member, len(start.states) - 1)])
     # Copies: training donates its state, and what it started from may be needed again.
@@ -151,7 +157,7 @@ def _start(start: Any, model: Student, member: int) -> tuple[Any, Any] | None:
 class NetworkTeacher:
     """One network or several, with their weights."""
 
-    def __init__(self, model: Student, states: tuple[State, ...], *, batch: int) -> None:
+    def __init__(self, model: OfTask, states: tuple[State, ...], *, batch: int) -> None:
         self.model, self.states, self.batch = model, states, batch
         self._outputs = jax.jit(model.predict)
         self._embed = jax.jit(model.embed)

@@ -1,6 +1,7 @@
 """Downstream tasks: an input, a network and a kind of target, which make a `Task`.
 
 image classification      Task(inputs=ImageInput(...), encoder=..., target=OneOf(classes=10))
+video classification      Task(inputs=ClipInput(...), encoder=R3D(), target=OneOf(classes=43))
 sequence classification   Task(inputs=SeriesInput(), encoder=LSTM(), target=OneOf(classes=9))
 text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=OneOf(classes=2))
 multi-label               Task(..., target=AnyOf(classes=14))
@@ -17,6 +18,7 @@ What a new kind of target brings says `Target`.
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.boxes import Boxes
 from ssljax.tasks.inputs import (
+    ClipInput,
     FeatureInput,
     FieldInput,
     ImageInput,
@@ -36,6 +38,7 @@ from ssljax.tasks.value import Value
 __all__ = [
     "AnyOf",
     "Boxes",
+    "ClipInput",
     "Examples",
     "FeatureInput",
     "FieldInput",

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from ssljax.views import ImageView, view_batch
+from ssljax.views import ClipView, ImageView, view_batch
 
 Batch = dict[str, jax.Array]
 
@@ -53,6 +53,19 @@ class ImageInput(Inputs):
         b, shape = len(batch["image"]), batch["image"].shape[1:]
         keys = jax.vmap(lambda i: jax.random.fold_in(key, i))(jnp.arange(b))
         return jax.vmap(lambda k: self.view.transform(k, shape))(keys)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ClipInput(Inputs):
+    """ "clip" uint8 [B, T, H, W, C] -> float [B, frames, size, size, C], for an `R3D`."""
+
+    clip: ClipView = ClipView()
+    """Drawn at random for training; the middle of what is stored otherwise."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> jax.Array:
+        if key is None:
+            return self.clip.plain(batch["clip"])
+        return view_batch(self.clip, key, batch["clip"])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Literal
 
 import flax.linen as nn
 import jax
@@ -32,10 +32,16 @@ class OneOf(Target):
     """Outputs are logits [B, K]; a target is a class int [B], or a distribution [B, K]."""
 
     classes: int
+    judged: Literal["accuracy", "f1"] = "accuracy"
+    """The number of the task: the share that is right, or F1 as the mean over the classes, which
+    counts rare classes as much as common ones."""
 
     leaves = ("label",)
-    measure: ClassVar[Measure] = Measure(key="accuracy")
     shown: ClassVar[tuple[Measure, ...]] = _OF_CLASSES
+
+    @property
+    def measure(self) -> Measure:
+        return Measure(key=self.judged, name="macro F1" if self.judged == "f1" else "")
 
     def head(self, hidden: tuple[int, ...]) -> nn.Module:
         return MLP(widths=(*hidden, self.classes))

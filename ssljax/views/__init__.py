@@ -13,6 +13,7 @@ from ssljax.views.audio import (
     span_mask,
 )
 from ssljax.views.blocks import Blocks, block_sizes, hide, jepa_blocks, square_masks
+from ssljax.views.clips import ClipView
 from ssljax.views.color import (
     adjust_brightness,
     adjust_contrast,
@@ -27,6 +28,7 @@ from ssljax.views.color import (
     to_float,
     to_grey,
 )
+from ssljax.views.cutmix import cut_boxes, cut_in
 from ssljax.views.few import labelled_weak_strong, pool_views
 from ssljax.views.geometry import (
     apply_blur,
@@ -99,6 +101,7 @@ __all__ = [
     "IMAGENET_STD",
     "OPERATIONS",
     "Blocks",
+    "ClipView",
     "Duotone",
     "GraphView",
     "Grey",
@@ -133,6 +136,8 @@ __all__ = [
     "corrupt_spans",
     "crop_and_flip",
     "crop_and_resize",
+    "cut_boxes",
+    "cut_in",
     "dino_crops",
     "flip_sign",
     "gaussian_blur",

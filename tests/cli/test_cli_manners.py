@@ -11,6 +11,7 @@ import jax
 import pytest
 import tyro
 from conftest import ROOT
+from PIL import Image
 
 import ssljax
 from ssljax import methods
@@ -201,7 +202,7 @@ def starting_files(tmp_path_factory) -> dict[str, Path]:
 
 
 def loaded(file: Path):
-    if file.stem == "student":
+    if file.stem in ("student", "unimatch"):
         return load_named(str(file), "SELFTRAIN", SelfTraining)
     return load_experiment(str(file))
 
@@ -209,7 +210,7 @@ def loaded(file: Path):
 def test_every_method_has_a_starting_file_and_every_field_is_described(starting_files):
     for name, file in starting_files.items():
         experiment = loaded(file)
-        if name != "Student":
+        if name not in ("Student", "UniMatch"):
             assert type(experiment.method).__name__ == name
             experiment.cadence.check(experiment.steps)
         silent = [field.flag for field in fields(experiment) if not field.text]
@@ -253,8 +254,12 @@ def test_all_starting_files_run(starting_files, tmp_path, shared_data):
     own |= {"graph": f"graph:{shared_data / 'cora'}", "triples": f"triples:{shared_data / 'umls'}"}
     own |= {"interactions": f"interactions:{shared_data / 'ml-100k'}"}
     own |= {"midi": f"midi:{shared_data / 'nottingham.zip'}"}
+    own |= {"video": f"video:{tmp_path / 'videos'}"}
+    for i in range(2):
+        (tmp_path / "videos" / f"{i}").mkdir(parents=True)
+        Image.new("RGB", (40, 40)).save(tmp_path / "videos" / f"{i}" / "frame.png")
     for name, file in starting_files.items():
-        if name in ("Student", "SCAN", "SelfLabel"):  # the first is no Experiment, two need a run
+        if name in ("Student", "UniMatch", "SCAN", "SelfLabel"):  # no Experiment, or needs a run
             continue
         data = load_experiment(str(file)).data
         folder = tmp_path / name

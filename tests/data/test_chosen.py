@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssljax.data import Arrays, Chosen
+from ssljax.data.chosen import ChosenAndPool
 
 
 @pytest.fixture
@@ -49,3 +50,24 @@ def test_bad_input(data):
         Chosen(object(), np.array([0]), {"target": np.array([0])})
     with pytest.raises(ValueError, match="a share of 2"):
         chosen(data, given=np.arange(5) == 0, share=2)
+
+
+def test_a_pool_beside_every_labelled_example():
+    numbers = np.arange(6, dtype=np.uint8)
+    image = np.broadcast_to(numbers[:, None, None, None], (6, 2, 2, 1))
+    data, index = Arrays({"image": image}), np.array([1, 4])
+    both = ChosenAndPool(data, index, {"target": index * 10, "weight": np.ones(2)}, ratio=3)
+    batches = list(itertools.islice(both.batches(2, seed=0), 4))
+    for rows in batches:
+        assert {k: (v.shape[1:], v.dtype) for k, v in rows.items()} == both.spec
+        np.testing.assert_array_equal(rows["target"], rows["index"] * 10)
+        assert sorted(rows["index"]) == [1, 4]
+        assert sorted(rows["pool"][..., 0, 0, 0].ravel()) == [0, 1, 2, 3, 4, 5]  # all, unlabelled
+    orders = {tuple(rows["pool"][..., 0, 0, 0].ravel()) for rows in batches}
+    assert len(orders) > 1
+    again = next(both.batches(2, seed=0, start=2))
+    np.testing.assert_array_equal(again["pool"], batches[2]["pool"])
+    with pytest.raises(ValueError, match="ratio 0 must be at least 1"):
+        ChosenAndPool(data, index, {"target": index}, ratio=0)
+    with pytest.raises(ValueError, match="this data has only x"):
+        ChosenAndPool(Arrays({"x": np.zeros(6)}), index, {"target": index}, ratio=1)

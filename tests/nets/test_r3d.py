@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from ssljax import nets
+from ssljax.export import load, safetensors
 from ssljax.export.video_names import r3d_from_torch, r3d_to_torch
 from ssljax.nets import R3D
 
@@ -48,7 +49,7 @@ def transcribed(t, x, blocks, functional):
     return x.mean((2, 3, 4))
 
 
-def test_features_are_those_of_an_independent_transcription():
+def test_features_are_those_of_an_independent_transcription(tmp_path):
     torch = pytest.importorskip("torch")
     module = R3D(depth=10, width=4)
     params, stats = trees(module)
@@ -62,6 +63,9 @@ def test_features_are_those_of_an_independent_transcription():
     assert ours.shape == (2, 32) and theirs.std() > 0.01
     np.testing.assert_allclose(ours, theirs, atol=1e-5)
     jax.tree.map(np.testing.assert_array_equal, r3d_from_torch(module, tensors), (params, stats))
+    safetensors.write(tmp_path / "clips.safetensors", tensors)  # what training begins from
+    begun = load(tmp_path / "clips.safetensors", module)
+    jax.tree.map(np.testing.assert_array_equal, begun, (params, stats))
     less = {k: v for k, v in tensors.items() if k != "layer2.0.downsample.1.bias"}
     with pytest.raises(ValueError, match=r"missing layer2\.0\.downsample\.1\.bias"):
         r3d_from_torch(module, less | {"fc.bias": np.zeros(3)})

@@ -49,6 +49,25 @@ SELFTRAIN = SelfTraining(
     seeds=(0,),
 )
 """
+ONLINE = """
+from ssljax.selftraining.online import Online
+
+TASK = Task(
+    inputs=ImageInput(view=VIEW),
+    encoder=UNetEncoder(widths=(4, 4)),
+    target=Mask(classes=2, plain=True),
+    hidden=(4,),
+)
+HOW = Optimizer(name="adamw", learning_rate=0.05, per_batch=None)
+SELFTRAIN = SelfTraining(
+    learner=Online(task=TASK, optimizer=HOW, steps=20, batch=4, threshold=0.6, ratio=1),
+    student=Network(task=TASK, optimizer=HOW, steps=20, batch=8),
+    reader=Masks(size={side}, channels=1, classes=("ground", "square"), test=0.3),
+    few=2,
+    rounds=Rounds(count=0),
+    seeds=(0,),
+)
+"""
 BOXES = '''
 class Shrunk(nn.Module):
     """The picture itself at strides 1, 8, 16 and 32: brightness finds its squares."""
@@ -114,13 +133,33 @@ def killed(tmp_path, command, before):
     assert command()["seeds"] == before["seeds"] and done.read_text() == said
 
 
-@pytest.mark.turns
-def test_masks_go_through_rounds_and_into_png_files(tmp_path):
+def put_masks(tmp_path):
     for i, (image, inside, _) in enumerate(squares()):
         inside[0, 31] = 255 if i == 9 else 0
         for name, picture in (("image", image), ("mask", Image.fromarray(inside))):
             (tmp_path / "data" / name).mkdir(parents=True, exist_ok=True)
             picture.save(tmp_path / "data" / name / f"{i:02}.png")
+
+
+@pytest.mark.slow
+def test_masks_are_learned_from_the_pool_at_every_step(tmp_path):
+    put_masks(tmp_path)
+    command, _ = run(tmp_path, "masks", ONLINE)
+    found = command()
+    (row,) = found["seeds"][0]["rounds"]
+    assert row["test"]["miou"] > 0.6 and found["full"]["mean"] > 0.7  # always the ground: a half
+    (log,) = (tmp_path / "run" / "seed0" / "rounds" / "00").rglob("metrics.jsonl")
+    rows = [json.loads(line) for line in log.read_text().splitlines()]
+    assert any({"strong1", "strong2", "thinned", "sure"} <= set(row) for row in rows)
+    done = tmp_path / "run" / "seed0" / "rounds" / "00" / "round.json"
+    said = done.read_text()
+    done.unlink()
+    assert command()["seeds"] == found["seeds"] and done.read_text() == said
+
+
+@pytest.mark.turns
+def test_masks_go_through_rounds_and_into_png_files(tmp_path):
+    put_masks(tmp_path)
     command, file = run(tmp_path, "masks", MASKS)
     found = command()
     row = found["seeds"][0]["rounds"][1]

@@ -190,6 +190,14 @@ def test_edits_by_hand():
     assert quality["precision"] == quality["recall"] == pytest.approx(2 / 3)
 
 
+def test_rare_classes_count_as_much_where_f1_is_asked_for():
+    truth, guess = np.array([0] * 8 + [1, 2]), np.array([0] * 9 + [2])
+    plain, fair = OneOf(classes=3), OneOf(classes=3, judged="f1")
+    assert plain.measure.key == "accuracy" and fair.measure.title == "macro F1 (%)"
+    found = scores(fair, truth, Guess(guess, np.ones(10)))
+    assert found["score"] == pytest.approx((16 / 17 + 0 + 1) / 3) and found["accuracy"] == 0.9
+
+
 def test_a_measure_knows_its_direction_and_its_unit():
     up, down = Measure(key="accuracy"), Measure(key="rmse", name="RMSE", better="lower", unit="K")
     assert up.format({"mean": 0.7125, "std": 0.01}) == "71.2 ± 1.0" and down.format(2.0) == "2.0"
