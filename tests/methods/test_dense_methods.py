@@ -38,8 +38,8 @@ def nats(y, label, weight):
 def test_unimatch_reference():
     method, rows = CASES["unimatch"].method, masks()
     task, image, pool = method.task, rows["image"] / 255, rows["pool"][:, 0] / 255
-    params, extra = method.init(KEY, rows)
-    params = jax.tree.map(lambda w: 2 * w, params)  # less even predictions
+    params, extra = jax.jit(method.init)(KEY, rows)
+    params = jax.tree.map(lambda w: 2 * np.asarray(w), params)  # less even predictions
     to_known, to_pool, to_drop, *to_strong = jax.random.split(KEY, 5)
     moved = replace(VIEW, jitter=0.0, mean=(0.0,), std=(1.0,))
     move = jax.jit(lambda key, image: view_batch(moved, key, image))
@@ -55,13 +55,13 @@ def test_unimatch_reference():
         return jax.jit(apply)(params[name], stats, x)
 
     head = task.target.head(task.hidden)
-    first = jnp.asarray((np.concatenate([x, u]) - 0.5) / 0.25)
+    first = (np.concatenate([x, u]) - np.float32(0.5)) / np.float32(0.25)
     maps, after = run(task.encoder, "encoder", extra["stats"]["encoder"], first, "levels")
     both = []
-    for i, m in enumerate(maps):
+    for i, m in enumerate(map(np.asarray, maps)):
         key = jax.random.fold_in(to_drop, i)
-        kept = jax.random.bernoulli(key, 0.5, (16, 1, 1, m.shape[-1]))
-        both.append(jnp.concatenate([m, m[16:] * kept * 2]))
+        kept = np.asarray(jax.random.bernoulli(key, 0.5, (16, 1, 1, m.shape[-1])))
+        both.append(np.concatenate([m, m[16:] * kept * 2]))
     y, after_head = run(head, "head", extra["stats"]["head"], tuple(both))
     given, said, thinned = np.split(np.asarray(y), 3)
     label, sure = softmax(said).argmax(-1), softmax(said).max(-1)
@@ -81,7 +81,7 @@ def test_unimatch_reference():
                 part[i][boxes[i]] = source[i - 1][boxes[i]]
         for found, part in zip((cut, labels, weights), parts, strict=True):
             found.append(part)
-    maps, _ = run(task.encoder, "encoder", after, jnp.asarray(np.concatenate(cut)), "levels")
+    maps, _ = run(task.encoder, "encoder", after, np.concatenate(cut), "levels")
     y, last = run(head, "head", after_head, maps)
     one, two = np.split(np.asarray(y), 2)
 
@@ -96,9 +96,9 @@ def test_unimatch_reference():
     loss = jax.jit(replace(method, threshold=threshold).loss)
     value, (extra, found) = loss(params, extra, rows, KEY)
     for name, part in want.items():
-        np.testing.assert_allclose(found[name], part, rtol=1e-4)
+        np.testing.assert_allclose(found[name], part, rtol=1e-5)
     total = (want["supervised"] + (want["strong1"] + want["strong2"]) / 4 + want["thinned"] / 2) / 2
-    np.testing.assert_allclose(value, total, rtol=1e-4)
+    np.testing.assert_allclose(value, total, rtol=1e-5)
     np.testing.assert_allclose(found["sure"], weight.mean(), rtol=1e-5)
     jax.tree.map(
         lambda a, b: np.testing.assert_allclose(a, b, rtol=1e-4, atol=1e-5),
@@ -109,19 +109,28 @@ def test_unimatch_reference():
 
 def test_denoising_reference():
     method, rows = replace(CASES["denoising"].method, gamma=0.7), images()
-    params, extra = method.init(KEY, rows)
-    to_view, to_noise = jax.random.split(KEY)
-    x = np.asarray(view_batch(JITTER, to_view, rows["image"]), np.float64)
-    noise = np.asarray(jax.random.normal(to_noise, x.shape), np.float64)
+    params, extra = jax.jit(method.init)(KEY, rows)
+
+    @jax.jit
+    def drawn(image):
+        to_view, to_noise = jax.random.split(KEY)
+        x = view_batch(JITTER, to_view, image)
+        return x, jax.random.normal(to_noise, x.shape)
+
+    @jax.jit
+    def said(x):
+        own = params["encoder"], extra["stats"]["encoder"]
+        maps, _ = nets.apply(method.encoder, *own, x, train=True, method="levels")
+        own = params["decoder"], extra["stats"]["decoder"]
+        return nets.apply(method.decoder, *own, maps, train=True)[0]
+
+    x, noise = (np.asarray(a, np.float64) for a in drawn(rows["image"]))
     seen = jnp.asarray(np.sqrt(0.7) * x + np.sqrt(0.3) * noise, jnp.float32)
-    own = params["encoder"], extra["stats"]["encoder"]
-    maps, _ = nets.apply(method.encoder, *own, seen, train=True, method="levels")
-    own = params["decoder"], extra["stats"]["decoder"]
-    said, _ = nets.apply(method.decoder, *own, maps, train=True)
-    error = np.asarray(said, np.float64) - noise
+    error = np.asarray(said(seen), np.float64) - noise
     value, _ = jax.jit(method.loss)(params, extra, rows, KEY)
-    np.testing.assert_allclose(value, np.mean(error**2), rtol=1e-4)
-    assert method.show(rows, KEY, State(0, params, None, extra))["views"].shape == (16, 2, 8, 8, 3)
+    np.testing.assert_allclose(value, np.mean(error**2), rtol=1e-5)
+    shown = jax.eval_shape(method.show, rows, KEY, State(0, params, None, extra))
+    assert shown["views"].shape == (16, 2, 8, 8, 3)
 
 
 def test_what_denoising_cannot_learn():
@@ -132,16 +141,6 @@ def test_what_denoising_cannot_learn():
     wrong = replace(CASES["denoising"].method, decoder=UNetDecoder(classes=1, widths=(4,)))
     with pytest.raises(ValueError, match="images of 3 channels need a decoder"):
         wrong.init(KEY, images())
-
-
-def test_no_gradient_reaches_what_labels():
-    """With nothing that a label is asked of but the label itself, there is nothing to learn."""
-    method, rows = CASES["unimatch"].method, masks()
-    params, extra = method.init(KEY, rows)
-    none = rows | {"weight": np.zeros(16, np.float32)}
-    nobody = replace(method, threshold=1.0)
-    gradient = jax.jit(jax.grad(lambda p: nobody.loss(p, extra, none, KEY)[0]))(params)
-    assert not any(np.any(leaf) for leaf in jax.tree.leaves(gradient))
 
 
 def test_what_unimatch_cannot_learn():

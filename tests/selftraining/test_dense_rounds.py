@@ -60,7 +60,7 @@ TASK = Task(
 )
 HOW = Optimizer(name="adamw", learning_rate=0.05, per_batch=None)
 SELFTRAIN = SelfTraining(
-    learner=Online(task=TASK, optimizer=HOW, steps=20, batch=4, threshold=0.6, ratio=1),
+    learner=Online(task=TASK, optimizer=HOW, steps=20, batch=8, threshold=0.6, ratio=1),
     student=Network(task=TASK, optimizer=HOW, steps=20, batch=8),
     reader=Masks(size={side}, channels=1, classes=("ground", "square"), test=0.3),
     few=2,
