@@ -23,7 +23,7 @@ import jax.numpy as jnp
 from ssljax import nets
 from ssljax.method import Batch, Metrics, State
 from ssljax.recipes_tasks import OfTask
-from ssljax.tasks import Mask
+from ssljax.tasks import ImageInput, Mask
 from ssljax.views import ImageView, cut_boxes, cut_in, view_batch
 
 
@@ -38,11 +38,11 @@ class UniMatch(OfTask):
     """Share of the channels that is left out of thinned features."""
 
     def __post_init__(self) -> None:
-        view = self.task.inputs.view
-        if not isinstance(self.task.target, Mask) or not isinstance(view, ImageView):
+        target, inputs = self.task.target, self.task.inputs
+        if not isinstance(target, Mask) or not isinstance(inputs, ImageInput):
             raise ValueError(
-                "UniMatch learns masks of pixels from an ImageView: its task has "
-                f"{type(self.task.target).__name__} and {type(view).__name__}"
+                "UniMatch learns a Mask of an ImageInput: its task has "
+                f"{type(target).__name__} and {type(inputs).__name__}"
             )
         if not 0 <= self.threshold <= 1 or not 0 <= self.drop < 1:
             raise ValueError("threshold must lie in [0, 1], and drop in [0, 1)")
@@ -50,12 +50,13 @@ class UniMatch(OfTask):
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
-        target, stats, n = self.task.target, extra["stats"], len(batch["image"])
-        assert isinstance(target, Mask)  # as `__post_init__` has seen
+        target, inputs = self.task.target, self.task.inputs
+        assert isinstance(target, Mask) and isinstance(inputs, ImageInput)  # see `__post_init__`
+        stats, n = extra["stats"], len(batch["image"])
         to_known, to_pool, to_drop, *to_strong = jax.random.split(key, 5)
         where = {"image": batch["pool"].reshape(-1, *batch["pool"].shape[2:])}
         known, weak = self._moved(to_known, batch), self._moved(to_pool, where)
-        x = self.task.inputs.view.plain(jnp.concatenate([known, weak]))
+        x = inputs.view.plain(jnp.concatenate([known, weak]))
         maps, encoder = self._maps(params, stats, x)
         maps = tuple(
             jnp.concatenate([m, _thinned(jax.random.fold_in(to_drop, i), m[n:], self.drop)])
@@ -65,11 +66,11 @@ class UniMatch(OfTask):
         given, said, thinned = jnp.split(outputs, [n, n + len(weak)])
         label, sure = target.pseudo(jax.lax.stop_gradient(said))
         # Where a moved picture shows nothing, there is nothing to learn.
-        move = self.task.inputs.transform(where, to_pool)
+        move = inputs.transform(where, to_pool)
         inside = target.moved(label, jnp.ones_like(sure), move)[1]
         weight = (sure >= self.threshold) * inside
 
-        cuts = [cut_boxes(k, weak.shape[:3]) for k in to_strong]
+        cuts = [cut_boxes(k, label.shape) for k in to_strong]
         strong = [
             cut_in(box, view_batch(self._coloured, jax.random.fold_in(k, 1), weak))
             for k, box in zip(to_strong, cuts, strict=True)
@@ -80,7 +81,7 @@ class UniMatch(OfTask):
         for i, (y, box) in enumerate(zip(jnp.split(outputs, 2), cuts, strict=True), start=1):
             each = target.loss(y, cut_in(box, label), cut_in(box, weight))
             parts[f"strong{i}"] = jnp.mean(each)
-        move = self.task.inputs.transform(batch, to_known)
+        move = inputs.transform(batch, to_known)
         true, own = target.moved(batch["target"], batch["weight"], move)
         parts["supervised"] = jnp.mean(target.loss(given, true, own))
         strong_parts = (parts["strong1"] + parts["strong2"]) / 4

@@ -47,7 +47,7 @@ class ClipBlock(nn.Module):
 
     @nn.compact
     def __call__(self, x: jax.Array, train: bool) -> jax.Array:
-        y, step = x, (self.stride,) * 3
+        y, step = x, (self.stride, self.stride, self.stride)
         for i, by in ((1, step), (2, (1, 1, 1))):
             y = _conv(self.features, (3, 3, 3), by, dtype=self.dtype, name=f"conv{i}_0")(y)
             y = _norm(train=train, dtype=self.dtype, name=f"conv{i}_1")(y)

@@ -27,6 +27,7 @@ class Threshold:
     """All that are sure by at least `value`."""
 
     value: float = 0.75
+    """Least confidence of what counts."""
     strict: bool = False
     """More than `value`, not as much."""
 

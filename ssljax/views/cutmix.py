@@ -15,7 +15,7 @@ import jax.numpy as jnp
 
 def cut_boxes(
     key: jax.Array,
-    shape: tuple[int, int, int],
+    shape: tuple[int, ...],
     *,
     p: float = 0.5,
     area: tuple[float, float] = (0.02, 0.4),

@@ -14,7 +14,7 @@ from ssljax import nets
 from ssljax.method import State
 from ssljax.methods import Denoising, UniMatch
 from ssljax.nets import SmallConv, UNetDecoder
-from ssljax.tasks import ImageInput, OneOf
+from ssljax.tasks import OneOf, SeriesInput
 from ssljax.views import cut_boxes, view_batch
 
 KEY = jax.random.key(5)
@@ -145,9 +145,9 @@ def test_what_denoising_cannot_learn():
 
 def test_what_unimatch_cannot_learn():
     task = CASES["unimatch"].method.task
-    with pytest.raises(ValueError, match="its task has OneOf and ImageView"):
+    with pytest.raises(ValueError, match="its task has OneOf and ImageInput"):
         UniMatch(task=replace(task, target=OneOf(classes=2)))
-    with pytest.raises(ValueError, match="its task has Mask and object"):
-        UniMatch(task=replace(task, inputs=ImageInput(view=object())))
+    with pytest.raises(ValueError, match="its task has Mask and SeriesInput"):
+        UniMatch(task=replace(task, inputs=SeriesInput()))
     with pytest.raises(ValueError, match="drop in"):
         UniMatch(task=task, drop=1.0)

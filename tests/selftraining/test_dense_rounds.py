@@ -15,7 +15,7 @@ SIDE = 32
 BASE = """
 import flax.linen as nn
 
-from ssljax import Optimizer, SelfTraining
+from ssljax import Cadence, Optimizer, SelfTraining
 from ssljax.data import BoxedImages, Masks
 from ssljax.nets import UNetEncoder
 from ssljax.pseudolabels.refine import Parts
@@ -60,7 +60,10 @@ TASK = Task(
 )
 HOW = Optimizer(name="adamw", learning_rate=0.05, per_batch=None)
 SELFTRAIN = SelfTraining(
-    learner=Online(task=TASK, optimizer=HOW, steps=20, batch=8, threshold=0.6, ratio=1),
+    learner=Online(
+        task=TASK, optimizer=HOW, steps=20, batch=8, threshold=0.6, ratio=1,
+        cadence=Cadence(log=10, save=20, monitor=0),
+    ),
     student=Network(task=TASK, optimizer=HOW, steps=20, batch=8),
     reader=Masks(size={side}, channels=1, classes=("ground", "square"), test=0.3),
     few=2,
