@@ -32,6 +32,7 @@ from ssljax.nets.gan import (
 from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphSAGE, edge_list, permuted
 from ssljax.nets.joint import JointViT
+from ssljax.nets.mel import MelEncoder
 from ssljax.nets.melody import MelodyDecoder, MelodyEncoder, slerp
 from ssljax.nets.mlp import MLP
 from ssljax.nets.pixels import PixelHead
@@ -82,6 +83,7 @@ __all__ = [
     "GraphSAGE",
     "ImageTower",
     "JointViT",
+    "MelEncoder",
     "MelodyDecoder",
     "MelodyEncoder",
     "PixelHead",

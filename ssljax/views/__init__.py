@@ -30,6 +30,7 @@ from ssljax.views.color import (
 )
 from ssljax.views.cutmix import cut_boxes, cut_in
 from ssljax.views.few import labelled_weak_strong, pool_views
+from ssljax.views.frames import MelFrames, hide_spans
 from ssljax.views.geometry import (
     apply_blur,
     centre_box,
@@ -110,6 +111,7 @@ __all__ = [
     "ImageView",
     "LogMel",
     "Masked",
+    "MelFrames",
     "MelPicture",
     "MultiCrop",
     "RandAugment",
@@ -145,6 +147,7 @@ __all__ = [
     "hidden_nodes",
     "hide",
     "hide_frames",
+    "hide_spans",
     "jepa_blocks",
     "lab_to_rgb",
     "labelled_weak_strong",

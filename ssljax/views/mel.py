@@ -32,9 +32,11 @@ class LogMel:
     hop: int = 160
     """Samples from one frame to the next."""
     mels: int = 80
+    """Bands."""
     low: float = 20.0
+    """Hertz where the bands begin."""
     high: float | None = None
-    """Hertz where the bands begin and end; None: half the rate."""
+    """Hertz where they end; None: half the rate."""
     scale: Literal["htk", "slaney"] = "htk"
     """The formula of the mel scale."""
 
