@@ -73,6 +73,11 @@ _HEAR = """\
     batch=32,
     cadence=Cadence(log=50, save=500, monitor=0{refresh}),
 """
+_MEL = """\
+RATE = 16_000  # samples a second, to which recordings are brought
+NET = nets.MelEncoder(width=96, depth=2, heads=4, hidden=256, channels=16, position_kernel=16)
+VIEW = MelFrames(mel=LogMel(rate=RATE, window=RATE // 40, hop=RATE // 100, mels=40))
+"""
 _PAIRS = """\
 SIZE, LENGTH, VOCAB = 32, 16, 256  # pixels; tokens of a caption; kinds of tokens
 {networks}VIEW = crop_and_flip(size=SIZE, scale=(0.5, 1.0))
@@ -115,6 +120,11 @@ def speech(more: str = "", refresh: str = "") -> Family:
     """A method of recordings."""
     setup, fields = _SPEECH.format(more=more), _HEAR.format(refresh=refresh)
     return Family(_SOUNDS, _SOUNDS, setup, fields)
+
+
+def mel_frames() -> Family:
+    """A method of log-mel frames."""
+    return Family(_SOUNDS, _SOUNDS, _MEL, _HEAR.format(refresh=""))
 
 
 def pairs(networks: str) -> Family:

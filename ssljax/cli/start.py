@@ -32,17 +32,8 @@ _HOMES = {
         "Video",
     ),
     "views": (
-        *(
-            "ClipView",
-            "Duotone",
-            "Grey",
-            "ImageView",
-            "MultiCrop",
-            "RandAugment",
-            "ShiftFlip",
-            "WaveView",
-        ),
-        *("crop_and_flip", "plain_only"),
+        *("ClipView", "Duotone", "Grey", "ImageView", "LogMel", "MelFrames", "MultiCrop"),
+        *("RandAugment", "ShiftFlip", "WaveView", "crop_and_flip", "plain_only"),
     ),
 }
 

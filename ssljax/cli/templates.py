@@ -18,6 +18,7 @@ from ssljax.cli.families import (
     WORDS,
     Family,
     images,
+    mel_frames,
     pairs,
     speech,
     text,
@@ -194,6 +195,7 @@ METHODS: dict[str, tuple[Family, str]] = {
         speech("\n    feature_gradient=1.0,"),
         "encoder=NET, view=VIEW, span=5, top=2, tau=0.999, tau_start=0.98, ramp=400",
     ),
+    "BestRQ": (mel_frames(), "encoder=NET, view=VIEW, codes=512"),
     "CLIP": (
         pairs(TOWERS.format(more=", eot=3")),
         f"encoder=NET, partner=TEXTS, {_TOWER_HEADS}, view=VIEW",

@@ -19,7 +19,13 @@ data2vec (Baevski et al. 2022, arXiv:2202.03555), for targets y_t of a copy of t
 
     L = mean over hidden t of |c_t - y_t|^2 / sqrt(D)
 
-Hidden frames come gathered, [B, P, ...] with weight [B, P]: real ones first, 1, then 0.
+BEST-RQ (Chiu et al. 2022, arXiv:2202.01855), for a frozen random projection A and codes c_k:
+
+    z_t = argmin_k |n(c_k) - n(A x_t)|,     n(v) = v / |v|
+    L = mean over hidden t of -log softmax_k(logits_t)[z_t]
+
+But for BEST-RQ's, hidden frames come gathered, [B, P, ...] with weight [B, P]: real ones first, 1,
+then 0.
 """
 
 import chex
@@ -125,6 +131,18 @@ def cluster_prediction(
     logits = jnp.einsum("bpd,kd->bpk", c, e, precision=_EXACT) / temperature
     right = jnp.argmax(logits, axis=-1) == target
     return token_nll(logits, target), right.astype(jnp.float32)
+
+
+def random_codes(x: jax.Array, projection: jax.Array, codes: jax.Array) -> jax.Array:
+    """BEST-RQ's labels: x [..., D], projection [D, H], codes [K, H] -> int32 [...], the code that
+    is nearest in angle to the projected x, without a gradient."""
+    chex.assert_equal_shape_suffix((projection, codes), 1)
+    chex.assert_equal(x.shape[-1], projection.shape[0])
+    x = jax.lax.stop_gradient(x.astype(jnp.float32))
+    # Of vectors of length 1 the nearest has the largest product, whatever the length of x is.
+    y = jnp.dot(x, projection, precision=_EXACT)
+    near = jnp.dot(y, l2_normalize(codes).T, precision=_EXACT)
+    return jnp.argmax(near, axis=-1).astype(jnp.int32)
 
 
 def time_targets(layers: jax.Array, real: jax.Array) -> jax.Array:

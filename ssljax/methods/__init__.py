@@ -13,6 +13,7 @@ if TYPE_CHECKING:
     from ssljax.methods.barlow_twins import BarlowTwins as BarlowTwins
     from ssljax.methods.bert import BERT as BERT
     from ssljax.methods.bert4rec import BERT4Rec as BERT4Rec
+    from ssljax.methods.best_rq import BestRQ as BestRQ
     from ssljax.methods.bgrl import BGRL as BGRL
     from ssljax.methods.bpr import BPR as BPR
     from ssljax.methods.byol import BYOL as BYOL
@@ -92,6 +93,7 @@ FILES = {
     "BarlowTwins": "barlow_twins",
     "BERT": "bert",
     "BERT4Rec": "bert4rec",
+    "BestRQ": "best_rq",
     "BGRL": "bgrl",
     "BPR": "bpr",
     "BYOL": "byol",

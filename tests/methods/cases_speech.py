@@ -3,9 +3,9 @@
 import numpy as np
 from laws import Case
 
-from ssljax.methods import Data2VecAudio, HuBERT, Wav2Vec2
-from ssljax.nets import Quantizer, Wav2Vec2Encoder
-from ssljax.views import WaveView
+from ssljax.methods import BestRQ, Data2VecAudio, HuBERT, Wav2Vec2
+from ssljax.nets import MelEncoder, Quantizer, Wav2Vec2Encoder
+from ssljax.views import LogMel, MelFrames, WaveView
 
 SPEECH_NET = Wav2Vec2Encoder(
     width=16,
@@ -15,6 +15,9 @@ SPEECH_NET = Wav2Vec2Encoder(
     convs=((8, 10, 5), (8, 2, 2)),
     position_kernel=4,
     position_groups=2,
+)
+MEL_NET = MelEncoder(
+    width=16, depth=1, heads=2, hidden=24, channels=4, position_kernel=4, position_groups=2
 )
 VIEW = WaveView(size=140, gain=3.0, sign=True)
 SHARED = {"encoder": SPEECH_NET, "view": VIEW, "width": 8, "prob": 0.5, "span": 2}
@@ -42,5 +45,16 @@ CASES = {
     "hubert": Case(HuBERT(rate=8000, clusters=(5, 4), layer=1, **SHARED), speech),
     "data2vec_audio": Case(
         Data2VecAudio(encoder=SPEECH_NET, view=VIEW, prob=0.5, span=2, top=1, tau_start=0.5), speech
+    ),
+    "best_rq": Case(
+        BestRQ(
+            encoder=MEL_NET,
+            view=MelFrames(mel=LogMel(rate=8000, window=16, hop=5, mels=6), wave=VIEW),
+            codes=7,
+            width=3,
+            prob=0.1,
+            span=9,
+        ),
+        speech,
     ),
 }

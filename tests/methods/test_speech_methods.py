@@ -1,11 +1,11 @@
-"""wav2vec 2.0 and HuBERT: what the loss reads and what it must not."""
+"""wav2vec 2.0, HuBERT, data2vec and BEST-RQ: what the loss reads and what it must not."""
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases_speech import CASES, SPEECH_NET, speech
+from cases_speech import CASES, MEL_NET, SPEECH_NET, speech
 
 from ssljax import nets
 from ssljax.data import Arrays
@@ -24,7 +24,7 @@ def started(name):
     return method, jax.jit(method.build(TX, updates=10).init)(KEY, BATCH)
 
 
-@pytest.mark.parametrize("name", ["wav2vec2", "hubert", "data2vec_audio"])
+@pytest.mark.parametrize("name", ["wav2vec2", "hubert", "data2vec_audio", "best_rq"])
 def test_what_lies_in_the_padding_changes_nothing(name):
     method, state = started(name)
     noisy = dict(BATCH)
@@ -221,3 +221,58 @@ def test_wav2vec2_reference():
             wrong = [j for j in np.asarray(others)[i] if (best[j] != best[i]).any()]
             terms = np.exp([c[i] @ q[j] / 0.1 for j in [i, *wrong]])
             np.testing.assert_allclose(nats[b, i], -np.log(terms[0] / terms.sum()), atol=2e-4)
+
+
+def test_bestrq_reference():
+    """Labels of what is whole, states of what is full of noise, steps that are hidden wholly."""
+    method, state = started("best_rq")
+    x = jax.device_get(method.inputs(BATCH))
+    mel, frames = np.asarray(x["mel"], np.float64), x["length"]
+    seen, hidden = np.array(x["mel"]), np.zeros(mel.shape[:2], bool)
+    for i in range(16):  # what the score hides of a row is a function of its index
+        key_spans, key_noise = jax.random.split(jax.random.fold_in(jax.random.key(0), i))
+        begins = np.asarray(jax.random.bernoulli(key_spans, 0.1, (mel.shape[1],)))
+        for t in range(frames[i]):
+            hidden[i, t] = begins[max(0, t - 8) : t + 1].any()
+        noise = 0.1 * np.asarray(jax.random.normal(key_noise, mel.shape[1:]))
+        seen[i] = np.where(hidden[i, :, None], noise, seen[i])
+    with jax.default_matmul_precision("highest"):
+        scores = jax.device_get(method.score(state, BATCH))
+        heard = {"mel": jnp.asarray(seen), "length": x["length"]}
+        net = {"params": state.params["encoder"]}
+        states = MEL_NET.apply(net, heard, method="outputs").layers[-1]
+    projection, codes = (
+        np.asarray(state.extra["quantizer"][k], np.float64) for k in ("projection", "codes")
+    )
+    assert np.abs(projection).max() <= np.sqrt(6 / (24 + 3))  # Xavier's
+    for i in range(16):
+        total, count, right = 0.0, 0, 0
+        for t in range(frames[i] // 4):
+            if not hidden[i, 4 * t : 4 * t + 4].all():
+                continue
+            y = mel[i, 4 * t : 4 * t + 4].reshape(-1) @ projection
+            distance = [np.linalg.norm(unit(c) - unit(y)) for c in codes]
+            logits = linear(state.params["line"], np.asarray(states)[i, t])
+            total += np.log(np.exp(logits).sum()) - logits[np.argmin(distance)]
+            right += np.argmax(logits) == np.argmin(distance)
+            count += 1
+        np.testing.assert_allclose(scores["loss"][0][i], total, rtol=1e-5, atol=1e-5)
+        assert scores["loss"][1][i] == count and scores["masked_accuracy"][0][i] == right
+    assert scores["loss"][1].sum() > 16 and not scores["loss"][1][1]  # a recording of one frame
+
+
+def test_bestrq_learns_no_labels_and_takes_those_of_the_view():
+    """One step moves neither projection nor codes; the loss is that of the view, not of the row."""
+    method, state = started("best_rq")
+    after, metrics = jax.jit(method.build(TX, updates=10).step)(state, BATCH, KEY)
+    for name, kept in state.extra["quantizer"].items():
+        np.testing.assert_array_equal(after.extra["quantizer"][name], kept)
+    key_view, key_rows, key_net = jax.random.split(KEY, 3)
+    x = method.view(key_view, BATCH)
+    with jax.default_matmul_precision("highest"):
+        nll, _, _, weight = method._predict(
+            state.params, state.extra, x, jax.random.split(key_rows, 16), key_net
+        )
+        value, _ = method.loss(state.params, state.extra, BATCH, KEY)
+    np.testing.assert_allclose(value, jnp.sum(nll * weight) / jnp.sum(weight), rtol=1e-5)
+    assert 1 <= metrics["code_perplexity"] <= 7
