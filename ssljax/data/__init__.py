@@ -23,9 +23,11 @@ from ssljax.data.neighbors import Neighbors
 from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
 from ssljax.data.stream import Stream
+from ssljax.data.strings import Strings
 from ssljax.data.table import Table
 from ssljax.data.text import Text
 from ssljax.data.timeseries import TimeSeries
+from ssljax.data.transcripts import Transcripts
 from ssljax.data.triple_data import TripleData
 from ssljax.data.triples import Triples
 from ssljax.data.video import Video
@@ -63,9 +65,11 @@ __all__ = [
     "Sequences",
     "Source",
     "Stream",
+    "Strings",
     "Table",
     "Text",
     "TimeSeries",
+    "Transcripts",
     "TripleData",
     "Triples",
     "Video",

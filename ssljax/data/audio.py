@@ -22,6 +22,7 @@ from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.decode import READ_ERRORS, in_memory
 from ssljax.data.folder import Folder, folder_columns
 from ssljax.data.labels import Column, classes_of
+from ssljax.data.sources import Source
 from ssljax.data.split_names import SPLITS, normal
 from ssljax.data.stream import Stream
 from ssljax.data.walk import find, layout
@@ -81,8 +82,8 @@ class Audio:
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers, of train and test; just the one that it names."""
-        place, named = _parse(spec)
-        return (named,) if named else tuple(s for s, f in self._files(place).items() if f)
+        place, named = parse_audio(spec)
+        return (named,) if named else tuple(s for s, f in self.files(place).items() if f)
 
     def load(
         self,
@@ -96,9 +97,9 @@ class Audio:
 
         Raises: ValueError or FileNotFoundError that say what was found and what to do.
         """
-        place, named = _parse(spec)
+        place, named = parse_audio(spec)
         find(place, kind="audio", suffixes=_SUFFIXES, what="recordings").say(spec)
-        files = self._files(place)
+        files = self.files(place)
         split = named or normal(split)
         if not files.get(split):
             raise ValueError(f"{spec} has no split {split!r}: set --reader.test, or use train")
@@ -106,10 +107,10 @@ class Audio:
         source = Folder(place, files[split], labels, classes, leaf="audio")
         if 4 * self.samples * len(source) > in_memory_bytes:
             found: Arrays | Stream = Stream(source, self.decode, workers=workers)
-            self._say_cut(source, range(min(len(source), _HEARD)))
+            self.say_cut(source, range(min(len(source), _HEARD)))
         else:
             found = in_memory(source, self.decode)
-            self._say_cut(source, range(len(source)))
+            self.say_cut(source, range(len(source)))
         return found
 
     def rows(self, values: Sequence[Any], *, like: Spec | None = None) -> Rows:
@@ -141,6 +142,10 @@ class Audio:
         audio, length = self(record["audio"], name)
         return {"audio": audio, "length": np.array(length, np.int32)}
 
+    def durations(self, rows: Rows) -> np.ndarray:
+        """Seconds of each row, float64 [N]; of recordings that were cut, what is left of them."""
+        return np.asarray(rows["length"]) / self.rate
+
     def shapes(self) -> Spec:
         """Samples of a row, and how many of them are real."""
         audio = ((self.samples,), np.dtype(np.float32))
@@ -162,13 +167,13 @@ class Audio:
         one = resample(x.mean(axis=1), wav.rate, self.rate)[: self.samples]
         return np.pad(one, (0, self.samples - len(one))), len(one)
 
-    def _files(self, place: str) -> dict[str, list[str]]:
-        """Split to files."""
+    def files(self, place: str) -> dict[str, list[str]]:
+        """The files of each split of a folder or a zip."""
         names = find(place, kind="audio", suffixes=_SUFFIXES, what="recordings").names
         if self.test is None:
             of = {name: split for name, (split, _) in layout(names, f"audio:{place}").items()}
             return {s: [n for n in names if of[n] == s] for s in SPLITS}
-        tests = {name for name in names if _search(self.test, name)}
+        tests = {name for name in names if search(self.test, name)}
         if not tests:
             raise ValueError(f"reader.test {self.test!r} finds none of the files in {place}")
         return {"train": [n for n in names if n not in tests], "test": sorted(tests)}
@@ -180,7 +185,7 @@ class Audio:
             of = layout(names, f"audio:{place}")
             folders = {s: [of[n][1] for n in part] for s, part in files.items()}
             return folder_columns(folders, f"audio:{place}")
-        found = {name: _search(self.label, name) for name in names}
+        found = {name: search(self.label, name) for name in names}
         words = {name: match[1] for name, match in found.items() if match and match[1] is not None}
         missed = [name for name in names if name not in words]
         if missed:
@@ -194,7 +199,7 @@ class Audio:
             if part
         }
 
-    def _say_cut(self, source: Folder, which: range) -> None:
+    def say_cut(self, source: Source, which: range) -> None:
         """One line about recordings that are longer than a row, of those in `which`."""
         longest, count = 0.0, 0
         for i in which:
@@ -230,11 +235,12 @@ def log_mel(x: np.ndarray, rate: int) -> np.ndarray:
     return np.log(power @ np.maximum(0, np.minimum(up, down)) + 1e-6)
 
 
-def _search(pattern: str, name: str) -> re.Match | None:
+def search(pattern: str, name: str) -> re.Match | None:
+    """What a pattern finds in the name of a file, or in its path where it holds a slash."""
     return re.search(pattern, name if "/" in pattern else PurePosixPath(name).name)
 
 
-def _parse(spec: str) -> tuple[str, str | None]:
+def parse_audio(spec: str) -> tuple[str, str | None]:
     """(place, split or None) of "audio:PATH[:SPLIT]"."""
     kind, _, place = spec.partition(":")
     if kind != "audio" or not place:

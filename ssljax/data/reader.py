@@ -77,3 +77,16 @@ class ReaderOfClasses(Reader, Protocol):
 def asks_classes(reader: Any) -> TypeGuard[ReaderOfClasses]:
     """Whether a reader has `with_classes`."""
     return hasattr(reader, "with_classes")
+
+
+class ReaderOfTime(Reader, Protocol):
+    """A reader of what lasts, such as recordings. One without `durations` reads what does not."""
+
+    def durations(self, rows: Rows) -> np.ndarray:
+        """Seconds of each row, float [N]."""
+        ...
+
+
+def tells_time(reader: Any) -> TypeGuard[ReaderOfTime]:
+    """Whether a reader has `durations`."""
+    return hasattr(reader, "durations")

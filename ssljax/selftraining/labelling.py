@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from ssljax.data.reader import tells_time
 from ssljax.probes import same_classes
 from ssljax.pseudolabels import labels as tables
 from ssljax.pseudolabels.cells import classes_of, table_of
@@ -111,7 +112,9 @@ def label(
     rows = without_labels(pool, target).take(found.index)
     names = [str(i) for i in called.origin] if called.names is None else called.names
     texts = None if pool.readable is None else pool.readable(rows)
-    target.write(out, Examples(names, rows, called.classes, texts), found.target, parts)
+    seconds = config.reader.durations(rows).tolist() if tells_time(config.reader) else None
+    examples = Examples(names, rows, called.classes, texts, seconds)
+    target.write(out, examples, found.target, parts)
     return found
 
 

@@ -10,7 +10,7 @@ ratings                   Task(inputs=FieldInput(), encoder=DeepFields(...), tar
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
 detection                 Task(inputs=ImageInput(...), encoder=ResNet(...), target=Boxes(...))
-speech recognition        Task(..., encoder=Wav2Vec2Encoder(...), target=Transcript(letters=...))
+speech recognition        Task(inputs=SoundInput(), encoder=MelEncoder(), target=Transcript(...))
 
 What a new kind of target brings says `Target`.
 """
@@ -24,6 +24,7 @@ from ssljax.tasks.inputs import (
     ImageInput,
     Inputs,
     SeriesInput,
+    SoundInput,
     TokenInput,
 )
 from ssljax.tasks.mask import Mask
@@ -47,6 +48,7 @@ __all__ = [
     "Mask",
     "OneOf",
     "SeriesInput",
+    "SoundInput",
     "Tags",
     "Target",
     "Targets",

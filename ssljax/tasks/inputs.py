@@ -9,7 +9,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from ssljax.views import ClipView, ImageView, view_batch
+from ssljax.views import ClipView, ImageView, MelFrames, WaveView, view_batch
 
 Batch = dict[str, jax.Array]
 
@@ -86,6 +86,23 @@ class SeriesInput(Inputs):
             x = x + self.noise * jax.random.normal(jitter, x.shape)
         steps = batch["steps"]
         return jnp.where(steps[..., None], x, 0.0), steps
+
+
+@dataclass(frozen=True, kw_only=True)
+class SoundInput(Inputs):
+    """ "audio" float [B, T] and "length" int [B] -> normalised log-mel frames, for a `MelEncoder`;
+    without `frames` the samples themselves, for a `Wav2Vec2Encoder`."""
+
+    frames: MelFrames | None = MelFrames()
+    """From samples to frames; what it changes at random is changed for training."""
+    wave: WaveView = WaveView()
+    """What training may change of samples, where there are no `frames`."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> dict[str, jax.Array]:
+        if self.frames is not None:
+            return self.frames.plain(batch) if key is None else self.frames(key, batch)
+        x = {name: batch[name] for name in ("audio", "length")}
+        return x if key is None or self.wave == WaveView() else self.wave.batch(key, x)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,17 +18,18 @@ from ssljax.losses.ctc import edit_distance, greedy, silence
 from ssljax.measure import Measure
 from ssljax.tasks.cells import found_in
 from ssljax.tasks.quality import ratio
-from ssljax.tasks.target import Examples, Target, Targets
+from ssljax.tasks.target import Examples, Target, Targets, padded
 from ssljax.tasks.verify import check_numbers
 
 _WER = Measure(key="wer", name="word error rate", better="lower")
+_STEP = 16  # letters
 _EDIT = 1 << 20  # what an edit costs where a word that is right gives 1 back
 
 
 @dataclass(frozen=True, kw_only=True)
 class Transcript(Target):
     """Outputs are logits [B, T, 1 + letters], the first for no letter (blank); a target is int
-    [B, N], letters from 1 and then 0.
+    [B, N], letters from 1 and then 0; -1 first where nobody knows it.
 
     Its encoder has a method `outputs` that gives `layers`, of which the last is read [B, T, D], and
     `real`, bool [B, T], false beyond the end of a recording. The loss is that of connectionist
@@ -37,6 +38,8 @@ class Transcript(Target):
     """
 
     letters: str = "abcdefghijklmnopqrstuvwxyz '"
+    least: int = 1
+    """Letters of the shortest text that a network may guess: with fewer it abstains."""
 
     leaves = ("text",)
     reads = "outputs"
@@ -59,8 +62,10 @@ class Transcript(Target):
     def encode(self, text: str, size: int) -> list[int]:
         """The target of a text, `size` numbers. Raises: ValueError where it does not fit."""
         unknown = sorted(set(text) - set(self.letters))
-        if unknown or len(text) > size:
-            raise ValueError(f"{text!r}: needs up to {size} letters, and none of {unknown}")
+        if unknown:
+            raise ValueError(f"{text!r}: {unknown[0]!r} is none of the letters {self.letters!r}")
+        if len(text) > size:
+            raise ValueError(f"{text!r} has {len(text)} letters, more than {size}")
         return [1 + self.letters.index(c) for c in text] + [0] * (size - len(text))
 
     def decode(self, target: Any) -> str:
@@ -78,9 +83,10 @@ class Transcript(Target):
 
     def pseudo(self, outputs: jax.Array) -> tuple[jax.Array, jax.Array]:
         """(the text of the best path, int32 [B, T]; its probability for each frame, geometric mean,
-        [B]; 0 for an empty text, which abstains)."""
+        [B]; 0 for a text that is empty or shorter than `least`, which abstains)."""
         letters, log_p = greedy(outputs)
-        return letters, jnp.where(letters[:, 0] > 0, jnp.exp(log_p / outputs.shape[1]), 0.0)
+        long = jnp.sum(letters > 0, axis=1) >= max(self.least, 1)
+        return letters, jnp.where(long, jnp.exp(log_p / outputs.shape[1]), 0.0)
 
     def average(self, outputs: jax.Array) -> jax.Array:
         """Outputs whose probabilities in each frame are the mean of those of several."""
@@ -102,6 +108,15 @@ class Transcript(Target):
                     f"the data has texts with letter number {top}, and the target "
                     f"{len(self.letters)} letters: set its letters to those of the reader"
                 )
+
+    def known(self, truth: Targets) -> np.ndarray:
+        """An empty text is one; -1 is none."""
+        return np.asarray(truth)[:, 0] >= 0
+
+    def fixed(self, target: Targets) -> Targets:
+        """Filled up to a multiple of 16 letters: few shapes, few compiled steps."""
+        texts = np.asarray(target)
+        return padded(texts, (-(-texts.shape[1] // _STEP) * _STEP,))
 
     def verify(self, target: np.ndarray) -> None:
         high = len(self.letters)

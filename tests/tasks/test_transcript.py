@@ -57,3 +57,16 @@ def test_the_head_says_blank_beyond_the_end():
     p = jax.nn.softmax(outputs)
     np.testing.assert_allclose(p[0, 2:, 0], 1, rtol=1e-6)
     assert np.all(p[0, :2, 0] < 0.99) and np.all(p[1, :, 0] < 0.99)
+
+
+def test_texts_that_nobody_knows_and_texts_that_are_too_short():
+    rows = np.array([[1, 2, 0], [-1, 0, 0], [0, 0, 0]])
+    assert TARGET.known(rows).tolist() == [True, False, True]  # an empty text is one
+    fixed = TARGET.fixed(rows)
+    assert fixed.shape == (3, 16) and not fixed[:, 3:].any()
+    np.testing.assert_array_equal(fixed[:, :3], rows)
+    assert TARGET.fixed(fixed).shape == (3, 16)
+    outputs = 9.0 * jax.nn.one_hot(np.array([[1, 0, 2], [0, 3, 3], [0, 0, 0]]), 4)
+    for least, sure in ((1, [True, True, False]), (2, [True, False, False])):
+        confidence = Transcript(letters="abc", least=least).pseudo(outputs)[1]
+        assert (np.asarray(confidence) > 0).tolist() == sure
