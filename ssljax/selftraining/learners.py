@@ -44,16 +44,18 @@ class Network:
     """Examples of a step; also those that are labelled at once, for what can be trained on fits."""
     ema: float = 0.0
     """Decay of the moving average that labels and is evaluated (mean teacher); 0: none."""
+    renew: float = 0.0
+    """Probability that a pseudo-label is made anew after it was learnt from (slimIPL); 0: never."""
     members: int = 1
     """Networks of an ensemble, each from other weights and another order of the data."""
     share: float | None = None
     """Part of every batch that has true labels; None: as many as there are among all labels."""
     cadence: Cadence = Cadence(log=100, save=500, keep=1, monitor=0)
 
-    @property
-    def model(self) -> OfTask:
-        """The method that trains it."""
-        return Student(task=self.task, ema=self.ema)
+    def model(self, data: Any) -> OfTask:
+        """The method that trains it on the examples of `data`."""
+        pool = len(data) if self.renew else 0
+        return Student(task=self.task, ema=self.ema, renew=self.renew, pool=pool)
 
     def target(self, data: Any) -> Target:
         """That of the task. Raises: ValueError where the data holds another one."""
@@ -73,7 +75,7 @@ class Network:
 
         start: a teacher to begin from, or (params, stats) by network; None: fresh weights.
         """
-        chosen, model = self._chosen(data, labels), self.model
+        chosen, model = self._chosen(data, labels), self.model(data)
         states = []
         for member in range(self.members):
             method, cadence = self._method(model), self.cadence
@@ -106,7 +108,7 @@ class Network:
         Raises: FileNotFoundError where its last checkpoint is not there.
         """
         del labels
-        model = self.model
+        model = self.model(data)
         init = partial(initial, self._method(model), spec=data.spec, batch=self.batch)
         shapes = jax.eval_shape(init, jax.random.key(seed))
         parallel = Parallel()
@@ -122,6 +124,8 @@ class Network:
         used = labels.take(labels.is_used)
         learnt = {k: np.asarray(x) for k, x in named(self.task.target.fixed(used.target)).items()}
         learnt["weight"] = used.weight
+        if self.renew:
+            learnt["given"] = used.is_given
         return Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
 
     def _method(self, model: OfTask) -> Method:

@@ -26,11 +26,13 @@ class Online(Network):
     """Pictures of the pool in a batch for each labelled one."""
 
     def __post_init__(self) -> None:
-        if self.ema or self.share is not None:
-            raise ValueError("Online has neither ema nor share: its pool is beside every batch")
+        if self.ema or self.renew or self.share is not None:
+            raise ValueError(
+                "Online has neither ema, renew nor share: its pool is beside every batch"
+            )
 
-    @property
-    def model(self) -> UniMatch:
+    def model(self, data: Any) -> UniMatch:
+        del data
         return UniMatch(task=self.task, threshold=self.threshold, drop=self.drop)
 
     def _chosen(self, data: Any, labels: Labels) -> ChosenAndPool:
