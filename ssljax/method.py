@@ -192,7 +192,8 @@ class Linear(NamedTuple):
     bias: Any
     """[K]."""
     reads: str = "__call__"
-    """The method of the encoder that gives it: "__call__" features, "tokens" one a token."""
+    """The method of the encoder that gives it: "__call__" features, "tokens" one a token, "outputs"
+    one a frame of sound."""
 
     @classmethod
     def of(cls, head: PyTree, reads: str = "__call__") -> "Linear | None":

@@ -47,7 +47,7 @@ def export_transformers(
       networks, params: by name, such as the `networks` of a method.
       method: where a family asks for numbers that a method decides, such as a masking ratio.
       image_size, mean, std: side of the images in pixels, and how they are normalised.
-      classifier: of the classes or tags that are called `classes`, to be written too.
+      classifier: of the classes or tags that are called `classes`, or of letters, written too.
       tokenizer: a tokenizer.json. length, ends: see `folder.write_tokenizer`.
     Returns: `out`. Raises: ValueError where there is no such family, or it cannot express these.
     """
@@ -90,7 +90,7 @@ def _with_classifier(
     classes: Sequence[str] | None,
 ) -> tuple[dict[str, Any], PyTree, dict[str, Any]]:
     """(networks, parameters, settings) with a classifier behind the encoder alone."""
-    place = "tagger" if linear.reads == "tokens" else "classifier"
+    place = {"tokens": "tagger", "outputs": "head"}.get(linear.reads, "classifier")
     if not any(ours.startswith(f"{place}/") for ours, *_ in FAMILIES[name].rows):
         raise ValueError(
             f"transformers has no model of {name} with a classifier like this one: export with "
@@ -102,6 +102,8 @@ def _with_classifier(
     networks = {"encoder": networks["encoder"], place: MLP(widths=(count,))}
     layer = {"kernel": linear.kernel, "bias": linear.bias}
     params = {"encoder": params["encoder"], place: {"linear_0": layer}}
+    if place == "head":  # letters, of which config.json says nothing
+        return networks, params, {}
     ids = {str(i): word for i, word in enumerate(words)}
     return networks, params, {"id2label": ids, "label2id": {w: int(i) for i, w in ids.items()}}
 

@@ -79,3 +79,18 @@ def test_classifiers_that_the_families_cannot_express(tmp_path):
     params = start(peers.GPT, {"tokens": jax.numpy.asarray(TOKENS)})
     with pytest.raises(ValueError, match="no model of gpt2 with a classifier"):
         export(tmp_path, peers.GPT, params, linear())
+
+
+def test_letters_of_recordings(tmp_path):
+    """CTC: what a `Transcript` has learnt behind a wav2vec 2.0, number 0 for the blank."""
+    net = peers.SPEECH
+    x = {"audio": jax.numpy.asarray(peers.AUDIO), "length": jax.numpy.full(2, 400)}
+    params, head = scrambled(start(net, x)), linear("outputs")
+    where = export(tmp_path, net, params, head)
+    model, info = transformers.Wav2Vec2ForCTC.from_pretrained(where, output_loading_info=True)
+    assert not any(info.values()), info
+    assert model.config.pad_token_id == 0 and model.config.vocab_size == 3
+    with torch.no_grad():
+        theirs = model.eval()(input_values=torch.tensor(peers.AUDIO)).logits.numpy()
+    states = run(net, params, x, "outputs").layers[-1]
+    np.testing.assert_allclose(states @ head.kernel + head.bias, theirs, rtol=1e-4, atol=1e-4)
