@@ -22,6 +22,7 @@ from ssljax.probes.retrieval import Retrieval, retrieval
 from ssljax.probes.splits import same_classes, stratified
 from ssljax.probes.table import aligned, cell, table
 from ssljax.probes.tune import FineTune
+from ssljax.probes.verification import Verification, equal_error_rate, verification
 
 __all__ = [
     "KNN",
@@ -49,11 +50,13 @@ __all__ = [
     "Shown",
     "Spectrum",
     "Subject",
+    "Verification",
     "accuracies",
     "aligned",
     "cell",
     "clustering",
     "describe_finetune",
+    "equal_error_rate",
     "evaluate",
     "feature_std",
     "features",
@@ -73,5 +76,6 @@ __all__ = [
     "same_classes",
     "stratified",
     "table",
+    "verification",
     "with_online_probe",
 ]
