@@ -16,7 +16,7 @@ def test_texts_there_and_back():
     assert TARGET.decode(jnp.array([3, 1, 2, 0, 0])) == "cab"
     with pytest.raises(ValueError, match="'d'"):
         TARGET.encode("bad", 5)
-    with pytest.raises(ValueError, match="up to 2"):
+    with pytest.raises(ValueError, match="more than 2"):
         TARGET.encode("abc", 2)
 
 
