@@ -7,8 +7,8 @@ import pytest
 
 from ssljax import nets
 from ssljax.cli.commands import main
-from ssljax.nets import GPT2
-from ssljax.runs.sample import filter_logits, sample
+from ssljax.nets import GPT2, filter_logits
+from ssljax.runs.sample import sample
 
 NET = GPT2(vocab=20, width=16, depth=2, heads=2, length=12)
 PARAMS = nets.init(NET, jax.random.key(3), {"tokens": jnp.zeros((1, 12), jnp.int32)})[0]

@@ -41,9 +41,11 @@ from ssljax.nets.quantizer import Quantizer
 from ssljax.nets.r3d import R3D
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
+from ssljax.nets.searching import Written, beam_search, draws, filter_logits, likeliest, write
 from ssljax.nets.start import by_depth, xavier
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
+from ssljax.nets.t5_writer import T5Writer
 from ssljax.nets.towers import Tower, init_towers, run_towers, tower_inputs, two_towers
 from ssljax.nets.unet import UNetDecoder, UNetEncoder
 from ssljax.nets.vectors import Vectors
@@ -97,6 +99,7 @@ __all__ = [
     "StyleEncoder",
     "T5Decoder",
     "T5Encoder",
+    "T5Writer",
     "TextTower",
     "TokenHead",
     "Tower",
@@ -107,6 +110,7 @@ __all__ = [
     "ViT",
     "Wav2Vec2Encoder",
     "WideResNet",
+    "Written",
     "apply",
     "apply_chain",
     "apply_crops",
@@ -115,17 +119,21 @@ __all__ = [
     "apply_groups",
     "apply_speech",
     "audio_inputs",
+    "beam_search",
     "bert",
     "blend",
     "by_depth",
     "draw",
+    "draws",
     "edge_list",
+    "filter_logits",
     "freeze",
     "gpt2",
     "init",
     "init_chain",
     "init_discriminator",
     "init_towers",
+    "likeliest",
     "mean_frames",
     "mean_tokens",
     "pair_sum",
@@ -150,5 +158,6 @@ __all__ = [
     "vit",
     "wav2vec2",
     "word_table",
+    "write",
     "xavier",
 ]

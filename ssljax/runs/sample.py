@@ -14,23 +14,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from ssljax import nets
-
-
-def filter_logits(logits: jax.Array, *, top_k: int = 0, top_p: float = 1.0) -> jax.Array:
-    """Logits [V] with -inf for tokens that must not come; 0 and 1.0 leave all.
-
-    The likeliest token always stays. With both, top-p looks at what top-k left.
-    """
-    if top_k:
-        least = jax.lax.top_k(logits, min(top_k, logits.shape[-1]))[0][-1]
-        logits = jnp.where(logits >= least, logits, -jnp.inf)
-    if top_p < 1:
-        order = jnp.argsort(-logits)
-        p = jax.nn.softmax(logits[order])
-        kept = jnp.cumsum(p) - p < top_p  # what comes before it is not enough yet
-        kept = jnp.zeros_like(kept).at[order].set(kept.at[0].set(True))
-        logits = jnp.where(kept, logits, -jnp.inf)
-    return logits
+from ssljax.nets import filter_logits
 
 
 def sample(
