@@ -312,6 +312,21 @@ class Recipe(Protocol):
         """
         return {"encoder": self.encoder}
 
+    def arrays(self, state: State) -> PyTree:
+        """The parameters of `networks`, and numbers beside them that belong to the model, such as
+        the scale of logits. Called by exports for transformers.
+        """
+        networks = self.networks
+        found = {k: v for k, v in state.params.items() if k in networks or not isinstance(v, dict)}
+        return found | {"encoder": self.backbone(state)[0]}
+
+    @property
+    def decides(self) -> Any:
+        """What has the numbers as fields that a published family asks for, such as the token that
+        ends a text: by default the method. Called by exports for transformers.
+        """
+        return self
+
     @property
     def partner(self) -> Any:
         """The encoder of a second kind of input; None: there is but one. Called by the check of

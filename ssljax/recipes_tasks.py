@@ -45,6 +45,19 @@ class OfTask(Recipe):
         return self.task.encoder
 
     @property
+    def networks(self) -> dict[str, Any]:
+        return {"encoder": self.task.encoder} | self.task.target.networks
+
+    def arrays(self, state: State) -> Any:
+        params = self.teacher(state)[0]
+        parts = {name: params["head"][name] for name in self.task.target.networks}
+        return {"encoder": params["encoder"]} | parts
+
+    @property
+    def decides(self) -> Any:
+        return self.task.target
+
+    @property
     def plain_view(self) -> Any:
         return self.task.inputs.view
 

@@ -119,7 +119,7 @@ def test_nobody_but_the_targets_asks_what_a_target_is():
     engine = [ROOT / "sweep.py", *(ROOT / "selftraining").glob("*.py")]
     engine += [ROOT / "pseudolabels" / f"{name}.py" for name in rounds]
     engine += [ROOT / "report" / f"{n}.py" for n in ("selftraining", "selftrainings", "measures")]
-    kinds = "OneOf|AnyOf|Value|Transcript|Tags|Mask|Boxes"
+    kinds = "OneOf|AnyOf|Value|Transcript|Translation|Tags|Mask|Boxes"
     asks = r"\.ndim\b|issubdtype|dtype\.kind|(?<!self\.)classes is (?:not )?None"
     asks += rf"|isinstance\([^)]*\b(?:{kinds})\b"
     for path in engine:

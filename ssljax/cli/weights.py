@@ -127,15 +127,13 @@ def _for_transformers(
     """Writes the networks of a run for transformers; see `export.export_transformers`."""
     networks = experiment.method.networks
     reader = getattr(experiment.reader, "text", experiment.reader)  # of captions: that of the texts
-    # Numbers beside the networks, such as the scale of logits, belong to the model.
-    params = {k: v for k, v in state.params.items() if k in networks or not isinstance(v, dict)}
-    params |= {"encoder": method.backbone(state)[0]}
+    params = experiment.method.arrays(state) | {"encoder": method.backbone(state)[0]}
     tokenizer, view = run / "tokenizer.json", experiment.method.plain_view
     return exporting.export_transformers(
         out,
         networks=networks,
         params=params,
-        method=experiment.method,
+        method=experiment.method.decides,
         image_size=getattr(view, "size", None),
         mean=getattr(view, "mean", None),
         std=getattr(view, "std", None),

@@ -20,6 +20,7 @@ from ssljax.data.masks import Masks
 from ssljax.data.matched import Matched, Pairs
 from ssljax.data.midi import Midi
 from ssljax.data.neighbors import Neighbors
+from ssljax.data.parallel import Parallel
 from ssljax.data.reader import Reader
 from ssljax.data.sources import Source, open_source, splits
 from ssljax.data.stream import Stream
@@ -60,6 +61,7 @@ __all__ = [
     "Midi",
     "Neighbors",
     "Pairs",
+    "Parallel",
     "Reader",
     "Seen",
     "Sequences",

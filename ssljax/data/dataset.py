@@ -78,6 +78,18 @@ class Dataset(Protocol):
         ...
 
 
+class Vocabulary(Protocol):
+    """Texts as token numbers and back."""
+
+    def encode(self, text: str) -> np.ndarray:
+        """Token numbers of a text, int32 [N], without special ones."""
+        ...
+
+    def decode(self, numbers: Any) -> str:
+        """The text of token numbers, special ones left out."""
+        ...
+
+
 class Divisible(Dataset, Protocol):
     """Data of which some examples make a data set of their own. Data without `part` is of one
     piece, such as one long text whose windows overlap: it is not dealt out to machines, and none of
@@ -115,12 +127,14 @@ class Arrays:
         origin: np.ndarray | None = None,
         skipped: Sequence[str] = (),
         readable: Callable[[Rows], list[str]] | None = None,
+        vocabulary: "Vocabulary | None" = None,
     ) -> None:
         """rows: such as {"image": uint8 [N, H, W, C], "label": int [N]}; "index" is added.
 
         A label of -1 says that an example has none. Without `classes` they are counted through
         (`ssljax.data.labels`). origin: None for examples in their own order, of which none was
         left out. readable: rows -> what a person reads in each, for data that are text.
+        vocabulary: what the token numbers mean, for data whose targets are texts.
 
         Raises: ValueError where lengths differ, there are no rows, or labels are no classes.
         """
@@ -135,6 +149,7 @@ class Arrays:
             self._number(self._rows.pop("label"))
         self.labelled = "label" in self._rows
         self.names, self.readable, self.skipped = names, readable, list(skipped)
+        self.vocabulary = vocabulary
         self.origin = np.arange(self._size) if origin is None else np.asarray(origin, np.int64)
         for what, value in (("names", names), ("origin", self.origin)):
             if value is not None and len(value) != self._size:
@@ -200,6 +215,7 @@ class Arrays:
             origin=self.origin[index],
             skipped=self.skipped,
             readable=self.readable,
+            vocabulary=self.vocabulary,
         )
 
 

@@ -156,7 +156,7 @@ class TokenText:
         if (lengths > self.text.length).any():
             log.warning(
                 "%d of %d texts are longer than %d tokens and are cut (the longest has %d): raise "
-                "--reader.length to keep all of them",
+                "--reader.length (of a reader that has a Text: --reader.text.length) to keep all",
                 *((lengths > self.text.length).sum(), len(texts), self.text.length, lengths.max()),
             )
         return self._rows([[pair] for pair in pieces])

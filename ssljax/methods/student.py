@@ -45,11 +45,13 @@ class Student(OfTask):
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
-        outputs, stats = self.task.outputs(params, extra["stats"], batch, key=key, train=True)
         target, weight = from_named(batch), batch["weight"]
         if self.renew:
             target, weight = cache.learnt(extra["cache"], batch["index"], target, weight)
         target, weight = self.task.moved(batch, target, weight, key=key)
+        outputs, stats = self.task.outputs(
+            params, extra["stats"], batch, key=key, train=True, target=target
+        )
         each = self.task.loss(outputs, target, weight)
         metrics = {k: jnp.mean(v) for k, v in self.task.metrics(outputs, target).items()}
         extra = {**extra, "stats": stats}

@@ -59,7 +59,7 @@ class T5Encoder(nn.Module):
         return t5_blocks(self, h, train, "both", segments=segments_of(x))[0].astype(jnp.float32)
 
     def memory(self, x: dict[str, jax.Array], train: bool = False) -> dict[str, jax.Array]:
-        """What a decoder reads: {"past": [B, L, width], "seen": bool [B, L], "table": [V, width]}."""
+        """For a decoder: {"past": [B, L, width], "seen": bool [B, L], "table": [V, width]}."""
         table = self.get_variable("params", "shared")["embedding"]
         return {"past": self.tokens(x, train), "seen": segments_of(x) > 0, "table": table}
 

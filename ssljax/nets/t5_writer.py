@@ -23,7 +23,7 @@ class T5Writer(nn.Module):
     decoder: T5Decoder
     length: int = 64
     """Tokens of a text at most, its end among them."""
-    end: int = 3
+    eos: int = 3
     """The token that ends a text; 0 begins it and fills it up."""
     words: int | None = None
     """Tokens that may be written, the first ones of the vocabulary; None: all but 0."""
@@ -47,8 +47,9 @@ class T5Writer(nn.Module):
         if self.is_initializing():
             return self.decoder(jnp.zeros((len(x["past"]), 2), jnp.int32), train, **given)
         # JAX loops over pure functions, not over modules.
-        alone, variables = self.decoder.unbind()
-        return self._written(partial(alone.apply, variables), x)._asdict()
+        variables = {"params": self.variables["params"]["decoder"]}
+        run = partial(self.decoder.clone(parent=None).apply, variables)
+        return self._written(run, x)._asdict()
 
     @nn.nowrap
     def _written(self, run: Any, x: dict[str, jax.Array]) -> Written:
@@ -64,7 +65,7 @@ class T5Writer(nn.Module):
         number = jnp.arange(len(table))
         allowed = (number > 0) & (number < (self.words or len(table)))
         cache = run(past, length=self.length, method="remember")
-        options: dict[str, Any] = {"rows": b, "length": self.length, "end": self.end}
+        options: dict[str, Any] = {"rows": b, "length": self.length, "end": self.eos}
         options["allowed"] = allowed
         if self.temperature > 0:
             one = partial(jax.random.fold_in, jax.random.key(self.seed))

@@ -71,6 +71,7 @@ def label(
             pool = _other(config, folder, data)
             names = run.classes if target.has_classes() else None
             called = Numbering.of(pool, classes=_same_names(names, pool))
+            target = target.of(pool)
         guess = teacher.guess(without_labels(pool, target))
     else:
         teacher = Embedded(folder, file=file)

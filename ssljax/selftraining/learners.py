@@ -58,9 +58,10 @@ class Network:
         return Student(task=self.task, ema=self.ema, renew=self.renew, pool=pool)
 
     def target(self, data: Any) -> Target:
-        """That of the task. Raises: ValueError where the data holds another one."""
+        """That of the task, with what the data tells of it. Raises: ValueError where the data holds
+        another one."""
         self.task.target.check(data)
-        return self.task.target
+        return self.task.target.of(data)
 
     def train(
         self,
@@ -154,8 +155,13 @@ def _restored(place: Path, like: State, *, steps: int) -> State:
 def _start(start: Any, model: OfTask, member: int) -> tuple[Any, Any] | None:
     if isinstance(start, NetworkTeacher):
         start = model.teacher(start.states[min(member, len(start.states) - 1)])
+    if start is None:
+        return None
+    params, stats = start
+    params = model.task.started(params)
     # Copies: training donates its state, and what it started from may be needed again.
-    return None if start is None else jax.tree.map(lambda x: np.array(x), start)
+    stats = {name: tree for name, tree in stats.items() if name in params}
+    return jax.tree.map(lambda x: np.array(x), (params, stats))
 
 
 class NetworkTeacher:

@@ -61,6 +61,7 @@ def _inputs(data: Arrays, classes: tuple[str, ...] | None, leaves: tuple[str, ..
         origin=data.origin,
         skipped=data.skipped,
         readable=data.readable,
+        vocabulary=data.vocabulary,
     )
 
 

@@ -153,8 +153,8 @@ def _one(
 class Weights:
     """Networks of a file, from which every network starts; they have no features of their own."""
 
-    def __init__(self, place: str, encoder: Any) -> None:
-        self.start = begin_with(place, {"encoder": encoder})
+    def __init__(self, place: str, networks: dict[str, Any]) -> None:
+        self.start = begin_with(place, networks)
 
     def features(self, data: Any) -> np.ndarray:
         raise ValueError("begin names a file of weights: pretrained features need a run folder")
@@ -170,7 +170,7 @@ def _pretrained(config: SelfTraining, folder: Path) -> Embedded | Weights | None
             task = config.learner.task
             if task is None:
                 raise ValueError("begin: only networks begin from weights, not scikit-learn")
-            return Weights(config.begin, task.encoder)
+            return Weights(config.begin, {"encoder": task.encoder} | task.target.networks)
     elif config.pretrain is not None:
         place = folder / "pretrained"
         first = dataclasses.replace(config.pretrain, data=config.data, reader=config.reader)

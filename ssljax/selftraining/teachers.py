@@ -40,8 +40,9 @@ class Embedded:
         self.data = train
         """That of the run."""
         params, stats = method.backbone(state)
-        self.start = {"encoder": params}, {"encoder": stats}
-        """What a network of the same encoder begins from."""
+        parts = self.config.method.arrays(state) | {"encoder": params}
+        self.start = parts, {"encoder": stats}
+        """What a network of the same encoder begins from, and maybe of the same decoder."""
         self._kept: tuple[Any, np.ndarray] | None = None
         self._embed = embedder(self.config, method, state)
         predict = method.predict
@@ -161,9 +162,10 @@ class Opened:
 
 
 def _target(config: SelfTraining, pool: Any) -> Target:
-    """What the learner is asked for; a network says it without a look at the data."""
+    """What the learner is asked for; a network says it without a look at the data, which is opened
+    where its targets need more of it."""
     task = config.learner.task
-    return config.learner.target(pool) if task is None else task.target
+    return config.learner.target(pool) if task is None else task.target.of(pool)
 
 
 def _check_tokenizer(config: SelfTraining, folder: Path) -> None:

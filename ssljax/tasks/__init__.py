@@ -10,6 +10,7 @@ ratings                   Task(inputs=FieldInput(), encoder=DeepFields(...), tar
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
 detection                 Task(inputs=ImageInput(...), encoder=ResNet(...), target=Boxes(...))
+translation               Task(inputs=TokenInput(), encoder=T5Encoder(...), target=Translation(...))
 speech recognition        Task(inputs=SoundInput(), encoder=MelEncoder(), target=Transcript(...))
 
 What a new kind of target brings says `Target`.
@@ -34,6 +35,7 @@ from ssljax.tasks.tags import Tags
 from ssljax.tasks.target import Examples, Target, Targets
 from ssljax.tasks.task import Task
 from ssljax.tasks.transcript import Transcript
+from ssljax.tasks.translation import Translation
 from ssljax.tasks.value import Value
 
 __all__ = [
@@ -55,6 +57,7 @@ __all__ = [
     "Task",
     "TokenInput",
     "Transcript",
+    "Translation",
     "Value",
     "suggested",
 ]

@@ -9,7 +9,14 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
-from ssljax.views import ClipView, ImageView, MelFrames, WaveView, view_batch
+from ssljax.views import (
+    ClipView,
+    ImageView,
+    MelFrames,
+    WaveView,
+    moved_about,
+    view_batch,
+)
 
 Batch = dict[str, jax.Array]
 
@@ -137,15 +144,20 @@ class FieldInput(Inputs):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenInput(Inputs):
-    """ "tokens" and "segments" int [B, L], tokens left out at random in training -> both
-    by name, for a `Bert`."""
+    """ "tokens" and "segments" int [B, L], with noise in training -> both by name, for a `Bert` or
+    a `T5Encoder`."""
 
     drop: float = 0.0
     """Probability of replacing a token by `unknown`."""
     unknown: int = 1
+    shuffle: int = 0
+    """Places that a token moves at most, among those between the first and the last of its row."""
 
     def __call__(self, batch: Batch, key: jax.Array | None) -> dict[str, jax.Array]:
         tokens, segments = batch["tokens"], batch["segments"]
+        if key is not None and self.shuffle:
+            key, to_move = jax.random.split(key)
+            tokens = moved_about(to_move, tokens, segments, most=self.shuffle)
         if key is not None and self.drop:
             hidden = jax.random.bernoulli(key, self.drop, tokens.shape) & (segments > 0)
             tokens = jnp.where(hidden, self.unknown, tokens)

@@ -54,7 +54,8 @@ class Target(Protocol):
     reads: str = "__call__"
     """The method of the encoder whose output the head reads: "__call__" for features [B, D],
     "tokens" for states [B, L, D], "maps" for feature maps [B, h, w, D], "levels" for a tuple of the
-    images and maps of falling size, or another one that gives arrays [B, ...]."""
+    images and maps of falling size, "memory" for what a decoder reads, or another one that gives
+    arrays [B, ...]; beside them may stand some that are of the network and of no example."""
 
     @property
     def measure(self) -> Measure:
@@ -68,6 +69,12 @@ class Target(Protocol):
 
     # The network, inside jit.
 
+    @property
+    def networks(self) -> dict[str, Any]:
+        """Parts of the head that other libraries and pretraining know too, by the name under which
+        all of them keep them, such as "decoder". None by default. Called by exports and `begin`."""
+        return {}
+
     def head(self, hidden: tuple[int, ...]) -> nn.Module:
         """The network from what the encoder gives (`reads`) to outputs, a pytree of arrays [B, ...]
         float32. It is called with that and with `train`.
@@ -75,6 +82,15 @@ class Target(Protocol):
         hidden: widths of hidden layers, where a head has some.
         """
         ...
+
+    def asked(self, read: Any, batch: Rows, target: Targets | None) -> Any:
+        """What the head is called with. What the encoder gives by default.
+
+        read: that. batch: the leaves that the network saw. target: true or pseudo ones in training,
+        for a head that writes its answer part by part and is told what comes before each; None
+        where it answers alone, which may be in another form than `loss` takes.
+        """
+        return read
 
     def loss(self, outputs: Any, target: Targets, weight: jax.Array) -> jax.Array:
         """[B] float32, not negative, weighted.
@@ -130,6 +146,12 @@ class Target(Protocol):
         and `take`. It may lack the truth: then there is nothing to compare with.
         """
         ...
+
+    def of(self, data: Any) -> "Target":
+        """These targets with what only the data tells, such as what its token numbers mean. Called
+        before anything is read, shown or scored; networks are trained and run without. The same by
+        default. data: as in `check`."""
+        return self
 
     def truth(self, rows: Rows) -> Targets | None:
         """The true targets of rows with the `leaves`, dtype of the host; None where one is missing.

@@ -15,6 +15,7 @@ from ssljax.tasks.inputs import Inputs
 from ssljax.tasks.target import Target, Targets
 
 Batch = dict[str, jax.Array]
+_NETWORKS = 2**31 - 1  # number of the keys for the dropout of networks, beyond any place of a mask
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -51,30 +52,55 @@ class Task:
         x, (first, second) = self.inputs(batch, None), jax.random.split(key)
         params, stats = {}, {}
         params["encoder"], stats["encoder"] = nets.init(self.encoder, first, x)
-        h = jax.eval_shape(lambda p, s, x: self._read(p, s, x, False)[0], params, stats, x)
+        h = jax.eval_shape(lambda p, s, x: self._read(p, s, x, None)[0], params, stats, x)
+        h = self.target.asked(h, batch, None)
         params["head"], stats["head"] = nets.init(self.target.head(self.hidden), second, h)
         return params, stats
 
-    def _read(self, params: Any, stats: Any, x: Any, train: bool) -> tuple[Any, Any]:
+    def started(self, params: Any) -> Any:
+        """Networks of the task by name from those of a pretraining, or of a task: the encoder, and
+        a head all of whose `networks` are there."""
+        names = self.target.networks
+        found = {name: params[name] for name in ("encoder", "head") if name in params}
+        if names and names.keys() <= params.keys():
+            found["head"] = {name: params[name] for name in names}
+        return found
+
+    def _read(
+        self, params: Any, stats: Any, x: Any, key: jax.Array | None, *, train: bool = False
+    ) -> tuple[Any, Any]:
         """What the head reads of the encoder, and its new stats."""
         method = self.target.reads
         own = params["encoder"], stats["encoder"]
-        return nets.apply(self.encoder, *own, x, train=train, method=method)
+        return nets.apply(self.encoder, *own, x, train=train, rngs=_drops(key), method=method)
 
     def outputs(
-        self, params: Any, stats: Any, batch: Batch, *, key: jax.Array | None, train: bool
+        self,
+        params: Any,
+        stats: Any,
+        batch: Batch,
+        *,
+        key: jax.Array | None,
+        train: bool,
+        target: Targets | None = None,
     ) -> tuple[Any, Any]:
         """(outputs, a pytree of arrays [B, ...] float32; new stats).
 
         key: for random views and dropout; None: the examples as they are.
-        train: whether batch norm uses the batch.
+        train: whether batch norm uses the batch, and networks drop out what their fields say.
+        target: what the head is told (`Target.asked`); None: it answers alone.
         """
         to_view, to_drop = (None, None) if key is None else jax.random.split(key)
-        h, encoder = self._read(params, stats, self.inputs(batch, to_view), train)
+        first, second = (None, None)
+        if to_drop is not None:  # whose own numbers decide what is dropped of the features
+            first, second = jax.random.split(jax.random.fold_in(to_drop, _NETWORKS))
+        x = self.inputs(batch, to_view)
+        h, encoder = self._read(params, stats, x, first, train=train)
         if to_drop is not None and self.dropout:
             h = _dropped(h, to_drop, self.dropout)
-        head = self.target.head(self.hidden)
-        y, head_stats = nets.apply(head, params["head"], stats["head"], h, train=train)
+        h, head = self.target.asked(h, batch, target), self.target.head(self.hidden)
+        own = params["head"], stats["head"]
+        y, head_stats = nets.apply(head, *own, h, train=train, rngs=_drops(second))
         y = self.target.complete(y, batch)
         return y, stats | {"encoder": encoder, "head": head_stats}
 
@@ -106,6 +132,11 @@ class Task:
     def metrics(self, outputs: Any, target: Targets) -> dict[str, jax.Array]:
         """Numbers of each example, [B]."""
         return self.target.metrics(outputs, target)
+
+
+def _drops(key: jax.Array | None) -> dict[str, jax.Array] | None:
+    """Keys for the dropout of a network."""
+    return None if key is None else {"dropout": key}
 
 
 def _dropped(h: Any, key: jax.Array, share: float) -> Any:

@@ -91,6 +91,7 @@ from ssljax.views.tokens import (
     Spans,
     corrupt_spans,
     mask_tokens,
+    moved_about,
     sentence_pair,
     span_sizes,
 )
@@ -156,6 +157,7 @@ __all__ = [
     "mfcc",
     "moco_imagenet",
     "most_hidden",
+    "moved_about",
     "msn_crops",
     "multi_crop",
     "normalize",

@@ -80,6 +80,19 @@ def mask_tokens(
     return Masked(tokens.at[positions].set(new_tokens), positions, weight)
 
 
+def moved_about(key: jax.Array, tokens: jax.Array, segments: jax.Array, *, most: int) -> jax.Array:
+    """Rows int [B, L] whose tokens change places, each by at most `most` (Lample et al. 2018,
+    arXiv:1711.00043, section 2.3): sorted by place + U(0, most + 1). The first and the last token
+    of each row stay, and so does padding, where segments int [B, L] are 0."""
+    place = jnp.arange(tokens.shape[1])
+    last = jnp.sum(segments > 0, axis=1, keepdims=True) - 1
+    inside = (place > 0) & (place < last)
+    noise = jax.random.uniform(key, tokens.shape, maxval=most + 1.0)
+    # Those inside stay between the first, at 0, and the last, behind all of them.
+    at = jnp.where(inside, place + noise, jnp.where(place == 0, -1.0, place + most + 1.0))
+    return jnp.take_along_axis(tokens, jnp.argsort(at, axis=1, stable=True), axis=1)
+
+
 class Pair(NamedTuple):
     """[CLS] A [SEP] B [SEP]: tokens, segments (1, or 0 for padding) and types (1 in B), int [L];
     label: int, 1 where B does not follow A."""

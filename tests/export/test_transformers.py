@@ -109,13 +109,13 @@ def check_t5(model, networks, params):
         decoder_input_ids=long(target),
     )
     net, arrays = networks["encoder"], params["encoder"]
-    first, _ = inner(net, arrays, x, "block_0", method="tokens")
+    first, *_ = inner(net, arrays, x, "block_0", method="tokens")
     close(first, out.encoder_hidden_states[1], REAL)
     past = run(net, arrays, x, method="tokens")
     close(past, out.encoder_last_hidden_state, REAL)
     given = {"table": shared_table(arrays), "past": past, "seen": jnp.asarray(REAL)}
     decoder, arrays = networks["decoder"], params["decoder"]
-    first, _ = inner(decoder, arrays, jnp.asarray(target), "block_0", **given)
+    first, *_ = inner(decoder, arrays, jnp.asarray(target), "block_0", **given)
     close(first, out.decoder_hidden_states[1])
     last = inner(decoder, arrays, jnp.asarray(target), "final_layer_norm", **given)
     close(last, out.decoder_hidden_states[-1])

@@ -1,4 +1,4 @@
-"""Writing: the cache, greedy and beams as transformers' generate, beams as a naive search, draws."""
+"""Writing: the cache, greedy and beams as transformers' generate and as a naive search, draws."""
 
 import itertools
 
@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from ssljax import nets
+from ssljax.export.folder import write_model
 from ssljax.export.transformers import to_transformers
 from ssljax.nets import T5Decoder, T5Encoder, T5Writer, beam_search
 
@@ -55,7 +56,7 @@ def test_the_cache_changes_nothing():
 
 
 @pytest.mark.parametrize(("beams", "penalty"), [(1, 1.0), (3, 0.0), (3, 1.5)])
-def test_texts_are_those_of_transformers(beams, penalty):
+def test_texts_are_those_of_transformers(beams, penalty, tmp_path):
     torch = pytest.importorskip("torch", reason="the other side of this test")
     transformers = pytest.importorskip("transformers", reason="its generate() is the peer")
     writer, arrays, params, h = made(beams=beams, penalty=penalty)
@@ -64,11 +65,8 @@ def test_texts_are_those_of_transformers(beams, penalty):
     config, tensors = to_transformers(
         networks, {"encoder": arrays, "decoder": params["decoder"]}, settings={"eos_token_id": 3}
     )
-    config = {k: v for k, v in config.items() if k not in ("architectures", "model_type")}
-    model = transformers.T5ForConditionalGeneration(transformers.T5Config(**config)).eval()
-    state = {k: torch.tensor(v) for k, v in tensors.items()}
-    assert not model.load_state_dict(state, strict=False).unexpected_keys
-    model.tie_weights()
+    write_model(tmp_path, config, tensors)
+    model = transformers.T5ForConditionalGeneration.from_pretrained(tmp_path).eval()
     long = lambda x: torch.tensor(np.asarray(x, np.int64))  # noqa: E731
     out = model.generate(
         input_ids=long(X["tokens"]),

@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from ssljax.views import corrupt_spans, mask_tokens, sentence_pair, span_sizes
+from ssljax.views import corrupt_spans, mask_tokens, moved_about, sentence_pair, span_sizes
 from ssljax.views.tokens import most_masked
 
 KEYS = jax.random.split(jax.random.key(0), 400)
@@ -132,3 +132,18 @@ def test_spans_can_be_put_back(size):
         assert all(pieces.values())
         np.testing.assert_array_equal(back, np.asarray(TOKENS)[:size])
     assert size < 33 or len(lengths) > 2  # spans of many lengths
+
+
+def test_tokens_move_a_little_and_the_ends_stay():
+    tokens = jnp.stack([jnp.arange(10), jnp.arange(10, 20)])
+    sizes = np.array([10, 6])
+    segments = (jnp.arange(10) < sizes[:, None]).astype(jnp.int32)
+    draw = jax.vmap(lambda key: moved_about(key, tokens, segments, most=2))
+    drawn, farthest = np.asarray(draw(jax.random.split(jax.random.key(0), 50))), [0, 0]
+    for which, (before, n) in enumerate(zip(np.asarray(tokens), sizes)):
+        for row in drawn[:, which]:
+            place = [before.tolist().index(i) for i in row]
+            assert sorted(row) == before.tolist()
+            farthest[which] = max(farthest[which], *(abs(i - p) for i, p in enumerate(place)))
+            assert row[0] == before[0] and row[n - 1 :].tolist() == before[n - 1 :].tolist()
+    assert farthest == [2, 2]
