@@ -6,7 +6,14 @@
 from random weights. The rounds go as ST++ does (Yang et al. 2021, arXiv:2106.05095): first the more
 reliable half of the other frames is learned too, then all of them, each time from fresh weights.
 Reliable is here who is sure on average over its pixels, where theirs compares checkpoints; pixels
-that are less than 80% sure are ignored. Test frames are of other drives. Not run yet.
+that are less than 80% sure are ignored.
+
+Measured on a share of two busy CPU cores, 2026-11-30, one seed (`--seeds 0`), step 400, percent of
+the 233 test frames: mean IoU 26.2 from the 37, 23.0 and 23.4 after the two rounds, 25.3 on all 367.
+There is nothing to gain here: 400 steps do not learn what is in 37 frames, and all of them give no
+more. The rounds do harm: their masks (mean IoU of the pixels that count 33.5 and 27.2) have no
+pole, sign, pedestrian or cyclist. Seven minutes of CPU for all four trainings; longer ones were not
+run.
 """
 
 from pathlib import Path
@@ -27,13 +34,13 @@ SELFTRAIN = SelfTraining(
         optimizer=Optimizer(
             name="adamw", learning_rate=3e-3, per_batch=None, warmup=30, weight_decay=1e-3
         ),
-        steps=600,
+        steps=400,
         batch=8,
         share=0.5,
-        cadence=Cadence(log=50, save=600, keep=1, monitor=0),
+        cadence=Cadence(log=50, save=400, keep=1, monitor=0),
     ),
     data="masks:camvid.zip",
-    reader=Masks(size=128, classes=_BASE.CLASSES, ignore=11),
+    reader=Masks(size=64, classes=_BASE.CLASSES, ignore=11),
     few=37,
     rounds=Rounds(count=2, select=Greedy(budget=165, growing=True), refine=(Parts(value=0.8),)),
 )

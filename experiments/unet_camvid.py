@@ -2,10 +2,15 @@
 
     ssljax selftrain experiments/unet_camvid.py --data masks:path/to/camvid.zip
 
-The data is a folder or a zip as SegNet's authors have it, and the splits are theirs: frames of
-other drives are the test, 233 of them. A U-Net on ResNet-18 of 16 channels from random weights, on
-frames stretched from 480 x 360 to a square of 128 pixels. `--few 37` takes a tenth of the frames.
-Not run yet.
+The data is a folder or a zip as SegNet's authors have it, and the splits are theirs: of the 233
+test frames 171 are of a drive of their own, and 62 of the rest of a drive in training. A U-Net on
+ResNet-18 of 16 channels from random weights, on frames stretched from 480 x 360 to a square of 64
+pixels. `--few 37` takes a tenth of the frames.
+
+Measured as "fully supervised" of selftrain_camvid.py (the same network, steps and seed): mean IoU
+25.3, and 70.0% of the pixels. IoU of sky 84.2, road 71.1, building 56.4, car 33.8, tree 24.0,
+pavement 8.5, and 0 of the five others, which are thin or rare: 400 steps from random weights are
+too few for them.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining
@@ -21,7 +26,7 @@ CLASSES = (
     *("sign", "fence", "car", "pedestrian", "cyclist"),
 )
 VIEW = ImageView(
-    size=128,
+    size=64,
     scale=(0.4, 1.0),
     flip=0.5,
     brightness=0.4,
@@ -46,12 +51,12 @@ SELFTRAIN = SelfTraining(
         optimizer=Optimizer(
             name="adamw", learning_rate=3e-3, per_batch=None, warmup=30, weight_decay=1e-3
         ),
-        steps=600,
+        steps=400,
         batch=8,
-        cadence=Cadence(log=50, save=600, keep=1, monitor=0),
+        cadence=Cadence(log=50, save=400, keep=1, monitor=0),
     ),
     data="masks:camvid.zip",
-    reader=Masks(size=128, classes=CLASSES, ignore=11),
+    reader=Masks(size=64, classes=CLASSES, ignore=11),
     few=367,
     full=False,
     rounds=Rounds(count=0),
