@@ -63,6 +63,15 @@ class Chosen:
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)
     ) -> Iterator[Rows]:
         """Batches number start, start + 1, ... without end; leaves [batch / hosts, ...]."""
+        for at in self._drawn(batch, seed=seed, start=start, host=host):
+            found = self._data.take(self._index[at])
+            found.pop("label", None)
+            yield found | {name: x[at] for name, x in self._learnt.items()}
+
+    def _drawn(
+        self, batch: int, *, seed: int, start: int, host: tuple[int, int] = (0, 1)
+    ) -> Iterator[np.ndarray]:
+        """Which of the chosen examples each batch has, int [batch / hosts]."""
         first = max(1, round(self._parts[0][1] * batch)) if len(self._parts) > 1 else batch
         sizes = [first, batch - first]
         plans = [
@@ -70,11 +79,9 @@ class Chosen:
             for (rows, _), size in zip(self._parts, sizes, strict=False)
             if size
         ]
-        for i in itertools.count():
-            at = np.concatenate([rows[plan[i][0]] for rows, plan in plans])
-            found = self._data.take(self._index[at])
-            found.pop("label", None)
-            yield found | {name: x[at] for name, x in self._learnt.items()}
+        return (
+            np.concatenate([rows[plan[i][0]] for rows, plan in plans]) for i in itertools.count()
+        )
 
     def labels(self) -> None:
         """None: what is learnt has other names."""

@@ -7,7 +7,7 @@ streams through Grain in the same order (`ssljax.data.stream`).
 
 import itertools
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from typing import Any, Protocol, TypeGuard
 
 import numpy as np
@@ -217,6 +217,25 @@ class Arrays:
             readable=self.readable,
             vocabulary=self.vocabulary,
         )
+
+    def without(self, leaves: Collection[str], *, classes: Sequence[str] | None) -> "Arrays":
+        """The same examples without some of their leaves, and with other names of classes."""
+        rows = self.take(np.arange(len(self)))
+        return Arrays(
+            {key: value for key, value in rows.items() if key not in {"index", *leaves}},
+            classes=classes,
+            names=self.names,
+            origin=self.origin,
+            skipped=self.skipped,
+            readable=self.readable,
+            vocabulary=self.vocabulary,
+        )
+
+    def chosen(self, index: np.ndarray, learnt: Rows, **options: Any) -> Any:
+        """What a student learns from: some of the examples, as `Chosen`."""
+        from ssljax.data.chosen import Chosen  # which is made of arrays
+
+        return Chosen(self, index, learnt, **options)
 
 
 def labelled_part(dataset: Any) -> Any:  # whatever has parts, and the same comes back

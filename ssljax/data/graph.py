@@ -15,7 +15,8 @@ one holds some nodes, the seeds, and neighbours that are drawn for them hop by h
 
 import copy
 import itertools
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from typing import Any
 
 import numpy as np
 
@@ -102,6 +103,27 @@ class GraphData:
         found.names = None if self.names is None else [self.names[i] for i in np.unique(index)]
         return found
 
+    def without(self, leaves: Collection[str], *, classes: Sequence[str] | None) -> "GraphData":
+        """The same nodes, their labels hidden if "label" is among the leaves."""
+        found = copy.copy(self)
+        found.classes = None if classes is None else tuple(classes)
+        if "label" in leaves:
+            found._label, found.labelled = None, False
+        return found
+
+    def chosen(self, index: np.ndarray, learnt: Rows, **options: Any) -> Any:
+        """What a student learns from: some of the nodes, as `ChosenNodes`."""
+        from ssljax.data.chosen_nodes import ChosenNodes  # which is made of graphs
+
+        return ChosenNodes(self, index, learnt, **options)
+
+    @property
+    def links(self) -> np.ndarray:
+        """Edges between examples, source and target by their place, int [P, 2]; no loops."""
+        pairs = self.edges[:, :2]
+        kept = np.isin(pairs, self.origin).all(axis=1) & (pairs[:, 0] != pairs[:, 1])
+        return np.searchsorted(self.origin, pairs[kept])
+
     @property
     def spec(self) -> Spec:
         """Of one node: name -> (shape, dtype). How many slots an edge has follows the batch: 1."""
@@ -131,28 +153,28 @@ class GraphData:
     ) -> Iterator[Rows]:
         """Batches number start, start + 1, ... without end; leaves [batch / hosts, ...]."""
         if batch >= len(self.features):
-            whole = _share(self._whole(batch), host)
+            whole = share(self.whole(batch), host)
             return itertools.repeat(whole)
         seeds = Shuffled(len(self), self.seeds(batch), seed=seed)
 
         def one(i: int) -> Rows:
             rng = np.random.default_rng([seed, 41, i])
-            return _share(self._piece(self.origin[seeds[i][0]], batch, rng), host)
+            return share(self.piece(self.origin[seeds[i][0]], batch, rng), host)
 
         return (one(i) for i in itertools.count(start))
 
     def once(self, batch: int, *, host: tuple[int, int] = (0, 1)) -> Iterator[Rows]:
         """Every node once as a seed, in order; "mask" says which rows are meant."""
         if batch >= len(self.features):
-            whole = self._whole(batch)
-            return iter([_share(whole | {"mask": whole["seed"]}, host)])
+            whole = self.whole(batch)
+            return iter([share(whole | {"mask": whole["seed"]}, host)])
         plan = Once(len(self), self.seeds(batch))
 
         def one(i: int) -> Rows:
             index, mask = plan[i]
             nodes = self.origin[index[mask]]
-            piece = self._piece(nodes, batch, np.random.default_rng([43, i]))
-            return _share(piece | {"mask": piece["seed"]}, host)
+            piece = self.piece(nodes, batch, np.random.default_rng([43, i]))
+            return share(piece | {"mask": piece["seed"]}, host)
 
         return (one(i) for i in range(len(plan)))
 
@@ -179,10 +201,11 @@ class GraphData:
             )
         return batch // need
 
-    def _whole(self, batch: int) -> Rows:
+    def whole(self, batch: int) -> Rows:
+        """The whole graph, a row a node in order, and rows that fill up the batch."""
         return self._rows(np.arange(len(self.features)), self.edges, self.origin, batch, None)
 
-    def _piece(self, seeds: np.ndarray, batch: int, rng: np.random.Generator) -> Rows:
+    def piece(self, seeds: np.ndarray, batch: int, rng: np.random.Generator) -> Rows:
         """Seeds first, then their neighbours; edges lead from drawn neighbours to who drew them."""
         nodes, front, found = seeds, seeds, []
         for many in self.fanout:
@@ -227,7 +250,7 @@ class GraphData:
         return rows
 
 
-def _share(rows: Rows, host: tuple[int, int]) -> Rows:
+def share(rows: Rows, host: tuple[int, int]) -> Rows:
     """The rows of one host: each makes the whole batch, since its edges lead everywhere."""
     which, many = host
     if many == 1:

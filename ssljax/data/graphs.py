@@ -14,7 +14,7 @@ import json
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 import numpy as np
 import pyarrow as pa
@@ -43,6 +43,9 @@ class Graphs:
     """Whether an edge of a table goes both ways; citation graphs always do."""
     target: str | None = None
     """Column of the classes in the table of nodes; None: the only one that there is."""
+    train: Literal["public", "rest"] = "public"
+    """Which labels of a citation graph the training split shows: 20 of each class, as published, or
+    those of all nodes outside of validation and test."""
     test_fraction: float = 0.2
     """Share of the labelled nodes that is held out for testing, for tables without a split."""
     links: float = 0.0
@@ -79,6 +82,9 @@ class Graphs:
         if _citations(folder):
             found = read_planetoid(folder)
             shown = getattr(found, part)
+            if part == "train" and self.train == "rest":
+                others = np.concatenate([found.validation, found.test])
+                shown = np.setdiff1d(np.arange(len(found.label)), others)
             label = np.full(len(found.label), -1, np.int32)
             label[shown] = found.label[shown]
             classes = tuple(map(str, range(int(found.label.max()) + 1)))

@@ -53,7 +53,8 @@ class Student(OfTask):
             params, extra["stats"], batch, key=key, train=True, target=target
         )
         each = self.task.loss(outputs, target, weight)
-        metrics = {k: jnp.mean(v) for k, v in self.task.metrics(outputs, target).items()}
+        taught = jnp.any(weight > 0, axis=tuple(range(1, weight.ndim)))
+        metrics = {k: _mean(v, taught) for k, v in self.task.metrics(outputs, target).items()}
         extra = {**extra, "stats": stats}
         if self.renew:
             extra["cache"] = cache.renew(
@@ -86,3 +87,8 @@ class Student(OfTask):
         if self.ema:
             return state.extra["target"]["params"], state.extra["target"]["stats"]
         return super().teacher(state)
+
+
+def _mean(values: jax.Array, counted: jax.Array) -> jax.Array:
+    """Over the examples that count; 0 where none does."""
+    return jnp.sum(jnp.where(counted, values, 0)) / jnp.maximum(counted.sum(), 1)

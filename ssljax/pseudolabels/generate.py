@@ -10,6 +10,7 @@ from typing import Any, Literal, NamedTuple, Protocol
 
 import jax
 import numpy as np
+from scipy import sparse
 
 from ssljax.clustering import agglomerative, gaussian_mixture, kmeans, log_joint
 from ssljax.pseudolabels import graph, rules
@@ -148,18 +149,26 @@ class Clusters:
 
 @dataclass(frozen=True, kw_only=True)
 class Neighbors:
-    """The labels of the nearest examples by their features."""
+    """The labels of the nearest examples, by their features or by the links between them."""
 
     rule: Literal["vote", "propagation", "spreading"] = "spreading"
     """The nearest labelled ones, or over a graph of all examples."""
+    by: Literal["features", "links"] = "features"
+    """Neighbours are the `k` most similar, or those that a graph as data links."""
     k: int = 10
     temperature: float = 0.1
     alpha: float = 0.9
     """Share of the neighbours in spreading."""
     features: Whose = "teacher"
 
+    def __post_init__(self) -> None:
+        if self.by == "links" and self.rule == "vote":
+            raise ValueError("by links labels spread or propagate: choose another rule than vote")
+
     def __call__(self, context: LabelContext) -> Guess:
         classes = context.target.require_classes("labelling by neighbours")
+        if self.by == "links":
+            return Guess.of(self._spread(_links(context.pool), context, classes))
         x = context.features(self.features)
         if self.rule == "vote":
             similarity, at = graph.nearest(x[context.index], x, k=self.k)
@@ -168,10 +177,22 @@ class Neighbors:
             )
             return Guess.of(p)
         w = graph.neighbour_graph(x, k=self.k, temperature=self.temperature)
+        return Guess.of(self._spread(w, context, classes))
+
+    def _spread(self, w: sparse.csr_matrix, context: LabelContext, classes: int) -> np.ndarray:
         where = {"index": context.index, "labels": context.classes, "classes": classes}
         if self.rule == "propagation":
-            return Guess.of(graph.propagation(w, **where))
-        return Guess.of(graph.spreading(w, **where, alpha=self.alpha))
+            return graph.propagation(w, **where)
+        return graph.spreading(w, **where, alpha=self.alpha)
+
+
+def _links(pool: Any) -> sparse.csr_matrix:
+    """How often two examples are linked, symmetric, [N, N]."""
+    if not hasattr(pool, "links"):
+        raise ValueError("neighbours by links: these examples are no nodes of a graph")
+    source, target = pool.links.T
+    w = sparse.csr_matrix((np.ones(len(source)), (source, target)), shape=2 * (len(pool),))
+    return w.maximum(w.T).tocsr()
 
 
 def named(share: np.ndarray, index: np.ndarray, labels: np.ndarray, *, classes: int) -> np.ndarray:

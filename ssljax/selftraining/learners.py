@@ -127,7 +127,7 @@ class Network:
         learnt["weight"] = used.weight
         if self.renew:
             learnt["given"] = used.is_given
-        return Chosen(data, used.index, learnt, given=used.is_given, share=self.share)
+        return data.chosen(used.index, learnt, given=used.is_given, share=self.share)
 
     def _method(self, model: OfTask) -> Method:
         tx = self.optimizer.build(steps=self.steps, batch=self.batch)

@@ -1,6 +1,7 @@
 """Examples whose labels are hidden, the few that are given, and how a person calls them."""
 
 import logging
+from collections.abc import Collection
 from pathlib import Path
 from typing import Any
 
@@ -43,26 +44,16 @@ def truth_of(data: Arrays, target: Target) -> Targets | None:
 
 def without_labels(data: Arrays, target: Target | None = None) -> Arrays:
     """The same examples, of which nothing but the inputs is known."""
-    return _inputs(data, data.classes, () if target is None else target.leaves)
+    return data.without(_hidden(() if target is None else target.leaves), classes=data.classes)
 
 
 def with_classes(data: Arrays, names: tuple[str, ...] | None) -> Arrays:
     """The same data, whose classes are called so where it has none itself."""
-    return data if data.classes or names is None else _inputs(data, names, ())
+    return data if data.classes or names is None else data.without(_hidden(()), classes=names)
 
 
-def _inputs(data: Arrays, classes: tuple[str, ...] | None, leaves: tuple[str, ...]) -> Arrays:
-    hidden = ("label", "value", "index", *leaves)
-    rows = data.take(np.arange(len(data)))
-    return Arrays(
-        {k: v for k, v in rows.items() if k not in hidden},
-        classes=classes,
-        names=data.names,
-        origin=data.origin,
-        skipped=data.skipped,
-        readable=data.readable,
-        vocabulary=data.vocabulary,
-    )
+def _hidden(leaves: Collection[str]) -> set[str]:
+    return {"label", "value", *leaves}
 
 
 def classes_in(data: Arrays, config: Any, folder: Path) -> tuple[str, ...] | None:

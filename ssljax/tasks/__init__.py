@@ -7,6 +7,7 @@ text classification       Task(inputs=TokenInput(), encoder=BERT(...), target=On
 multi-label               Task(..., target=AnyOf(classes=14))
 regression                Task(..., target=Value())
 ratings                   Task(inputs=FieldInput(), encoder=DeepFields(...), target=Value(...))
+nodes of a graph          Task(inputs=GraphInput(), encoder=GCN(...), target=OneOf(classes=7))
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
 detection                 Task(inputs=ImageInput(...), encoder=ResNet(...), target=Boxes(...))
@@ -22,6 +23,7 @@ from ssljax.tasks.inputs import (
     ClipInput,
     FeatureInput,
     FieldInput,
+    GraphInput,
     ImageInput,
     Inputs,
     SeriesInput,
@@ -45,6 +47,7 @@ __all__ = [
     "Examples",
     "FeatureInput",
     "FieldInput",
+    "GraphInput",
     "ImageInput",
     "Inputs",
     "Mask",

@@ -11,10 +11,12 @@ import jax.numpy as jnp
 
 from ssljax.views import (
     ClipView,
+    GraphView,
     ImageView,
     MelFrames,
     WaveView,
     moved_about,
+    plain_graph,
     view_batch,
 )
 
@@ -140,6 +142,18 @@ class FieldInput(Inputs):
         if key is not None and self.drop:
             amount = jnp.where(jax.random.bernoulli(key, self.drop, amount.shape), 0.0, amount)
         return {"feature": feature, "amount": amount}
+
+
+@dataclass(frozen=True, kw_only=True)
+class GraphInput(Inputs):
+    """ "features", "edges" and "node" of the nodes of a graph -> all three by name, for a `GCN` and
+    its kin; edges and features are left out at random in training."""
+
+    drop: GraphView = GraphView()
+    """What is left out."""
+
+    def __call__(self, batch: Batch, key: jax.Array | None) -> dict[str, jax.Array]:
+        return plain_graph(batch) if key is None else self.drop(key, batch)
 
 
 @dataclass(frozen=True, kw_only=True)
