@@ -8,6 +8,7 @@ from ssljax import __version__, nets
 from ssljax import export as exporting
 from ssljax.cli.console import Parser, say
 from ssljax.cli.flags import flags_of
+from ssljax.data import Dataset
 from ssljax.export import hub, safetensors
 from ssljax.export.detection_names import export_detector
 from ssljax.method import Linear, Method, State
@@ -66,8 +67,13 @@ def _written(args: Any, out: Path) -> str:
     if args.format == "transformers":
         path = _for_transformers(Path(args.run), experiment, method, state, out, **known)
         return f"{path}{_with(classifier)}"
+    if args.format == "torch_geometric":
+        return _for_graphs(experiment, method, state, out, train_set)
     if experiment.method.plain_view is None:
-        raise ValueError(f"{args.format} holds an encoder of images: choose transformers for texts")
+        raise ValueError(
+            f"{args.format} holds an encoder of images: choose transformers for texts, "
+            "torch_geometric for graphs"
+        )
     view = experiment.method.plain_view
     detector = None if args.no_classifier else _detector(experiment.method)
     if args.format == "torchvision" and detector is not None:
@@ -114,6 +120,20 @@ def _detector(method: Any) -> tuple[Student, nets.ResNet, Boxes] | None:
     if isinstance(encoder, nets.ResNet) and isinstance(target, Boxes):
         return method, encoder, target
     return None
+
+
+def _for_graphs(
+    experiment: Experiment, method: Method, state: State, out: Path, train_set: Dataset
+) -> str:
+    encoder = experiment.method.encoder
+    if not isinstance(encoder, nets.GraphNet):
+        raise ValueError(
+            f"torch_geometric has graph networks, and the encoder is a {type(encoder).__name__}"
+        )
+    params, stats = method.backbone(state)
+    (features,) = train_set.spec["features"][0]
+    more = {"encoder": encoder, "params": params, "stats": stats, "features": features}
+    return f"{exporting.export_graph_net(out, **more)}"
 
 
 def _with(classifier: Linear | None) -> str:

@@ -10,6 +10,7 @@ import numpy as np
 
 from ssljax import nets
 from ssljax.export import safetensors
+from ssljax.export.graph_names import export_graph_net, graph_from_torch, graph_to_torch
 from ssljax.export.networks import KIND, check_same, describe, load_networks, save_networks
 from ssljax.export.onnx import export_onnx
 from ssljax.export.pretrained import export_transformers, import_transformers
@@ -28,16 +29,19 @@ from ssljax.export.transformers import FAMILIES, from_transformers, to_transform
 from ssljax.export.video_names import r3d_from_torch, r3d_to_torch
 from ssljax.mesh import ANY, within
 from ssljax.method import Linear
-from ssljax.nets import R3D, ResNet, ViT
+from ssljax.nets import R3D, GraphNet, ResNet, ViT
 
 __all__ = [
     "FAMILIES",
     "FORMATS",
     "export",
+    "export_graph_net",
     "export_onnx",
     "export_stablehlo",
     "export_transformers",
     "from_transformers",
+    "graph_from_torch",
+    "graph_to_torch",
     "import_transformers",
     "load",
     "load_networks",
@@ -62,6 +66,8 @@ FORMATS = {
     "timm": "a state dict for timm as safetensors; ResNet, ViT",
     "transformers": "a folder for Hugging Face transformers: bert, roberta, electra, gpt2, t5, "
     "vit, vit_mae, clip, siglip, wav2vec2",
+    "torch_geometric": "a state dict for PyTorch Geometric as safetensors; GCN, GAT, GraphSAGE, "
+    "GIN, RGCN",
     "stablehlo": "the encoder as a function that runs with JAX alone; any encoder",
     "onnx": "the encoder as a graph for onnxruntime; any encoder, needs ssljax[onnx]",
 }
@@ -86,7 +92,8 @@ def export(
     Args:
       encoder: a module of `ssljax.nets`.
       params, stats: its parameters and running statistics.
-      format: one of `FORMATS` but "transformers", which `export_transformers` writes.
+      format: one of `FORMATS` but "transformers" and "torch_geometric", which
+        `export_transformers` and `export_graph_net` write.
       out: the file to write.
       image_size: side of the images in pixels.
       mean, std: of the normalisation it was trained with, one number a channel, or one for all.
@@ -103,6 +110,8 @@ def export(
         raise ValueError(f"there is no format {format!r}: choose one of {', '.join(FORMATS)}")
     if format == "transformers":
         raise ValueError("transformers reads a folder: export_transformers writes one")
+    if format == "torch_geometric":
+        raise ValueError("torch_geometric is for graph networks: export_graph_net writes it")
     if not {len(mean), len(std)} <= {1, channels} or min(std) <= 0:
         raise ValueError(
             f"mean {mean} and std {std} must hold one number for each of {channels} channels, or "
@@ -186,9 +195,11 @@ def load(path: Path | str, encoder: Any) -> tuple[PyTree, PyTree]:
         return (vit_from_torchvision if torchvision else vit_from_timm)(encoder, tensors)
     if isinstance(encoder, R3D):
         return r3d_from_torch(encoder, tensors)
+    if isinstance(encoder, GraphNet):
+        return graph_from_torch(encoder, tensors)
     raise ValueError(
         f"{path} has names of torch, which {type(encoder).__name__} has no counterpart for: "
-        "ResNet, ViT and R3D can be read from it"
+        "ResNet, ViT, R3D and graph networks can be read from it"
     )
 
 

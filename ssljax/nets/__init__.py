@@ -30,7 +30,7 @@ from ssljax.nets.gan import (
     score,
 )
 from ssljax.nets.gpt2 import GPT2, gpt2
-from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphSAGE, edge_list, permuted
+from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphNet, GraphSAGE, edge_list, permuted
 from ssljax.nets.joint import JointViT
 from ssljax.nets.mel import MelEncoder
 from ssljax.nets.melody import MelodyDecoder, MelodyEncoder, slerp
@@ -82,6 +82,7 @@ __all__ = [
     "DiscriminatorTrunk",
     "FieldVectors",
     "Generator",
+    "GraphNet",
     "GraphSAGE",
     "ImageTower",
     "JointViT",

@@ -193,7 +193,7 @@ class RGCNLayer(nn.Module):
         return jax.lax.scan(one, start, (weight, mix.T))[0]
 
 
-class _GraphNet(nn.Module):
+class GraphNet(nn.Module):
     """Layers one after another; what they share."""
 
     widths: tuple[int, ...] = (256, 256)
@@ -235,14 +235,14 @@ class _GraphNet(nn.Module):
         return h
 
 
-class GCN(_GraphNet):
+class GCN(GraphNet):
     """A graph convolutional network."""
 
     def layer(self, width: int, name: str) -> nn.Module:
         return GCNLayer(width, name=name)
 
 
-class GAT(_GraphNet):
+class GAT(GraphNet):
     """A graph attention network."""
 
     heads: int = 4
@@ -254,21 +254,21 @@ class GAT(_GraphNet):
         return GATLayer(width, heads=self.heads, dropout=self.attention_dropout, name=name)
 
 
-class GraphSAGE(_GraphNet):
+class GraphSAGE(GraphNet):
     """A network that keeps a node apart from the mean of its neighbours."""
 
     def layer(self, width: int, name: str) -> nn.Module:
         return SAGELayer(width, name=name)
 
 
-class GIN(_GraphNet):
+class GIN(GraphNet):
     """A network as strong as the test of isomorphism by Weisfeiler and Leman."""
 
     def layer(self, width: int, name: str) -> nn.Module:
         return GINLayer(width, name=name)
 
 
-class RGCN(_GraphNet):
+class RGCN(GraphNet):
     """A network for edges of several relations, such as those of a knowledge graph."""
 
     relations: int = 1

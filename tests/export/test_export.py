@@ -225,7 +225,7 @@ def test_refused_loads(tmp_path):
         load(tmp_path / "none", VIT)
     names = write(RESNET, "torchvision", tmp_path / "r.safetensors")
     names.with_name("r.safetensors.json").unlink()
-    with pytest.raises(ValueError, match="ResNet, ViT and R3D can be read"):
+    with pytest.raises(ValueError, match="ResNet, ViT, R3D and graph networks can"):
         load(names, SMALL)
     path.write_bytes(path.read_bytes()[:-8])
     with pytest.raises(ValueError, match="not a safetensors file"):
