@@ -4,13 +4,14 @@
                   of edges, *edges.{csv,tsv,parquet}, and maybe tables of nodes: *target*.{csv,...}
                   with a class, and *features*.{json,csv,parquet}
 
-An edge is the first two columns of its row. Nodes are numbered as the edges name them; a column
-`new_id`, `id` or `node` of the other tables says whose row it is. Features as JSON are
-{"node": [which of the features it has, ...]}.
+An edge is the first two columns of its row; another may say by what relation. Nodes are numbered as
+the edges name them; a column `new_id`, `id` or `node` of the other tables says whose row it is.
+Features as JSON are {"node": [which of the features it has, ...]}.
 """
 
 import dataclasses
 import json
+import logging
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -27,6 +28,7 @@ from ssljax.data.graph import GraphData
 from ssljax.data.planetoid import read_planetoid
 from ssljax.data.split_names import SPLITS, normal
 
+log = logging.getLogger("ssljax")
 _IDS = ("new_id", "id", "node")
 
 
@@ -41,6 +43,9 @@ class Graphs:
     """Whether the features of a node sum to 1, as is usual for bags of words."""
     undirected: bool = True
     """Whether an edge of a table goes both ways; citation graphs always do."""
+    relation: str | None = None
+    """Column of a table of edges that says by what two nodes are linked, for an `RGCN`; edges back
+    have relations of their own. None: edges are all alike."""
     target: str | None = None
     """Column of the classes in the table of nodes; None: the only one that there is."""
     train: Literal["public", "rest"] = "public"
@@ -170,13 +175,32 @@ class Graphs:
         names = _ordered([*listed, *ends[0], *ends[1]])
         place = {name: i for i, name in enumerate(names)}
         edges = np.array([[place[a] for a in end] for end in ends], np.int64).T
+        edges = np.c_[edges, self._relations(table, file)]
         if self.undirected:
-            edges = np.unique(np.concatenate([edges, edges[:, ::-1]]), axis=0)
+            back = edges[:, [1, 0, *range(2, edges.shape[1])]]
+            back[:, 2:] += edges[:, 2:].max(initial=-1) + 1
+            edges = np.unique(np.concatenate([edges, back]), axis=0)
         label, classes = None, None
         if nodes is not None:
             label, classes = self._labels(_table(nodes), nodes, [place[n] for n in listed], names)
             label = self._shown(label, part)
         return self._data(folder, _features(folder, place), edges, label, classes, names)
+
+    def _relations(self, table: pa.Table, file: Path) -> np.ndarray:
+        """By which relation each edge links, int [E, 1], [E, 0] where they are all alike."""
+        if self.relation is None:
+            return np.zeros((table.num_rows, 0), np.int64)
+        if self.relation not in table.column_names[2:]:
+            raise ValueError(
+                f"{file}: no column {self.relation!r} behind the two of nodes: there are "
+                f"{', '.join(table.column_names)}"
+            )
+        said = _names(table.column(self.relation), file, "relation")
+        names = _ordered(said)
+        both = f", {2 * len(names)} with those back" if self.undirected else ""
+        log.info("%s: %d relations%s", file, len(names), both)
+        number = {name: i for i, name in enumerate(names)}
+        return np.array([[number[name]] for name in said], np.int64).reshape(-1, 1)
 
     def _labels(
         self, table: pa.Table, file: Path, rows: list[int], names: list[str]
@@ -252,10 +276,10 @@ def _ids(table: pa.Table, file: Path) -> pa.ChunkedArray:
     raise ValueError(f"{file}: no column says whose row it is: name one {' or '.join(_IDS)}")
 
 
-def _names(column: pa.ChunkedArray, file: Path) -> list[str]:
+def _names(column: pa.ChunkedArray, file: Path, what: str = "node") -> list[str]:
     if column.null_count:
         row = column.is_null().to_pylist().index(True)
-        raise ValueError(f"{file}: row {row + 1} names no node")
+        raise ValueError(f"{file}: row {row + 1} names no {what}")
     return [str(v) for v in column.to_pylist()]
 
 

@@ -157,7 +157,8 @@ class GINLayer(nn.Module):
 class RGCNLayer(nn.Module):
     """Neighbours by relation: edges are [N, K, 3], source, target and relation.
 
-    With `bases` the matrix of a relation is a mix of that many: [N, D] -> [N, width].
+    With `bases` the matrix of a relation is a mix of that many: [N, D] -> [N, width]. All is NaN
+    where an edge has a relation that is not below `relations`.
     """
 
     width: int
@@ -171,6 +172,7 @@ class RGCNLayer(nn.Module):
         count, wide = h.shape
         source, target, real = edge_list(x)
         relation = jnp.where(real, x["edges"].reshape(-1, 3)[:, 2], 0)
+        h = jnp.where(jnp.any(relation >= self.relations), jnp.nan, h)  # a number that is not known
         # The mean over the neighbours by one relation: how many there are, for each edge.
         slot = jnp.where(real, target * self.relations + relation, count * self.relations)
         many = jax.ops.segment_sum(real.astype(h.dtype), slot, num_segments=count * self.relations)
@@ -185,8 +187,10 @@ class RGCNLayer(nn.Module):
 
         def one(total: jax.Array, part: tuple[jax.Array, jax.Array]) -> tuple[jax.Array, None]:
             matrix, factor = part
-            given = h[source] * (share * factor)[:, None]
-            return total + gather_sum(given, target, count) @ matrix, None
+            factor = (share * factor)[:, None]
+            if wide > self.width:  # the narrower one is what edges carry
+                return total + gather_sum((h @ matrix)[source] * factor, target, count), None
+            return total + gather_sum(h[source] * factor, target, count) @ matrix, None
 
         root = self.param("root", init, (wide, self.width))
         start = h @ root + self.param("bias", nn.initializers.zeros, (self.width,))

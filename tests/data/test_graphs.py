@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from ssljax.data import GraphData, Graphs, pack_edges
-from ssljax.data.planetoid import read_planetoid
+from ssljax.data.planetoid import Planetoid, read_planetoid
 
 
 def small(nodes=30, edges=80, **options):
@@ -166,3 +166,30 @@ def test_a_pickle_that_names_anything_else_is_refused(tmp_path):
     (tmp_path / "ind.x.test.index").write_text("0\n")
     with pytest.raises(ValueError, match=r"ind\.x\.x is no file of a citation graph.*print"):
         read_planetoid(tmp_path)
+
+
+def test_relations_are_numbered_and_edges_back_have_their_own(tmp_path):
+    rows = ["head,tail,relation", "a,b,likes", "b,c,knows", "a,c,likes"]
+    (tmp_path / "edges.csv").write_text("\n".join(rows))
+    data = Graphs(relation="relation").load(f"graph:{tmp_path}")
+    one_way = {(0, 1, 1), (1, 2, 0), (0, 2, 1)}  # knows 0, likes 1; back 2 and 3
+    back = {(t, s, r + 2) for s, t, r in one_way}
+    assert set(map(tuple, data.edges.tolist())) == one_way | back
+    assert next(data.batches(4, seed=0))["edges"].shape[-1] == 3
+    directed = Graphs(relation="relation", undirected=False).load(f"graph:{tmp_path}")
+    assert set(map(tuple, directed.edges.tolist())) == one_way
+    with pytest.raises(ValueError, match="no column 'kind' behind the two of nodes"):
+        Graphs(relation="kind").load(f"graph:{tmp_path}")
+
+
+def test_all_labels_outside_of_validation_and_test(tmp_path, monkeypatch):
+    (tmp_path / "ind.x.x").touch()
+    one, parts = np.arange(8) % 2, (np.array([0, 1]), np.array([2, 3]), np.array([6, 7]))
+    found = Planetoid(np.eye(8, dtype=np.float32), np.array([[0, 1], [1, 0]]), one, *parts)
+    monkeypatch.setattr("ssljax.data.graphs.read_planetoid", lambda folder: found)
+    public, rest = (Graphs(train=t).load(f"graph:{tmp_path}").labels() for t in ("public", "rest"))
+    assert list(np.flatnonzero(public >= 0)) == [0, 1]
+    assert list(np.flatnonzero(rest >= 0)) == [0, 1, 4, 5]
+    tests = [Graphs(train=t).load(f"graph:{tmp_path}", split="test") for t in ("public", "rest")]
+    for test in tests:
+        assert list(np.flatnonzero(test.labels() >= 0)) == [6, 7]

@@ -61,7 +61,7 @@ def torch_layer(kind, params):
             names |= {f"{theirs}.weight": p[ours]["kernel"].T, f"{theirs}.bias": p[ours]["bias"]}
     else:
         bases = 2 if kind == "rgcn_bases" else None
-        layer = geometric.RGCNConv(WIDE, 8, num_relations=3, num_bases=bases)
+        layer = geometric.RGCNConv(WIDE, len(p["bias"]), num_relations=3, num_bases=bases)
         names = {k: p[k] for k in ("weight", "root", "bias")}
         names |= {"comp": p["comp"]} if bases else {}
     layer.load_state_dict(names)
@@ -75,6 +75,7 @@ KINDS = {
     "gin": GIN(widths=(8,), last=False),
     "rgcn": RGCN(widths=(8,), last=False, relations=3),
     "rgcn_bases": RGCN(widths=(8,), last=False, relations=3, bases=2),
+    "rgcn_narrow": RGCN(widths=(4,), last=False, relations=3),
 }
 
 
@@ -89,6 +90,13 @@ def test_layers_equal_pytorch_geometric(kind):
     with torch.no_grad():
         theirs = layer(torch.tensor(x["features"]), torch.tensor(EDGES.T), *more).numpy()
     np.testing.assert_allclose(ours, theirs, rtol=1e-5, atol=1e-5)
+
+
+def test_a_relation_that_is_not_known_is_no_number():
+    edges = np.c_[EDGES, np.arange(len(EDGES)) % 4]
+    net, x = KINDS["rgcn"], graph(edges=edges)
+    params, stats = nets.init(net, jax.random.key(0), x)
+    assert np.isnan(nets.apply(net, params, stats, x, train=False)[0]).all()
 
 
 @pytest.mark.parametrize("kind", ["gcn", "gat"])
