@@ -131,11 +131,19 @@ class SAGELayer(nn.Module):
         del train
         h = x["features"]
         source, target, real = edge_list(x)
-        degree = jnp.maximum(gather_sum(real.astype(h.dtype), target, len(h)), 1)
-        mean = gather_sum(h[source], target, len(h)) / degree[:, None]
+        degree = gather_sum(real.astype(h.dtype), target, len(h))
         of_mean = _torch_linear(self.width, h.shape[1], "lin_l", bias=True)
         of_own = _torch_linear(self.width, h.shape[1], "lin_r", bias=False)
-        return of_mean(mean) + of_own(h)
+
+        def mean(of: jax.Array) -> jax.Array:
+            return gather_sum(of[source], target, len(h)) / jnp.maximum(degree, 1)[:, None]
+
+        if h.shape[1] <= self.width:
+            return of_mean(mean(h)) + of_own(h)
+        # The narrower one is what edges carry; a node without neighbours has the bias alone.
+        alone = of_mean(jnp.zeros_like(h[:1]))
+        given = jnp.where(degree[:, None] > 0, mean(of_mean(h)), alone)
+        return given + of_own(h)
 
 
 class GINLayer(nn.Module):

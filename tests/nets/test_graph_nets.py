@@ -49,8 +49,8 @@ def torch_layer(kind, params):
         layer = geometric.GATConv(WIDE, 2, heads=4)
         names = {k: p[k] for k in ("att_src", "att_dst", "bias")}
         names |= {"lin.weight": p["lin"]["kernel"].T}
-    elif kind == "sage":
-        layer = geometric.SAGEConv(WIDE, 8)
+    elif kind.startswith("sage"):
+        layer = geometric.SAGEConv(WIDE, len(p["lin_l"]["bias"]))
         names = {"lin_l.weight": p["lin_l"]["kernel"].T, "lin_l.bias": p["lin_l"]["bias"]}
         names |= {"lin_r.weight": p["lin_r"]["kernel"].T}
     elif kind == "gin":
@@ -72,6 +72,7 @@ KINDS = {
     "gcn": GCN(widths=(8,), last=False),
     "gat": GAT(widths=(8,), last=False),
     "sage": GraphSAGE(widths=(8,), last=False),
+    "sage_narrow": GraphSAGE(widths=(4,), last=False),
     "gin": GIN(widths=(8,), last=False),
     "rgcn": RGCN(widths=(8,), last=False, relations=3),
     "rgcn_bases": RGCN(widths=(8,), last=False, relations=3, bases=2),
