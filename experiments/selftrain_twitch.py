@@ -14,7 +14,7 @@ from ssljax.nets import GraphSAGE
 from ssljax.pseudolabels.generate import Model
 from ssljax.pseudolabels.refine import Weigh
 from ssljax.pseudolabels.rounds import Rounds
-from ssljax.pseudolabels.select import Percentile
+from ssljax.pseudolabels.select import Greedy
 from ssljax.selftraining.learners import Network
 from ssljax.tasks import GraphInput, OneOf, Task
 
@@ -36,5 +36,7 @@ SELFTRAIN = SelfTraining(
     data="graph:path/to/twitch_zhtw",
     reader=Graphs(target="partner"),
     few=25,
-    rounds=Rounds(count=2, generate=Model(), select=Percentile(), refine=(Weigh(),)),
+    rounds=Rounds(
+        count=3, generate=Model(), select=Greedy(per_class=25, growing=True), refine=(Weigh(),)
+    ),
 )

@@ -7,6 +7,7 @@ are scaled so that a mean over all rows is one over the chosen nodes of the batc
 
 import itertools
 from collections.abc import Iterator
+from typing import Any
 
 import numpy as np
 
@@ -19,6 +20,13 @@ class ChosenNodes(Chosen):
     """Batches as those of `GraphData`, with what is learnt of the chosen nodes."""
 
     _data: GraphData
+
+    # Any: a `GraphData`, which offers what `Chosen` asks of arrays.
+    def __init__(self, data: Any, index: np.ndarray, learnt: Rows, **options: Any) -> None:
+        """As `Chosen`. Raises: ValueError too for labels that are renewed between rounds."""
+        if "given" in learnt:
+            raise ValueError("renew is for examples on their own, not for nodes of a graph: set 0")
+        super().__init__(data, index, learnt, **options)
 
     def batches(
         self, batch: int, *, seed: int, start: int = 0, host: tuple[int, int] = (0, 1)

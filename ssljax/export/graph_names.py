@@ -56,7 +56,8 @@ def graph_from_torch(module: GraphNet, tensors: Mapping[str, np.ndarray]) -> tup
     kept = {name: x for name, x in tensors.items() if not name.endswith(_COUNTER)}
     of_nodes = {"convs.0.root": 0, "convs.0.lin.weight": 1, "convs.0.lin_l.weight": 1}
     of_nodes |= {"convs.0.nn.lins.0.weight": 1}
-    wide = next((kept[n].shape[i] for n, i in of_nodes.items() if np.ndim(kept.get(n)) == 2), 1)
+    first = [(kept[n].shape, axis) for n, axis in of_nodes.items() if n in kept]
+    wide = next((shape[axis] for shape, axis in first if len(shape) == 2), 1)
     edges = jax.ShapeDtypeStruct((1, 1, 3 if isinstance(module, RGCN) else 2), np.int32)
     graph = {"features": jax.ShapeDtypeStruct((1, wide), np.float32), "edges": edges}
     trees = jax.eval_shape(lambda key: nets.init(module, key, graph), jax.random.key(0))

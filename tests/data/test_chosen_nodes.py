@@ -90,6 +90,11 @@ def test_hidden_labels_and_links():
     assert sorted(map(tuple, links.tolist())) == sorted(pairs)
 
 
+def test_labels_that_are_renewed_are_refused():
+    with pytest.raises(ValueError, match="renew is for examples on their own"):
+        graph().chosen(TAUGHT, {"target": TARGET, "weight": WEIGHT, "given": GIVEN})
+
+
 def test_arrays_are_taught_as_before():
     data = Arrays({"x": np.arange(30.0), "label": np.arange(30) % 3})
     assert type(taught(data)) is Chosen
