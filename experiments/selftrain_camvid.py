@@ -11,9 +11,9 @@ that are less than 80% sure are ignored.
 Measured on a share of two busy CPU cores, 2026-11-30, one seed (`--seeds 0`), step 400, percent of
 the 233 test frames: mean IoU 26.2 from the 37, 23.0 and 23.4 after the two rounds, 25.3 on all 367.
 There is nothing to gain here: 400 steps do not learn what is in 37 frames, and all of them give no
-more. The rounds do harm: their masks (mean IoU of the pixels that count 33.5 and 27.2) have no
-pole, sign, pedestrian or cyclist. Seven minutes of CPU for all four trainings; longer ones were not
-run.
+more. The rounds do harm: the mean IoU of their pixels that count is 33.5 and 27.2, and in the
+second 22% of the trees and 21% of the pavement get their right label, but 96% of the road. Seven
+minutes of CPU for all four trainings; longer ones were not run.
 """
 
 from pathlib import Path
