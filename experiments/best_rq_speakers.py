@@ -7,7 +7,12 @@ The Free Spoken Digit Dataset at 8 kHz; lucas and theo are never heard, and all 
 recordings are trials of verification: the equal error rate of the cosine of frozen features, beside
 random weights and log-mel statistics. Log-mel bands are normalised over a recording as a whole, not
 each by itself, which would take away what a voice is like. `speakers_score.py` tells who of six is
-speaking. Not measured yet.
+speaking.
+
+Measured with `--steps 400 --batch 32` on two CPU cores shared with other jobs, about seven minutes,
+2026-11-30, one seed, last step: 22.0% of the hidden codes of lucas and theo (random weights 0.1%),
+and no gain for speakers: an equal error rate of 34.6% (random weights 35.4%, log-mel statistics
+22.5%). Two voices are few for verification. The 1,000 steps of batch 64 here are not measured.
 """
 
 from dataclasses import replace
