@@ -12,7 +12,14 @@ nothing here has heard. Every network has the same steps; "full" is trained on a
 
 Without pretraining: `--no-pretrain`. Rounds that go on from the teacher, short ones and many
 (iterative pseudo-labelling, Xu et al. 2020, arXiv:2005.09267):
-`--rounds.restart warm --rounds.count 10 --learner.steps 200`. Not measured yet.
+`--rounds.restart warm --rounds.count 10 --learner.steps 200`.
+
+Measured is the top row alone, without pretraining: all 2,000 texts by `--no-pretrain --few 2000
+--rounds.count 0 --no-full --learner.batch 8 --learner.steps 700`, 2026-11-30, under half of a CPU
+core for seven minutes, one seed, last step: 13.7% of the words and 4.6% of the letters are wrong,
+and of theo's 35.5% and 14.1%. That is far from the 5% aimed at: less than three passes over the
+strings, whose loss still fell, by a network of two layers. Rows of 60 strings, with and without
+pretraining and rounds, are not measured.
 """
 
 from dataclasses import replace
