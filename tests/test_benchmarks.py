@@ -339,3 +339,14 @@ import train_step, language_step, method_step
 """
     done = subprocess.run([sys.executable, "-c", code], cwd=FOLDER, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_graph_in_pieces_on_a_tiny_one(tmp_path):
+    sizes = ["--nodes", "200", "--edges", "800", "--features", "4", "--seeds", "2"]
+    found = load("graph_loader").main(
+        [*sizes, "--steps", "2", "--rounds", "1", "--json", str(tmp_path / "out.json")]
+    )
+    assert found["rows_of_a_batch"] == 2 * (1 + 10 + 50)
+    assert found["batches_a_second"]["ssljax"][0] > 0
+    assert found["training_peak_gib"] >= found["sampling_peak_gib"] > 0
+    assert json.loads((tmp_path / "out.json").read_text())["rows_of_a_batch"] == 122
