@@ -342,11 +342,23 @@ import train_step, language_step, method_step
 
 
 def test_a_graph_in_pieces_on_a_tiny_one(tmp_path):
-    sizes = ["--nodes", "200", "--edges", "800", "--features", "4", "--seeds", "2"]
+    sizes = [
+        "--nodes",
+        "200",
+        "--edges",
+        "800",
+        "--features",
+        "4",
+        "--seeds",
+        "8",
+        "--fanout",
+        "3",
+        "2",
+    ]
     found = load("graph_loader").main(
         [*sizes, "--steps", "2", "--rounds", "1", "--json", str(tmp_path / "out.json")]
     )
-    assert found["rows_of_a_batch"] == 2 * (1 + 10 + 50)
+    assert found["rows_of_a_batch"] == 8 * (1 + 3 + 6)
     assert found["batches_a_second"]["ssljax"][0] > 0
     assert found["training_peak_gib"] >= found["sampling_peak_gib"] > 0
-    assert json.loads((tmp_path / "out.json").read_text())["rows_of_a_batch"] == 122
+    assert json.loads((tmp_path / "out.json").read_text())["rows_of_a_batch"] == 80
