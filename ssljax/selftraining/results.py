@@ -100,19 +100,21 @@ def table(results: dict[str, Any]) -> str:
 def what_is_scored(
     target: Target, truth: Targets | None, classes: tuple[str, ...] | None
 ) -> dict[str, Any]:
-    """{"examples"} with a known truth, and of classes "largest" [name] and "majority" (its share)
-    and "classes", how many occur.
+    """{"examples"} with a known truth, and of classes "largest" [name], "majority" (what always
+    saying it would score, by the number of the task) and "classes", how many occur.
     """
     known = np.zeros(0, np.int64) if truth is None else np.flatnonzero(target.known(truth))
     if truth is None or not target.has_classes() or not len(known):
         return {"examples": len(known)}
-    count = np.bincount(target.hard(take(truth, known)))
+    right = take(truth, known)
+    count = np.bincount(target.hard(right))
     largest = int(count.argmax())
+    always = target.score(right, np.full(len(known), largest, np.int32))
     return {
         "examples": len(known),
         "classes": int((count > 0).sum()),
         "largest": classes[largest] if classes else str(largest),
-        "majority": float(count[largest] / len(known)),
+        "majority": float(always[target.measure.key]),
     }
 
 

@@ -235,6 +235,9 @@ def test_scores_are_of_what_is_known():
 def test_scores_say_what_they_are_of():
     facts = what_is_scored(OneOf(classes=2), np.array([0, 1, 1, 1, -1]), ("a", "b"))
     assert facts == {"examples": 4, "classes": 2, "largest": "b", "majority": 0.75}
+    # By the number of the task: F1 of a is 0, of b 2 * .75 / 1.75.
+    by_f1 = what_is_scored(OneOf(classes=2, judged="f1"), np.array([0, 1, 1, 1]), ("a", "b"))
+    assert by_f1["majority"] == pytest.approx(3 / 7)
     said = notes({"test": facts, "self_trained": {"mean": 0.75}, "full": {"mean": 0.8}})
     assert said == [
         "scores are of 4 test examples; to say b always would score 75.0%",
