@@ -1,4 +1,4 @@
-"""What kind of thing an entity of Wikidata is, from 5 entities of each kind and 32,888 facts.
+"""What kind of thing an entity of Wikidata is, from one entity of each kind and 32,888 facts.
 
     python experiments/codex_graph.py path/to/codex_s --out codex_graph
     ssljax selftrain experiments/selftrain_codex.py --data graph:codex_graph
@@ -7,6 +7,11 @@ Eight types of 20 entities and more in CoDEx-S: people, states, professions, mus
 labels, organizations, academies, cities. Nothing is known of an entity but its facts: 42 relations,
 and as many back, which an R-GCN of two layers reads. Macro F1 is its number, for three quarters are
 people. A fifth of the entities with a type is held out for the test.
+
+Measured on two shared CPU cores, 2026-11-30, last step, percent: from one of each type 89.4 +- 1.4
+supervised, 92.3 +- 5.1 after three rounds (three seeds; 98.2, 96.1, 92.8 of the pseudo-labels
+right). From 5 (`--few 5`, one seed) all 364 test entities are right without any round, as they are
+with all labels: facts tell types, and there is nothing to gain.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining
@@ -36,7 +41,7 @@ SELFTRAIN = SelfTraining(
     ),
     data="graph:codex_graph",
     reader=Graphs(relation="relation", normalize=False),
-    few=5,
+    few=1,
     rounds=Rounds(
         count=3, generate=Model(), select=Greedy(per_class=8, growing=True), refine=(Weigh(),)
     ),

@@ -6,6 +6,11 @@ they play.
 `path/to/twitch_zhtw` holds ZHTW_edges.csv, ZHTW_target.csv and ZHTW_features.json (FEATHER's
 social network of Traditional Chinese users). One user of eleven is a partner: macro F1 is the
 number. A fifth of the users is held out for the test.
+
+Measured on two shared CPU cores, 2026-11-30, seed 0 alone, last step, macro F1 in percent: 74.0
+from the 50 labels, 69.9 after three rounds (81.1, 82.7, 87.9 of the pseudo-labels right), so rounds
+do harm. With all labels 48.0, which is what "nobody is a partner" scores: by its accuracy a network
+does best to say just that, and only labels that are drawn evenly keep it from it.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining
