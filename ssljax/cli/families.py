@@ -212,6 +212,11 @@ VIDEOS = Family(
     cadence=Cadence(log=50, save=500, monitor=0),
 """,
 )
+TUBES = VIDEOS._replace(
+    setup=VIDEOS.setup.replace(
+        "nets.R3D(depth=10, width=16)", "nets.VideoViT(patch=8, width=96, depth=3, heads=3)"
+    )
+)
 SMOOTHED = RANKING._replace(fields=RANKING.fields.replace("=0)", "=0, refresh=2000)"))
 FEW_LABELS = Family(
     "digits",

@@ -14,6 +14,7 @@ from ssljax.cli.families import (
     SMOOTHED,
     TOWERS,
     TRIPLES,
+    TUBES,
     VIDEOS,
     WORDS,
     Family,
@@ -69,6 +70,10 @@ METHODS: dict[str, tuple[Family, str]] = {
     ),
     "NextFrame": (ROLLS, "encoder=nets.LSTM(width=128, both=False), dropout=0.3"),
     "CVRL": (VIDEOS, f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
+    "VideoMAE": (
+        TUBES,
+        "encoder=NET, decoder=nets.Decoder(width=48, depth=2, heads=3), view=VIEW",
+    ),
     "SimCLR": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "DCL": (images(), f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "SupCon": (images(), f"encoder=NET, {_HEAD}, view=VIEW"),

@@ -30,6 +30,22 @@ def unpatchify(patches: jax.Array, patch: int, *, height: int, width: int) -> ja
     return x.transpose(0, 1, 3, 2, 4, 5).reshape(b, height, width, -1)
 
 
+def tubes_of(clips: jax.Array, tube: int, patch: int) -> jax.Array:
+    """Clips [B, T, H, W, C] -> tubes [B, N, tube * patch * patch, C], through time, rows and
+    columns, and so the pixels of each.
+    """
+    b, t, h, w, c = clips.shape
+    x = clips.reshape(b, t // tube, tube, h // patch, patch, w // patch, patch, c)
+    return x.transpose(0, 1, 3, 5, 2, 4, 6, 7).reshape(b, -1, tube * patch * patch, c)
+
+
+def clips_of(tubes: jax.Array, tube: int, patch: int, *, shape: tuple[int, ...]) -> jax.Array:
+    """The inverse of `tubes_of`. shape: of the clips, [B, T, H, W, C]."""
+    b, t, h, w, c = shape
+    x = tubes.reshape(b, t // tube, h // patch, w // patch, tube, patch, patch, c)
+    return x.transpose(0, 1, 4, 2, 5, 3, 6, 7).reshape(shape)
+
+
 def patch_statistics(patches: jax.Array) -> tuple[jax.Array, jax.Array]:
     """Mean and deviation of patches, two of [B, N, 1]: sqrt(var + 1e-6), var over D - 1."""
     x = patches.astype(jnp.float32)

@@ -83,6 +83,7 @@ if TYPE_CHECKING:
     from ssljax.methods.vae import VAE as VAE
     from ssljax.methods.vgae import VGAE as VGAE
     from ssljax.methods.vicreg import VICReg as VICReg
+    from ssljax.methods.videomae import VideoMAE as VideoMAE
     from ssljax.methods.wav2vec2 import Wav2Vec2 as Wav2Vec2
     from ssljax.methods.wmse import WMSE as WMSE
 
@@ -163,6 +164,7 @@ FILES = {
     "VAE": "vae",
     "VGAE": "vgae",
     "VICReg": "vicreg",
+    "VideoMAE": "videomae",
     "Wav2Vec2": "wav2vec2",
     "WMSE": "wmse",
 }

@@ -49,6 +49,7 @@ from ssljax.nets.t5_writer import T5Writer
 from ssljax.nets.towers import Tower, init_towers, run_towers, tower_inputs, two_towers
 from ssljax.nets.unet import UNetDecoder, UNetEncoder
 from ssljax.nets.vectors import Vectors
+from ssljax.nets.video_vit import VideoViT, counted_positions
 from ssljax.nets.vit import ViT, resize_positions, sincos_positions, vit
 from ssljax.nets.wav2vec2 import (
     SpeechOutputs,
@@ -109,6 +110,7 @@ __all__ = [
     "VariationalEncoder",
     "Vectors",
     "ViT",
+    "VideoViT",
     "Wav2Vec2Encoder",
     "WideResNet",
     "Written",
@@ -124,6 +126,7 @@ __all__ = [
     "bert",
     "blend",
     "by_depth",
+    "counted_positions",
     "draw",
     "draws",
     "edge_list",

@@ -1,10 +1,12 @@
 """Clips of videos, small."""
 
+from dataclasses import replace
+
 import numpy as np
 from laws import Case
 
-from ssljax.methods import CVRL
-from ssljax.nets import MLP, R3D
+from ssljax.methods import CVRL, VideoMAE
+from ssljax.nets import MLP, R3D, Decoder, VideoViT
 from ssljax.views import ClipView, ImageView
 
 VIEW = ClipView(
@@ -33,5 +35,14 @@ def videos(size: int = 16) -> dict[str, np.ndarray]:
 CASES = {
     "cvrl": Case(
         CVRL(encoder=R3D(depth=10, width=2), projector=MLP(widths=(8, 4)), view=VIEW), videos
+    ),
+    "videomae": Case(
+        VideoMAE(
+            encoder=VideoViT(patch=2, width=8, depth=1, heads=2),
+            decoder=Decoder(width=8, depth=1, heads=2),
+            view=replace(VIEW, frames=4),
+            ratio=0.75,
+        ),
+        videos,
     ),
 }
