@@ -12,8 +12,10 @@ from matplotlib.image import imread
 
 from ssljax.report import differing, write_comparison, write_overview, write_report
 from ssljax.report.charts import colours_for, overview_chart
+from ssljax.report.network import layout, network
 from ssljax.report.noise import best_of, curves_of_seeds, wilson
 from ssljax.report.runs import read_runs
+from ssljax.selftraining.pictures import around
 
 VOID = {"meta", "img", "br", "hr", "link", "input"}
 HOSTILE = "<script>alert('x')</script> & $a_b"
@@ -401,3 +403,25 @@ def test_a_page_has_a_dark_side_and_tables_scroll_by_themselves(tmp_path):
     text = write_report(make(tmp_path / "run")).read_text()
     assert "prefers-color-scheme:dark" in text and "overflow-x:auto" in text
     assert 'style="fill: #ffffff"' not in text  # charts let the page shine through
+
+
+def test_a_network_is_drawn_with_friends_near_each_other():
+    pairs = [(a + s, b + s) for s in (0, 6) for a in range(6) for b in range(a)]
+    links = np.array([*pairs, (0, 6)])  # two circles of friends and one bridge
+    places = layout(links, 12)
+    far = np.linalg.norm(places[:, None] - places[None], axis=-1)
+    within = max(far[:6, :6].max(), far[6:, 6:].max())
+    assert within < far[:6, 6:].min()
+    said = np.array([0] * 5 + [-1] + [1] * 6)
+    given = np.arange(12) == 0
+    page = network({"links": links, "said": said, "given": given, "missed": ~given}, ["a", "<b>"])
+    assert "12 nodes around" in page
+    assert page.count("<svg") == 1
+    assert "&lt;b&gt;" in page
+    assert network({}, None) == ""
+
+
+def test_the_nodes_around_the_one_with_the_most_links():
+    links = np.array([(0, 1), (0, 2), (0, 3), (3, 4), (4, 5), (7, 8)])
+    np.testing.assert_array_equal(around(links, 9, most=4), [0, 1, 2, 3])
+    np.testing.assert_array_equal(around(links, 9, most=9), range(6))

@@ -13,6 +13,7 @@ from ssljax.selftraining.pool import truth_of
 from ssljax.tasks import Target
 from ssljax.tasks.target import take
 
+_NODES = 500  # of a graph that are drawn
 _SHOWN = 6  # labels that are drawn, from the surest to the least sure
 
 
@@ -35,7 +36,45 @@ def write_pictures(
     last = folder / f"seed{rounds[-1]['seed']}" / "rounds" / f"{rounds[-1]['round']:02d}"
     if "image" in pool.spec and (last / "labels.parquet").exists():
         arrays |= _compared(last, pool, target, called)
+    if hasattr(pool, "links") and target.has_classes() and (last / "labels.parquet").exists():
+        arrays |= _network(last, pool, target, called)
     np.savez_compressed(folder / "report.npz", **arrays)
+
+
+def _network(last: Path, pool: Any, target: Target, called: Numbering) -> dict[str, np.ndarray]:
+    """What `report.network` draws of a pool of nodes: those around the one with the most links."""
+    said, given = np.full(len(pool), -1, np.int32), np.zeros(len(pool), bool)
+    for file in (last / "labels.parquet", last.parents[1] / "given.parquet"):
+        labels = tables.read(file, examples=called, target=target)
+        said[labels.index] = target.hard(labels.target)
+    given[labels.index] = True
+    missed, truth = np.zeros(len(pool), bool), truth_of(pool, target)
+    if truth is not None:
+        known = target.known(truth) & (said >= 0)
+        missed[known] = target.hard(take(truth, np.flatnonzero(known))) != said[known]
+    near = around(pool.links, len(pool), most=_NODES)
+    place = np.full(len(pool), -1)
+    place[near] = np.arange(len(near))
+    links = place[pool.links]
+    return {
+        "links": np.unique(np.sort(links[(links >= 0).all(1)], axis=1), axis=0),
+        "said": said[near],
+        "given": given[near],
+        "missed": missed[near],
+    }
+
+
+def around(links: np.ndarray, count: int, *, most: int) -> np.ndarray:
+    """Up to `most` nodes around the one with the most links, int [n] in order: neighbours first,
+    then theirs. links: int [P, 2] of `count` nodes."""
+    degree = np.bincount(links.ravel(), minlength=count)
+    found = np.zeros(count, bool)
+    front = np.array([degree.argmax()])
+    while len(front) and found.sum() < most:
+        found[front[: most - int(found.sum())]] = True
+        touched = links[found[links].any(1)]
+        front = np.setdiff1d(touched, np.flatnonzero(found))
+    return np.flatnonzero(found)
 
 
 def _compared(last: Path, pool: Arrays, target: Target, called: Numbering) -> dict[str, np.ndarray]:

@@ -61,7 +61,12 @@ def test_links_tell_what_one_label_a_circle_says(circles, tmp_path):
     assert round1["quality"]["accuracy"] == 1.0
     supervised, trained = (r["test"]["score"] for r in results["seeds"][0]["rounds"])
     assert trained > supervised
-    assert (folder / "report.html").exists()
+    assert "The network" in (folder / "report.html").read_text()
+    with np.load(folder / "report.npz") as arrays:  # 40 nodes, each link once
+        assert arrays["links"].shape == (81, 2)
+        assert arrays["given"].sum() == 2
+        assert not arrays["missed"].any()
+        assert (arrays["said"] >= 0).sum() == 2 + round1["selected"][0] + round1["selected"][1]
 
 
 def test_a_step_is_the_mean_over_the_nodes_that_are_taught(circles):
