@@ -39,7 +39,6 @@ def recipe(*, sure: float, size: int = 160, batch: int = 8) -> SelfTraining:
     )
 
 
-AXIS = "learner.task.target.sure"
 SWEEP = {
     "sure0.4": recipe(sure=0.4),
     "sure0.5": recipe(sure=0.5),

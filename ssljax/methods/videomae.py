@@ -88,8 +88,8 @@ class VideoMAE(OfClips):
         tokens, _ = encode(params["encoder"], stats["encoder"], x, keep=keep)
         times, rows, columns = self.encoder.grid(x)
         table = counted_positions(times * rows * columns, self.decoder.width)
-        places = {"places": table[keep], "wanted": table[hidden]}
-        drawn, _ = nets.apply(self.decoder, params["decoder"], {}, tokens, train=True, **places)
+        decode = partial(nets.apply, self.decoder, places=table[keep], wanted=table[hidden])
+        drawn, _ = decode(params["decoder"], {}, tokens, train=True)
         return nets.apply(self._head(x), params["head"], {}, drawn, train=True)[0]
 
     def _head(self, x: jax.Array) -> MLP:

@@ -97,7 +97,7 @@ def test_tubes_and_back():
     np.testing.assert_array_equal(clips_of(tubes, 2, 2, shape=clips.shape), clips)
 
 
-def test_videomae_equals_transformers():
+def test_videomae_reference():
     """VideoMAEForPreTraining with our numbers: its loss, and what it predicts."""
     torch = pytest.importorskip("torch")
     transformers = pytest.importorskip("transformers")
