@@ -1,7 +1,11 @@
 """Self-training on the nodes of a graph: by a network and by links."""
 
+import importlib.util
+from pathlib import Path
+
 import jax
 import numpy as np
+import pyarrow.parquet as pq
 import pytest
 
 from ssljax import Cadence, Optimizer, SelfTraining
@@ -61,12 +65,36 @@ def test_links_tell_what_one_label_a_circle_says(circles, tmp_path):
     assert round1["quality"]["accuracy"] == 1.0
     supervised, trained = (r["test"]["score"] for r in results["seeds"][0]["rounds"])
     assert trained > supervised
+    table = nodes_score().main([str(folder)])["round 1"]
+    far = nodes_score().hops(Graphs().load(f"graph:{circles}").links, 40, given_of(folder))
+    assert sum(row["nodes"] for row in table.values()) < 40  # test nodes are not known
+    assert list(table) == [str(d) for d in range(1, far.max() + 1)]
+    assert all(row["right"] == 100 for row in table.values())
     assert "The network" in (folder / "report.html").read_text()
     with np.load(folder / "report.npz") as arrays:  # 40 nodes, each link once
         assert arrays["links"].shape == (81, 2)
         assert arrays["given"].sum() == 2
         assert not arrays["missed"].any()
         assert (arrays["said"] >= 0).sum() == 2 + round1["selected"][0] + round1["selected"][1]
+
+
+def nodes_score():
+    path = Path(__file__).parents[2] / "experiments" / "nodes_score.py"
+    spec = importlib.util.spec_from_file_location("nodes_score", path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def given_of(folder):
+    return pq.read_table(folder / "seed0" / "given.parquet")["index"].to_numpy()
+
+
+def test_links_between_nodes_are_counted():
+    links = np.array([(0, 1), (1, 2), (3, 2), (4, 5)])
+    np.testing.assert_array_equal(nodes_score().hops(links, 7, [0]), [0, 1, 2, 3, -1, -1, -1])
+    np.testing.assert_array_equal(nodes_score().hops(links, 7, [0, 5]), [0, 1, 2, 3, 1, 0, -1])
 
 
 def test_a_step_is_the_mean_over_the_nodes_that_are_taught(circles):

@@ -1,0 +1,66 @@
+"""How far from a given label are the mistakes? Of a self-training run on the nodes of a graph.
+
+    python experiments/nodes_score.py RUN [--seed 0]
+
+For each round, what its source said of all nodes whose truth is known and not given, by the number
+of links between a node and the nearest given label: how many nodes lie there, and how many percent
+of them are said right. Nodes that no path leads to are counted as "none".
+"""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from ssljax.pseudolabels.rounds import read_guess
+from ssljax.selftraining.pool import truth_of
+from ssljax.selftraining.teachers import Opened
+
+
+def hops(links: np.ndarray, count: int, start: np.ndarray) -> np.ndarray:
+    """Links from each of `count` nodes to the nearest of `start`, int [count], -1 without a path.
+    links: int [P, 2], which lead both ways."""
+    found = np.full(count, -1)
+    found[start] = 0
+    for far in range(1, count):
+        reached = (found[links] >= 0).any(1)
+        fresh = np.unique(links[reached])
+        fresh = fresh[found[fresh] < 0]
+        if not len(fresh):
+            break
+        found[fresh] = far
+    return found
+
+
+def main(arguments: list[str] | None = None) -> dict[str, Any]:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--seed", type=int, help="of the run; the first one by default")
+    args = parser.parse_args(arguments)
+    run = Opened(args.run, seed=args.seed)
+    seed = run.config.seeds[0] if args.seed is None else args.seed
+    pool, truth = run.config.load(args.run)[0], None
+    if hasattr(pool, "links"):
+        truth = truth_of(pool, run.target)
+    if truth is None:
+        parser.error(f"{args.run} is no run on nodes of a graph whose classes are known")
+    far = hops(pool.links, len(pool), run.given.index)
+    asked = run.target.known(truth) & (far != 0)
+    table: dict[str, Any] = {}
+    for place in sorted((args.run / f"seed{seed}" / "rounds").glob("*/guess.npz")):
+        right = run.target.hard(read_guess(place.parent).target) == run.target.hard(truth)
+        table[f"round {int(place.parent.name)}"] = {
+            "none" if d < 0 else str(d): {
+                "nodes": int((asked & (far == d)).sum()),
+                "right": round(100 * float(right[asked & (far == d)].mean()), 1),
+            }
+            for d in np.unique(far[asked])
+        }
+    print(json.dumps(table, indent=2))
+    return table
+
+
+if __name__ == "__main__":
+    main()
