@@ -5,6 +5,11 @@
 For each round, what its source said of all nodes whose truth is known and not given, by the number
 of links between a node and the nearest given label: how many nodes lie there, and how many percent
 of them are said right. Nodes that no path leads to are counted as "none".
+
+Cora from 3 labels a class, seed 0, round 3 (2026-11-30, CPU), nodes one to six links away: 90.2,
+86.9, 80.3, 72.2, 64.5 and 47.7% right where the network labels in each round (`selftrain_cora.py`),
+90.2, 86.1, 78.8, 74.6, 73.8 and 77.3% where the first labels spread over links
+(`selftrain_cora_links.py`): what is far is reached by links. 41 to 340 nodes each.
 """
 
 import argparse
