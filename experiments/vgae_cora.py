@@ -11,6 +11,9 @@ Measured on two shared CPU cores, 2026-11-30, seeds 0 to 2 of weights and of lin
 percent, mean and standard deviation: AUC 91.6 ± 0.5, AP 92.7 ± 0.5; number of common neighbours AUC
 72.3, AP 72.1. As features for the classes its codes are weak: linear probe 70.9, 67.0 and 65.2
 (random weights 36.7, 42.4 and 34.8, features as they are 52.5).
+
+Friends in a social network are links too: `--data graph:path/to/twitch_zhtw --reader.target partner
+--batch 2776`, seed 0: AUC 89.6, AP 91.2; random weights 89.7 and 89.6, common friends 89.1, 88.6.
 """
 
 from ssljax import Cadence, Experiment, Optimizer
