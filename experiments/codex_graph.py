@@ -21,7 +21,7 @@ def main(arguments: list[str] | None = None) -> dict[str, int]:
     parser.add_argument("--out", type=Path, required=True, help="folder to write, new or empty")
     parser.add_argument("--least", type=int, default=20, help="entities that a type has at least")
     args = parser.parse_args(arguments)
-    lines = (args.folder / "train.txt").read_text().splitlines()
+    lines = (args.folder / "train.txt").read_text().split("\n")
     triples = [line.split("\t") for line in lines if line.strip()]
     for i, triple in enumerate(triples):
         if len(triple) != 3:

@@ -18,6 +18,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from ssljax.pseudolabels.rounds import read_guess
 from ssljax.selftraining.pool import truth_of
@@ -27,16 +29,10 @@ from ssljax.selftraining.teachers import Opened
 def hops(links: np.ndarray, count: int, start: np.ndarray) -> np.ndarray:
     """Links from each of `count` nodes to the nearest of `start`, int [count], -1 without a path.
     links: int [P, 2], which lead both ways."""
-    found = np.full(count, -1)
-    found[start] = 0
-    for far in range(1, count):
-        reached = (found[links] >= 0).any(1)
-        fresh = np.unique(links[reached])
-        fresh = fresh[found[fresh] < 0]
-        if not len(fresh):
-            break
-        found[fresh] = far
-    return found
+    w = sparse.csr_matrix((np.ones(len(links)), links.T), shape=(count, count))
+    options = {"directed": False, "unweighted": True, "min_only": True}
+    far = csgraph.dijkstra(w, indices=start, **options)
+    return np.where(np.isfinite(far), far, -1).astype(np.int64)
 
 
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
@@ -46,10 +42,9 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     args = parser.parse_args(arguments)
     run = Opened(args.run, seed=args.seed)
     seed = run.config.seeds[0] if args.seed is None else args.seed
-    pool, truth = run.config.load(args.run)[0], None
-    if hasattr(pool, "links"):
-        truth = truth_of(pool, run.target)
-    if truth is None:
+    pool = run.config.load(args.run)[0]
+    truth = truth_of(pool, run.target)
+    if truth is None or pool.links is None:
         parser.error(f"{args.run} is no run on nodes of a graph whose classes are known")
     far = hops(pool.links, len(pool), run.given.index)
     asked = run.target.known(truth) & (far != 0)

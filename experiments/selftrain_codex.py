@@ -10,8 +10,8 @@ people. A fifth of the entities with a type is held out for the test.
 
 Measured on two shared CPU cores, 2026-11-30, last step, percent: from one of each type 89.4 +- 1.4
 supervised, 92.3 +- 5.1 after three rounds (three seeds; 98.2, 96.1, 92.8 of the pseudo-labels
-right). From 5 (`--few 5`, one seed) all 364 test entities are right without any round, as they are
-with all labels: facts tell types, and there is nothing to gain.
+right): within the noise. From 5 (`--few 5`, one seed) all 364 test entities are right without any
+round, as they are with all labels: facts tell types, and there is nothing to gain.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining

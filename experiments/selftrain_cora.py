@@ -11,8 +11,7 @@ Measured on two shared CPU cores, 2026-11-30, three seeds, last step, accuracy i
 each field 64.4 +- 2.7 supervised, 71.9 +- 1.4 after three rounds, 85.3 +- 0.1 with all labels (36%
 of the gap; 84.8, 88.3, 86.5 of the pseudo-labels right). From 20 (`--few 20`) 76.2 +- 1.9, 77.5 +-
 2.5 (14%; 95.6, 94.2, 91.7 right). Published for a GCN on the 20 of the public split: 81.5 (Kipf and
-Welling); the 20 are drawn anew by each seed here. A run of three seeds takes about 12 minutes
-beside four other jobs.
+Welling); the 20 are drawn anew by each seed here.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining

@@ -5,13 +5,15 @@ inherits from it is left with its networks, its loss and its equations.
 """
 
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any, Literal, Self
 
 import jax
+import jax.numpy as jnp
 
 from ssljax import nets
 from ssljax.method import Batch, Linear, PyTree, Recipe, State, averaged, check_few, target_backbone
-from ssljax.nets import MLP, WideResNet
+from ssljax.nets import MLP, Decoder, WideResNet
 from ssljax.views import (
     ClipView,
     ImageView,
@@ -97,6 +99,57 @@ class OfClips(Encoding):
                 f"this method learns clips, and the data has {', '.join(data.spec)}: use data "
                 "video:PATH, read by Video()"
             )
+
+
+class Drawing(Encoding):
+    """The encoder reads the patches that are kept, and a light decoder draws the others.
+
+    A method says how many `numbers` a patch has and where patches are (`places`).
+    """
+
+    decoder: Decoder
+
+    def numbers(self, channels: int) -> int:
+        """Of a patch of so many channels."""
+        raise NotImplementedError
+
+    def places(self, x: jax.Array) -> jax.Array:
+        """Positions of all patches of x for the decoder, [N, width]."""
+        raise NotImplementedError
+
+    def init(self, key: jax.Array, batch: Batch) -> tuple[PyTree, PyTree]:
+        key_nets, *keys = jax.random.split(key, 4)
+        x = self.inputs(batch)
+        params, stats = nets.init(self.encoder, keys[0], x)
+        tokens = jnp.zeros((1, 1, self.encoder.width))
+        place = jnp.zeros((1, 1, self.decoder.width))
+        decoder, _ = nets.init(self.decoder, keys[1], tokens, places=place, wanted=place)
+        head, _ = nets.init(self._head(x), keys[2], place)
+        params = {"encoder": params, "decoder": decoder, "head": head}
+        return nets.xavier(key_nets, params), {"stats": {"encoder": stats}}
+
+    def drawn(
+        self, params: PyTree, stats: PyTree, x: jax.Array, keep: jax.Array, removed: jax.Array
+    ) -> jax.Array:
+        """Predictions [B, M, D] for the removed patches [B, M], from those that are kept [B, K]."""
+        encode = partial(nets.apply, self.encoder, train=True, method="tokens")
+        tokens, _ = encode(params["encoder"], stats["encoder"], x, keep=keep)
+        table = self.places(x)
+        # A class token stands before the patches and has no place.
+        before = tokens.shape[1] - keep.shape[1]
+        places = jnp.pad(table[keep], ((0, 0), (before, 0), (0, 0)))
+        decode = partial(nets.apply, self.decoder, places=places, wanted=table[removed], train=True)
+        said, _ = decode(params["decoder"], {}, tokens)
+        return nets.apply(self._head(x), params["head"], {}, said, train=True)[0]
+
+    def _head(self, x: jax.Array) -> MLP:
+        return self.networks["head"].clone(widths=(self.numbers(x.shape[-1]),))
+
+    @property
+    def networks(self) -> dict[str, Any]:
+        """All networks, by the names of their parameters; the head is that for three channels."""
+        head = MLP(widths=(self.numbers(3),), norm=False, dtype=self.decoder.dtype)
+        return {"encoder": self.encoder, "decoder": self.decoder, "head": head}
 
 
 class OfTwoViews(OfImages):

@@ -117,6 +117,8 @@ class Arrays:
     smallest_batch = 1
     prompts: Dataset | None = None
     held_out = None
+    links: np.ndarray | None = None
+    """Of nodes of a graph which of them are linked (`GraphData.links`); None: they are no nodes."""
 
     def __init__(
         self,

@@ -44,7 +44,7 @@ class GraphData:
     `classes`, `labelled`, `labels`, `names`, `spec`, `batches`, `once`, `take` as in `Arrays`.
     """
 
-    readable = prompts = None
+    readable = prompts = vocabulary = None
 
     def __init__(
         self,

@@ -222,6 +222,11 @@ def _mark(rows: Rows, first: int, mark: int, end: int) -> None:
     token."""
     tokens, segments = rows["tokens"][first:], rows["segments"][first:]
     full = segments[:, -1] > 0
+    if full.any():
+        log.warning(
+            "%d of %d back-translations fill their row and lose their last token to the mark: "
+            "raise --reader.text.length", full.sum(), len(full)
+        )  # fmt: skip
     tokens[:, 2:], tokens[:, 1] = tokens[:, 1:-1].copy(), mark
     segments[:, 2:] = segments[:, 1:-1].copy()
     tokens[full, -1] = end

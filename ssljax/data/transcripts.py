@@ -20,6 +20,7 @@ from typing import Any, ClassVar, NamedTuple
 import numpy as np
 
 from ssljax.data.audio import Audio
+from ssljax.data.cells import read_text
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.decode import in_memory
 from ssljax.data.folder import Files
@@ -148,14 +149,8 @@ def _files(spec: str) -> SplitFiles:
 
 def _lines(file: Path, folder: Path) -> list[Line]:
     """The lines of a manifest, with paths from `folder` on. Raises: ValueError that names one."""
-    try:
-        rows = file.read_text("utf-8").splitlines()
-    except UnicodeDecodeError as error:
-        raise ValueError(
-            f"{file} is not UTF-8 (byte {error.start}): write it again in that encoding"
-        ) from error
     found = []
-    for number, row in enumerate(rows, start=1):
+    for number, row in enumerate(read_text(file).split("\n"), start=1):
         if not row.strip():
             continue
         place = f"{file}, line {number}"

@@ -10,8 +10,8 @@ pictures (`ssljax.data.folder`). A row is
 
 Frames count in the order in which they are shown, however long each of them is. Films need PyAV
 (the extra `video`), except .gif. A clip of a video of too few frames ends with copies of the last
-one, which is said of folders. A film that cannot be decoded is named; one that was cut off is read
-as far as it goes, where its format allows that.
+one, which is said. A film that cannot be decoded is named; one that was cut off is read as far as
+it goes, where its format allows that.
 """
 
 import io
@@ -20,6 +20,7 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, ClassVar, Literal
 
@@ -120,17 +121,30 @@ class Video:
         picture = Images(size=self.size, channels=self.channels)
         if isinstance(files, bytes):
             kind = _gif if name.lower().endswith(".gif") else _film
-            frames = [picture(x, name) for x in kind(files, name, lambda n: self.places(n, part))]
+            frames = [picture(x, name) for x in kind(files, name, partial(self._told, name, part))]
         else:
             each = {data: picture(data, name) for data in dict.fromkeys(files)}
             frames = [each[data] for data in files]
         return {"clip": np.stack(frames)}
 
+    def _told(self, name: str, part: int, count: int) -> np.ndarray:
+        """`places`, and a line where a film is too short."""
+        if count < self.span:
+            log.warning(
+                "%s has %d of the %d frames of a clip and ends with copies of its last one: lower "
+                "--reader.frames or --reader.stride", name, count, self.span
+            )  # fmt: skip
+        return self.places(count, part)
+
+    @property
+    def span(self) -> int:
+        """Frames from the first to the last one of a clip."""
+        return (self.frames - 1) * self.stride + 1
+
     def places(self, count: int, part: int) -> np.ndarray:
         """Which of `count` frames make the clip of a part, int [frames], from the first on."""
-        span = (self.frames - 1) * self.stride + 1
         middle = (part + 0.5) * count / self.clips
-        start = min(max(0, round(middle - span / 2)), max(0, count - span))
+        start = min(max(0, round(middle - self.span / 2)), max(0, count - self.span))
         return np.minimum(start + self.stride * np.arange(self.frames), count - 1)
 
 
@@ -174,7 +188,7 @@ class Clips:
 
     def say_short(self, spec: str) -> None:
         """One line about folders of fewer frames than a clip."""
-        span = (self._reader.frames - 1) * self._reader.stride + 1
+        span = self._reader.span
         short = [name for name, frames in self._videos.items() if 0 < len(frames) < span]
         if short:
             log.warning(

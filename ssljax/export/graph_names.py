@@ -1,8 +1,8 @@
 """State dicts of PyTorch Geometric: names of the same numbers there, both ways.
 
 `torch_geometric.nn.models` has GCN, GAT, GraphSAGE and GIN as whole networks, which take the file
-strictly; they put neither norm nor activation behind the last layer, which ours do where `last` is
-set. An RGCN has no such model: its layers are `convs.0`, `convs.1`, each an `RGCNConv`.
+strictly; they put no activation behind the last layer, which ours do where `last` is set. An RGCN
+has no such model, nor has a norm behind the last layer: their layers are `convs.0`, `convs.1`.
 """
 
 import importlib.metadata
@@ -99,7 +99,8 @@ def _call(encoder: GraphNet, features: int) -> dict[str, Any]:
     alike = len(set(widths[:-1])) <= 1 and (widths[-1] == widths[0] or not isinstance(encoder, GAT))
     if isinstance(encoder, RGCN):
         return {"note": "convs is a torch.nn.ModuleList of torch_geometric.nn.RGCNConv"}
-    if not alike or (encoder.norm and isinstance(encoder, GIN)):
+    # Theirs has no norm behind the last layer, and GIN's lies within its layers.
+    if not alike or (encoder.norm and (encoder.last or isinstance(encoder, GIN))):
         return {"note": f"torch_geometric has no such {name} as a whole: build it from its layers"}
     arguments: dict[str, Any] = {
         "in_channels": features,
@@ -113,7 +114,6 @@ def _call(encoder: GraphNet, features: int) -> dict[str, Any]:
         arguments["norm"] = "batch_norm"
     if isinstance(encoder, GAT):
         arguments["heads"] = encoder.heads
-    behind = [*(["norm"] if encoder.norm else []), encoder.activation]
-    note = f"behind the last layer follow {' and '.join(behind)}" if encoder.last else ""
+    note = f"behind the last layer follows {encoder.activation}" if encoder.last else ""
     call = {"call": f"torch_geometric.nn.models.{name}", "arguments": arguments}
     return call | ({"note": note} if note else {})

@@ -12,7 +12,6 @@ where it is, and predicts removed patches alone. The class token starts near zer
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
@@ -21,13 +20,13 @@ import jax.numpy as jnp
 from ssljax import nets
 from ssljax.losses.masked import masked_mse, patch_statistics, patchify, unpatchify
 from ssljax.method import Batch, Metrics, State
-from ssljax.nets import MLP, Decoder, ViT, vit
-from ssljax.recipes import OfImages
+from ssljax.nets import Decoder, ViT, vit
+from ssljax.recipes import Drawing, OfImages
 from ssljax.views import ImageView, crop_and_flip, random_keep, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class MAE(OfImages):
+class MAE(Drawing, OfImages):
     """MAE with the paper's defaults for ViT-B on ImageNet."""
 
     encoder: ViT = vit("base", positions="sincos")
@@ -39,17 +38,6 @@ class MAE(OfImages):
     normalize: bool = True
     """Predict pixels relative to the mean and the deviation of their patch."""
 
-    def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        key_nets, *keys = jax.random.split(key, 4)
-        x = self.view.plain(batch["image"])
-        params, stats = nets.init(self.encoder, keys[0], x)
-        tokens = jnp.zeros((1, 1, self.encoder.width))
-        place = jnp.zeros((1, 1, self.decoder.width))
-        decoder, _ = nets.init(self.decoder, keys[1], tokens, places=place, wanted=place)
-        head, _ = nets.init(self._head(x), keys[2], place)
-        params = {"encoder": params, "decoder": decoder, "head": head}
-        return nets.xavier(key_nets, params), {"stats": {"encoder": stats}}
-
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
@@ -57,7 +45,7 @@ class MAE(OfImages):
         x = view_batch(self.view, key_view, batch["image"])
         keep, removed = self._split(key_order, x)
         target, _, _ = self._target(x, removed)
-        prediction = self._predict(params, extra["stats"], x, keep, removed)
+        prediction = self.drawn(params, extra["stats"], x, keep, removed)
         value = masked_mse(prediction, target, jnp.ones(removed.shape, bool))
         return value, (extra, {})
 
@@ -76,27 +64,11 @@ class MAE(OfImages):
         mean, deviation = patch_statistics(target) if self.normalize else (0.0, 1.0)
         return (target - mean) / deviation, mean, deviation
 
-    def _predict(
-        self, params: Any, stats: Any, x: jax.Array, keep: jax.Array, removed: jax.Array
-    ) -> jax.Array:
-        """Predictions [B, M, D] for the removed patches."""
-        encode = partial(nets.apply, self.encoder, train=True, method="tokens")
-        tokens, _ = encode(params["encoder"], stats["encoder"], x, keep=keep)
-        table = nets.sincos_positions(*self.encoder.grid(x), self.decoder.width)
-        places = jnp.pad(table[keep], ((0, 0), (1, 0), (0, 0)))  # that of the class token is zero
-        decode = partial(nets.apply, self.decoder, places=places, wanted=table[removed], train=True)
-        drawn, _ = decode(params["decoder"], {}, tokens)
-        return nets.apply(self._head(x), params["head"], {}, drawn, train=True)[0]
+    def numbers(self, channels: int) -> int:
+        return self.encoder.patch**2 * channels
 
-    def _head(self, x: jax.Array) -> MLP:
-        pixels = self.encoder.patch**2 * x.shape[-1]
-        return self.networks["head"].clone(widths=(pixels,))
-
-    @property
-    def networks(self) -> dict[str, Any]:
-        """All networks, by the names of their parameters; the head is that for colour images."""
-        head = MLP(widths=(3 * self.encoder.patch**2,), norm=False, dtype=self.decoder.dtype)
-        return {"encoder": self.encoder, "decoder": self.decoder, "head": head}
+    def places(self, x: jax.Array) -> jax.Array:
+        return nets.sincos_positions(*self.encoder.grid(x), self.decoder.width)
 
     def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """Pictures for the report: what the encoder sees, and the rest drawn to it.
@@ -106,7 +78,7 @@ class MAE(OfImages):
         x = self.view.plain(batch["image"])
         keep, removed = self._split(key, x)
         _, mean, deviation = self._target(x, removed)
-        drawn = self._predict(state.params, state.extra["stats"], x, keep, removed)
+        drawn = self.drawn(state.params, state.extra["stats"], x, keep, removed)
         patches, rows = patchify(x, self.encoder.patch), jnp.arange(len(x))[:, None]
         fills = (jnp.zeros_like(drawn), drawn * deviation + mean)
         size = {"height": x.shape[1], "width": x.shape[2]}

@@ -11,22 +11,20 @@ encoder sees the kept tubes alone.
 """
 
 from dataclasses import dataclass
-from functools import partial
 from typing import Any
 
 import jax
 import jax.numpy as jnp
 
-from ssljax import nets
 from ssljax.losses.masked import clips_of, masked_mse, tubes_of
 from ssljax.method import Batch, Metrics, State
-from ssljax.nets import MLP, Decoder, VideoViT, counted_positions
-from ssljax.recipes import OfClips
-from ssljax.views import ClipView, random_keep
+from ssljax.nets import Decoder, VideoViT, counted_positions
+from ssljax.recipes import Drawing, OfClips
+from ssljax.views import ClipView, random_keep, view_batch
 
 
 @dataclass(frozen=True, kw_only=True)
-class VideoMAE(OfClips):
+class VideoMAE(Drawing, OfClips):
     """VideoMAE with the paper's decoder for ViT-S."""
 
     encoder: VideoViT = VideoViT()
@@ -40,26 +38,14 @@ class VideoMAE(OfClips):
         if not 0 < self.ratio < 1:
             raise ValueError(f"ratio {self.ratio} must lie in (0, 1)")
 
-    def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        key_nets, *keys = jax.random.split(key, 4)
-        x = self.inputs(batch)
-        params, stats = nets.init(self.encoder, keys[0], x)
-        tokens = jnp.zeros((1, 1, self.encoder.width))
-        place = jnp.zeros((1, 1, self.decoder.width))
-        decoder, _ = nets.init(self.decoder, keys[1], tokens, places=place, wanted=place)
-        head, _ = nets.init(self._head(x), keys[2], place)
-        params = {"encoder": params, "decoder": decoder, "head": head}
-        return nets.xavier(key_nets, params), {"stats": {"encoder": stats}}
-
     def loss(
         self, params: Any, extra: Any, batch: Batch, key: jax.Array
     ) -> tuple[jax.Array, tuple[Any, Metrics]]:
         key_view, key_order = jax.random.split(key)
-        keys = jax.vmap(lambda i: jax.random.fold_in(key_view, i))(jnp.arange(len(batch["clip"])))
-        x = jax.vmap(self.view)(keys, batch["clip"])
+        x = view_batch(self.view, key_view, batch["clip"])
         keep, hidden = self._split(key_order, x)
         target, _, _ = self._target(x, hidden)
-        said = self._predict(params, extra["stats"], x, keep, hidden)
+        said = self.drawn(params, extra["stats"], x, keep, hidden)
         return masked_mse(said, target, jnp.ones(hidden.shape, bool)), (extra, {})
 
     def _split(self, key: jax.Array, x: jax.Array) -> tuple[jax.Array, jax.Array]:
@@ -80,35 +66,19 @@ class VideoMAE(OfClips):
         deviation = jnp.std(tubes, axis=2, keepdims=True, ddof=1) + 1e-6
         return ((tubes - mean) / deviation).reshape(*hidden.shape, -1), mean, deviation
 
-    def _predict(
-        self, params: Any, stats: Any, x: jax.Array, keep: jax.Array, hidden: jax.Array
-    ) -> jax.Array:
-        """Predictions [B, M, D] for the hidden tubes."""
-        encode = partial(nets.apply, self.encoder, train=True, method="tokens")
-        tokens, _ = encode(params["encoder"], stats["encoder"], x, keep=keep)
+    def numbers(self, channels: int) -> int:
+        return self.encoder.tube * self.encoder.patch**2 * channels
+
+    def places(self, x: jax.Array) -> jax.Array:
         times, rows, columns = self.encoder.grid(x)
-        table = counted_positions(times * rows * columns, self.decoder.width)
-        decode = partial(nets.apply, self.decoder, places=table[keep], wanted=table[hidden])
-        drawn, _ = decode(params["decoder"], {}, tokens, train=True)
-        return nets.apply(self._head(x), params["head"], {}, drawn, train=True)[0]
-
-    def _head(self, x: jax.Array) -> MLP:
-        numbers = self.encoder.tube * self.encoder.patch**2 * x.shape[-1]
-        return self.networks["head"].clone(widths=(numbers,))
-
-    @property
-    def networks(self) -> dict[str, Any]:
-        """All networks, by the names of their parameters; the head is that for colour clips."""
-        numbers = 3 * self.encoder.tube * self.encoder.patch**2
-        head = MLP(widths=(numbers,), norm=False, dtype=self.decoder.dtype)
-        return {"encoder": self.encoder, "decoder": self.decoder, "head": head}
+        return counted_positions(times * rows * columns, self.decoder.width)
 
     def show(self, batch: Batch, key: jax.Array, state: State) -> dict[str, jax.Array]:
         """First, middle and last frame: what the encoder sees, and the rest drawn to it."""
         x = self.inputs(batch)
         keep, hidden = self._split(key, x)
         _, mean, deviation = self._target(x, hidden)
-        said = self._predict(state.params, state.extra["stats"], x, keep, hidden)
+        said = self.drawn(state.params, state.extra["stats"], x, keep, hidden)
         tubes = tubes_of(x, self.encoder.tube, self.encoder.patch)
         drawn = said.reshape(*hidden.shape, *tubes.shape[2:]) * deviation + mean
         at, rows = jnp.array([0, x.shape[1] // 2, x.shape[1] - 1]), jnp.arange(len(x))[:, None]

@@ -12,10 +12,10 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.speech_layers import Encoder
-from ssljax.nets.wav2vec2 import SpeechOutputs, mean_frames
+from ssljax.nets.wav2vec2 import SpeechNet, SpeechOutputs
 
 
-class MelEncoder(nn.Module):
+class MelEncoder(SpeechNet):
     """{"mel": float [B, F, M], "length": int [B]} -> [B, width] float32, the mean of real steps.
 
     Step t is of the frames 4 t to 4 t + 3 and sees none behind them before the transformer; frames
@@ -45,14 +45,6 @@ class MelEncoder(nn.Module):
     """Probability of leaving a layer out in training."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute dtype; parameters are float32."""
-
-    def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
-        outputs = self.outputs(x, train)
-        return mean_frames(outputs.layers[-1], outputs.real)
-
-    def layers(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
-        """What enters the first layer and leaves all of them: [1 + depth, B, T, width] float32."""
-        return jnp.stack(self.outputs(x, train).layers).astype(jnp.float32)
 
     def steps(self, frames: Any) -> Any:
         """Steps of that many frames, an int or an array of them."""

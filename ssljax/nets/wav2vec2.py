@@ -35,7 +35,22 @@ class SpeechOutputs(NamedTuple):
     real: jax.Array
 
 
-class Wav2Vec2Encoder(nn.Module):
+class SpeechNet(nn.Module):
+    """What networks of speech share, whose `outputs` are all that is inside."""
+
+    def outputs(self, x: dict[str, jax.Array], train: bool = False) -> SpeechOutputs:
+        raise NotImplementedError
+
+    def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
+        outputs = self.outputs(x, train)
+        return mean_frames(outputs.layers[-1], outputs.real)
+
+    def layers(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
+        """What enters the first layer and leaves all of them: [1 + depth, B, T, width] float32."""
+        return jnp.stack(self.outputs(x, train).layers).astype(jnp.float32)
+
+
+class Wav2Vec2Encoder(SpeechNet):
     """{"audio": float [B, N], "length": int [B]} -> [B, width] float32, the mean of real frames.
 
     Without "length" all samples are real. Training needs rngs={"dropout": key} where a rate is
@@ -78,14 +93,6 @@ class Wav2Vec2Encoder(nn.Module):
     """Give each recording mean 0 and variance 1, as large expects."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute dtype; parameters are float32."""
-
-    def __call__(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
-        outputs = self.outputs(x, train)
-        return mean_frames(outputs.layers[-1], outputs.real)
-
-    def layers(self, x: dict[str, jax.Array], train: bool = False) -> jax.Array:
-        """What enters the first layer and leaves all of them: [1 + depth, B, T, width] float32."""
-        return jnp.stack(self.outputs(x, train).layers).astype(jnp.float32)
 
     def frames(self, samples: Any) -> Any:
         """Frames of that many samples, an int or an array of them."""

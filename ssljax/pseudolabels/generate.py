@@ -188,7 +188,7 @@ class Neighbors:
 
 def _links(pool: Any) -> sparse.csr_matrix:
     """How often two examples are linked, symmetric, [N, N]."""
-    if not hasattr(pool, "links"):
+    if pool.links is None:
         raise ValueError("neighbours by links: these examples are no nodes of a graph")
     source, target = pool.links.T
     w = sparse.csr_matrix((np.ones(len(source)), (source, target)), shape=2 * (len(pool),))

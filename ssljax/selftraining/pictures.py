@@ -4,6 +4,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from scipy import sparse
+from scipy.sparse import csgraph
 
 from ssljax.data import Arrays
 from ssljax.pseudolabels import labels as tables
@@ -36,7 +38,8 @@ def write_pictures(
     last = folder / f"seed{rounds[-1]['seed']}" / "rounds" / f"{rounds[-1]['round']:02d}"
     if "image" in pool.spec and (last / "labels.parquet").exists():
         arrays |= _compared(last, pool, target, called)
-    if hasattr(pool, "links") and target.has_classes() and (last / "labels.parquet").exists():
+    labelled = (last / "labels.parquet").exists()
+    if pool.links is not None and target.has_classes() and labelled:
         arrays |= _network(last, pool, target, called)
     np.savez_compressed(folder / "report.npz", **arrays)
 
@@ -52,6 +55,7 @@ def _network(last: Path, pool: Any, target: Target, called: Numbering) -> dict[s
     if truth is not None:
         known = target.known(truth) & (said >= 0)
         missed[known] = target.hard(take(truth, np.flatnonzero(known))) != said[known]
+    assert pool.links is not None
     near = around(pool.links, len(pool), most=_NODES)
     place = np.full(len(pool), -1)
     place[near] = np.arange(len(near))
@@ -67,14 +71,10 @@ def _network(last: Path, pool: Any, target: Target, called: Numbering) -> dict[s
 def around(links: np.ndarray, count: int, *, most: int) -> np.ndarray:
     """Up to `most` nodes around the one with the most links, int [n] in order: neighbours first,
     then theirs. links: int [P, 2] of `count` nodes."""
-    degree = np.bincount(links.ravel(), minlength=count)
-    found = np.zeros(count, bool)
-    front = np.array([degree.argmax()])
-    while len(front) and found.sum() < most:
-        found[front[: most - int(found.sum())]] = True
-        touched = links[found[links].any(1)]
-        front = np.setdiff1d(touched, np.flatnonzero(found))
-    return np.flatnonzero(found)
+    w = sparse.csr_matrix((np.ones(len(links)), links.T), shape=(count, count))
+    start = int(np.bincount(links.ravel(), minlength=count).argmax())
+    near = csgraph.breadth_first_order(w, start, directed=False, return_predecessors=False)
+    return np.sort(near[:most])
 
 
 def _compared(last: Path, pool: Arrays, target: Target, called: Numbering) -> dict[str, np.ndarray]:

@@ -104,17 +104,18 @@ def what_is_scored(
     saying it would score, by the number of the task) and "classes", how many occur.
     """
     known = np.zeros(0, np.int64) if truth is None else np.flatnonzero(target.known(truth))
-    if truth is None or not target.has_classes() or not len(known):
+    if truth is None or not len(known):
         return {"examples": len(known)}
     right = take(truth, known)
-    count = np.bincount(target.hard(right))
-    largest = int(count.argmax())
-    always = target.score(right, np.full(len(known), largest, np.int32))
+    always = target.always(right)
+    if always is None:
+        return {"examples": len(known)}
+    largest = int(target.hard(always)[0])
     return {
         "examples": len(known),
-        "classes": int((count > 0).sum()),
+        "classes": len(np.unique(target.hard(right))),
         "largest": classes[largest] if classes else str(largest),
-        "majority": float(always[target.measure.key]),
+        "majority": float(target.score(right, always)[target.measure.key]),
     }
 
 

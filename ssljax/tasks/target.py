@@ -270,6 +270,11 @@ class Target(Protocol):
         """Whether `require_classes` gives a number. False by default."""
         return False
 
+    def always(self, truth: Targets) -> Targets | None:
+        """As many targets, each of the class that is there most often; None by default, where there
+        are no classes. Called for what a score is compared with."""
+        return None
+
     def hard(self, target: Targets) -> np.ndarray:
         """The class of each target, int32 [n]. Raises where there are no classes."""
         self.require_classes("a class of each example")

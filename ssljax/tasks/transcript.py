@@ -188,10 +188,11 @@ class Transcript(Target):
     def read(self, path: Path, examples: Examples) -> tuple[np.ndarray, Targets, np.ndarray]:
         number = {name: i for i, name in enumerate(examples.names)}
         index, texts, sure, places = [], [], [], []
-        for line, row in enumerate(Path(path).read_text("utf-8").splitlines(), start=1):
+        rows = Path(path).read_text("utf-8").removesuffix("\n").split("\n")
+        for line, row in enumerate(rows, start=1):
             place = f"{path}, line {line}"
             if Path(path).name == "text":
-                name, _, text = row.partition(" ")
+                name, _, text = row.rstrip("\r").partition(" ")
                 found = {"audio_filepath": name, "text": text}
             else:
                 try:

@@ -48,7 +48,7 @@ def test_files_tables_and_sentences_without_translation(tmp_path):
     assert READER.shapes() == {k: v for k, v in train.spec.items() if k != "index"}
 
 
-def test_back_translations_are_marked_and_no_truth(tmp_path):
+def test_back_translations_are_marked_and_no_truth(tmp_path, caplog):
     spec = folder(tmp_path, train__de=DE, train__en=EN, test__de=DE, test__en=EN)
     table = tmp_path / "made" / "back.tsv"
     table.parent.mkdir()
@@ -64,6 +64,11 @@ def test_back_translations_are_marked_and_no_truth(tmp_path):
     assert reader.decode(rows["brought"][2][rows["brought"][2] > 0]) == "A cat."
     np.testing.assert_allclose(rows["sure"], [0, 0, 0.25])
     assert "brought" not in reader.load(spec, split="test").spec
+    assert "lose their last token" not in caplog.text
+    table.write_text(f"text\ttranslation\tconfidence\nA cat.\t{'Katze ' * 60}\t0.25\n")
+    rows = Parallel(text=TEXT, back=str(table)).prepared(spec).load(spec).take(np.arange(3))
+    assert rows["tokens"][2, -1] == 3
+    assert "1 of 1 back-translations fill their row and lose their last token" in caplog.text
 
 
 def test_what_cannot_be_read(tmp_path):

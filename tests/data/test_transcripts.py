@@ -93,3 +93,15 @@ def test_files_that_do_not_fit(folder):
     (folder / "all.jsonl").write_bytes('{"text": "ä"}'.encode("latin1"))
     with pytest.raises(ValueError, match="is not UTF-8 "):
         READER.load(f"manifest:{folder / 'all.jsonl'}")
+
+
+def test_only_newlines_end_a_line(folder):
+    """Not what other alphabets separate by, which JSON leaves as it is, nor a carriage return."""
+    rows = [line(0, text="a\u2028b"), line(1, text="b")]
+    text = "\r\n".join(json.dumps(row, ensure_ascii=False) for row in rows)
+    (folder / "all.jsonl").write_bytes(text.encode())
+    with pytest.raises(ValueError, match=r"line 1: '\\u2028' of .* is none of the letters"):
+        READER.load(f"manifest:{folder / 'all.jsonl'}")
+    (folder / "all.jsonl").write_bytes(text.replace("\u2028", "").encode("utf-8-sig"))
+    rows = READER.load(f"manifest:{folder / 'all.jsonl'}").take(np.arange(2))
+    assert TARGET.show(TARGET.truth(rows), None) == ["ab", "b"]

@@ -80,12 +80,15 @@ def test_what_is_short_is_said(tmp_path, caplog):
     assert data.classes is None and "2 of 2 videos have fewer than the 4 frames" in caplog.text
 
 
-def test_a_gif(tmp_path):
+def test_a_gif(tmp_path, caplog):
     frames = [Image.fromarray(GREY + np.uint8(20 * i)) for i in range(5)]
     (tmp_path / "a").mkdir()
     frames[0].save(tmp_path / "a" / "x.gif", save_all=True, append_images=frames[1:])
     rows = Video(frames=3, size=6).load(f"video:{tmp_path}").take(np.arange(1))
     np.testing.assert_allclose(numbers(rows["clip"])[0], [20, 40, 60], atol=4)
+    assert not caplog.text
+    Video(frames=6, size=6).load(f"video:{tmp_path}")
+    assert "a/x.gif has 5 of the 6 frames of a clip" in caplog.text
     data = (tmp_path / "a" / "x.gif").read_bytes()
     (tmp_path / "a" / "x.gif").write_bytes(data[: len(data) // 2])
     with pytest.raises(ValueError, match=r"a/x\.gif"):

@@ -67,8 +67,8 @@ def test_slopes_of_several_layers_have_no_counterpart():
         graph_to_torch(params, stats)
 
 
-def test_what_torch_geometric_does_not_build_is_said(tmp_path):
-    net = GAT(widths=(8, 4), heads=2)
+@pytest.mark.parametrize("net", [GAT(widths=(8, 4), heads=2), GCN(widths=(4, 4), norm=True)])
+def test_what_torch_geometric_does_not_build_is_said(net, tmp_path):
     x = {"features": np.zeros((6, 5), np.float32), "edges": pack_edges(EDGES, 6)}
     params, stats = nets.init(net, jax.random.key(0), x)
     out = tmp_path / "net.safetensors"

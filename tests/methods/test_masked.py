@@ -184,7 +184,7 @@ def test_mae_pixels_of_kept_patches_are_no_target():
             changed = changed.at[i, patch // 4, :, patch % 4].set(5.0)
     again, *_ = method._target(changed.reshape(x.shape), removed)
     np.testing.assert_array_equal(again, target)
-    predict = jax.jit(method._predict)
+    predict = jax.jit(method.drawn)
     before = predict(params, extra["stats"], x, keep, removed)
     after = predict(params, extra["stats"], changed.reshape(x.shape), keep, removed)
     assert np.abs(np.asarray(before - after)).max() > 1e-3
