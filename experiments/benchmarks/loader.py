@@ -2,6 +2,7 @@
 
     python experiments/benchmarks/loader.py                       # two minutes
     python experiments/benchmarks/loader.py --seconds 0.2 --repeats 1 --workers 0
+    python experiments/benchmarks/loader.py --pictures 1000       # and JPEGs of 500x400, as below
 
 Three rows for images of 32x32x3 in batches of 512, in one run on one machine:
 
@@ -9,6 +10,10 @@ Three rows for images of 32x32x3 in batches of 512, in one run on one machine:
 - torch DataLoader over a TensorDataset with the same arrays, shuffled (where torch is installed);
 - ssljax.data.Stream: PNG bytes in a Parquet file that this program writes to a temporary folder,
   decoded while reading.
+
+With --pictures N also N JPEGs of 500x400 (about 95 KB each) that become 224x224, in
+batches of 64: from their folder by ssljax and by a DataLoader that does the same with Pillow, and
+from the shards that `ssljax prepare` makes of them once, with the shorter side at 256 and at 224.
 
 Batches come without end. Before each measurement as many are taken as come in --seconds, untimed:
 what workers had prepared while they started is not their speed. A number is the median over
@@ -36,9 +41,12 @@ import pyarrow.parquet as pq
 from PIL import Image
 
 from ssljax import data
+from ssljax.data.prepare import prepare
 
 SIDE, CLASSES = 32, 10
+LARGE, PLAIN = 64, 224  # batch and side of pictures that were large
 ARRAYS, TORCH = "ssljax Arrays (memory)", "torch DataLoader, TensorDataset"
+PEER = "torch DataLoader, folder of JPEG"
 
 
 def made_up(n: int) -> dict[str, np.ndarray]:
@@ -97,6 +105,67 @@ def cases(
     return found
 
 
+def write_pictures(folder: Path, n: int) -> None:
+    """JPEGs of 500x400 in two classes: blurred colours under grain."""
+    random = np.random.default_rng(0)
+    for i in range(n):
+        coarse = Image.fromarray(random.integers(0, 256, (16, 20, 3), dtype=np.uint8))
+        grain = random.normal(0, 12, (400, 500, 1))
+        image = np.asarray(coarse.resize((500, 400), Image.Resampling.BICUBIC)) + grain
+        file = folder / "ab"[i % 2] / f"{i:06d}.jpg"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        Image.fromarray(np.clip(image, 0, 255).astype(np.uint8)).save(file, quality=90)
+
+
+class Pictures:
+    """A map-style data set for a DataLoader: what `Images(size=224)` does, in Pillow's words."""
+
+    def __init__(self, folder: Path) -> None:
+        self._files = sorted(folder.rglob("*.jpg"))
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def __getitem__(self, i: int) -> tuple[np.ndarray, int]:
+        image = Image.open(self._files[i]).convert("RGB")
+        scale = PLAIN / min(image.size)
+        image = image.resize((round(image.width * scale), round(image.height * scale)), 3)
+        left, top = (image.width - PLAIN) // 2, (image.height - PLAIN) // 2
+        array = np.asarray(image.crop((left, top, left + PLAIN, top + PLAIN)))
+        return array, int(self._files[i].parent.name == "b")
+
+
+def picture_cases(folder: Path, *, workers: int) -> dict[str, Callable[[], Iterator[Any]]]:
+    """As `cases`, of the JPEGs in `folder`/pictures, which are prepared beside them."""
+    place, found = folder / "pictures", {}
+    specs = {"ssljax Stream, folder of JPEG": f"folder:{place}"}
+    for side in (256, PLAIN):
+        prepare(f"folder:{place}", folder / f"side{side}", size=side, shard=256)
+        specs[f"ssljax Stream, prepared at {side}"] = f"parquet:{folder / f'side{side}'}"
+    if importlib.util.find_spec("torch") is not None:
+
+        def peer() -> Iterator[Any]:
+            from torch.utils.data import DataLoader
+
+            loader = DataLoader(
+                Pictures(place),  # pyright: ignore[reportArgumentType]  # has what is called of it
+                batch_size=LARGE,
+                shuffle=True,
+                drop_last=True,
+                num_workers=workers,
+                persistent_workers=workers > 0,
+            )
+            while True:
+                yield from loader
+
+        found[PEER] = peer
+    for name, spec in specs.items():
+        images = data.Images(size=PLAIN)
+        stream = data.load(spec, images=images, in_memory_bytes=0, workers=workers)
+        found[name] = lambda s=stream: s.batches(LARGE, seed=0)
+    return found
+
+
 def speed(batches: Iterator[Any], *, batch: int, seconds: float) -> float:
     """Examples per second of the batches that come within `seconds`, at least one."""
     count, start = 0, time.perf_counter()
@@ -107,17 +176,10 @@ def speed(batches: Iterator[Any], *, batch: int, seconds: float) -> float:
 
 
 def measure(
-    rows: dict[str, np.ndarray],
-    file: Path,
-    *,
-    batch: int,
-    workers: list[int],
-    seconds: float,
-    repeats: int,
+    todo: dict[str, Callable[[], Iterator[Any]]], *, batch: int, seconds: float, repeats: int
 ) -> dict[str, list[float]]:
     """Name -> examples per second, one for each repeat."""
     found: dict[str, list[float]] = {}
-    todo = cases(rows, file, batch=batch, workers=workers)
     for _, (name, begin) in itertools.product(range(repeats), todo.items()):
         iterator = begin()
         speed(iterator, batch=batch, seconds=seconds)
@@ -127,10 +189,19 @@ def measure(
     return found
 
 
+def lines_of(found: dict[str, list[float]], head: str) -> str:
+    """A table: median, lowest and highest of each case."""
+    header = [head, "images/s", "lowest", "highest"]
+    rows = {name: (statistics.median(v), min(v), max(v)) for name, v in found.items()}
+    lines = [[name, *(f"{x:,.0f}" for x in numbers)] for name, numbers in rows.items()]
+    return machine.table([header, *lines])
+
+
 def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--examples", type=int, default=50_000, help="in memory")
     parser.add_argument("--streamed", type=int, default=10_000, help="of those, in Parquet")
+    parser.add_argument("--pictures", type=int, default=0, help="JPEGs of 500x400; 0: none")
     parser.add_argument("--batch", type=int, default=512)
     parser.add_argument("--workers", type=int, nargs="+", default=[0, 2])
     parser.add_argument("--seconds", type=float, default=2.0, help="of each measurement")
@@ -138,23 +209,21 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--json", type=Path, help="write everything measured to this file")
     options = parser.parse_args(arguments)
     where = machine.environment()
-    rows = made_up(options.examples)
+    rows, how = made_up(options.examples), {"seconds": options.seconds, "repeats": options.repeats}
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "train.parquet"
         write_parquet(file, {k: v[: options.streamed] for k, v in rows.items()})
-        found = measure(
-            rows,
-            file,
-            batch=options.batch,
-            workers=options.workers,
-            seconds=options.seconds,
-            repeats=options.repeats,
-        )
+        todo = cases(rows, file, batch=options.batch, workers=options.workers)
+        found = measure(todo, batch=options.batch, **how)
+        large: dict[str, list[float]] = {}
+        if options.pictures:
+            write_pictures(Path(folder) / "pictures", options.pictures)
+            todo = picture_cases(Path(folder), workers=max(options.workers))
+            large = measure(todo, batch=LARGE, **how)
     print("\n".join(f"{key}: {value}" for key, value in where.items()))
-    header = [f"loader, batch {options.batch} of 32x32x3", "images/s", "lowest", "highest"]
-    rows_of = {name: (statistics.median(v), min(v), max(v)) for name, v in found.items()}
-    lines = [[name, *(f"{x:,.0f}" for x in numbers)] for name, numbers in rows_of.items()]
-    print(f"\n{machine.table([header, *lines])}")
+    print(f"\n{lines_of(found, f'loader, batch {options.batch} of 32x32x3')}")
+    if large:
+        print(f"\n{lines_of(large, f'JPEG of 500x400 to 224x224, {max(options.workers)} workers')}")
     peers = [name for name in found if name.startswith(TORCH)]
     ratios = []
     if peers:
@@ -164,10 +233,14 @@ def main(arguments: list[str] | None = None) -> dict[str, Any]:
                 "loader, 32x32x3 in memory", "images/s", found[ARRAYS], found[best], against=best
             )
         ]
+    for name in (name for name in large if PEER in large and name != PEER):
+        what = f"pictures, {name.removeprefix('ssljax Stream, ')}"
+        ratios.append(machine.ratio(what, "images/s", large[name], large[PEER], against=PEER))
+        print(f"{name}: {ratios[-1]['ratio']:.2f} of {PEER}")
     result = {
         "environment": where,
         "options": vars(options),
-        "images_per_second": found,
+        "images_per_second": found | large,
         "ratios": ratios,
     }
     if options.json:

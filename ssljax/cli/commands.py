@@ -40,6 +40,9 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "new": Command("start", "new", "write a first experiment file of your own", jax=False),
+    "prepare": Command(
+        "preparing", "prepare", "write pictures once, small, to be read fast", jax=False
+    ),
     "train": Command("training", "train", "pretrain, evaluate and report, as a file says"),
     "probe": Command("results", "probe", "evaluate the encoder of a run again"),
     "selftrain": Command("training", "selftrain", "few labels, and rounds of pseudo-labels"),

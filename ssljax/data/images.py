@@ -112,20 +112,32 @@ class Images:
         """
         if isinstance(value, bytes | bytearray | memoryview):
             return self._finish(self._decode(bytes(value), name), name)
-        array = np.asarray(value)
-        shape = array.shape if array.ndim == 3 else (*array.shape, 1)
-        if array.dtype == np.uint16 and len(shape) == 3:
-            array = _eight_bits(array)
-        if array.dtype != np.uint8 or len(shape) != 3 or not array.size or shape[2] > 4:
-            raise CorruptExample(
-                name, f"images are uint8 [H, W] or [H, W, C], not {array.dtype} {array.shape}"
-            )
-        array = array.reshape(shape)
+        array = _checked(value, name)
+        shape = array.shape
         if self.size in (None, min(shape[:2])) and self.size in (None, max(shape[:2])):
             colours = {2: 1, 4: 3}.get(shape[2], shape[2])  # without transparency
             if self.channels in (None, colours):
                 return array[..., :colours]
-        return self._finish(Image.fromarray(array[..., 0] if shape[2] == 1 else array), name)
+        return self._finish(_pillow(array), name)
+
+    def shrunk(self, value: Any, name: str) -> bytes:
+        """An image file with the shorter side at `size`, all of the picture in it: JPEG of quality
+        95. What is no larger stays as it is; as an array it becomes PNG, which loses nothing.
+
+        Raises: CorruptExample with `name`.
+        """
+        assert self.size is not None
+        encoded = isinstance(value, bytes | bytearray | memoryview)
+        image = self._decode(bytes(value), name) if encoded else _pillow(_checked(value, name))
+        image, buffer = self._convert(image, name), io.BytesIO()
+        if min(image.size) > self.size:
+            shape = self._short_side(image, name)
+            image.resize(shape, Image.Resampling.BICUBIC).save(buffer, "JPEG", quality=95)
+        elif encoded:
+            return bytes(value)
+        else:
+            image.save(buffer, "PNG")
+        return buffer.getvalue()
 
     def _decode(self, data: bytes, name: str) -> Image.Image:
         try:
@@ -155,6 +167,18 @@ class Images:
         return image
 
     def _finish(self, image: Image.Image, name: str) -> np.ndarray:
+        image = self._convert(image, name)
+        if self.size is not None and image.size != (self.size, self.size):
+            w, h = self._short_side(image, name)
+            if image.size != (w, h):
+                image = image.resize((w, h), Image.Resampling.BICUBIC)
+            left, top = (w - self.size) // 2, (h - self.size) // 2
+            image = image.crop((left, top, left + self.size, top + self.size))
+        array = np.asarray(image)
+        return array[..., None] if array.ndim == 2 else array
+
+    def _convert(self, image: Image.Image, name: str) -> Image.Image:
+        """Grey or RGB of eight bits."""
         if image.mode.startswith("I"):
             wide = np.asarray(image).astype(np.int64)
             if wide.min() < 0 or wide.max() > 65535:
@@ -164,20 +188,35 @@ class Images:
             raise CorruptExample(name, "floating-point pixels (mode F) have no known scale")
         grey = image.mode in ("1", "L", "LA")
         mode = {1: "L", 3: "RGB", None: "L" if grey else "RGB"}[self.channels]
-        if image.mode != mode:
-            image = image.convert(mode)
-        if self.size is not None and image.size != (self.size, self.size):
-            w, h = _short_side(image.size, self.size)
-            if Image.MAX_IMAGE_PIXELS and w * h > 2 * Image.MAX_IMAGE_PIXELS:
-                raise CorruptExample(
-                    name,
-                    f"{image.width} x {image.height} pixels, too narrow for a side of {self.size}",
-                )
-            image = image.resize((w, h), Image.Resampling.BICUBIC)
-            left, top = (w - self.size) // 2, (h - self.size) // 2
-            image = image.crop((left, top, left + self.size, top + self.size))
-        array = np.asarray(image)
-        return array[..., None] if array.ndim == 2 else array
+        return image if image.mode == mode else image.convert(mode)
+
+    def _short_side(self, image: Image.Image, name: str) -> tuple[int, int]:
+        """(width, height) with the shorter side at `size`."""
+        assert self.size is not None
+        w, h = _short_side(image.size, self.size)
+        if Image.MAX_IMAGE_PIXELS and w * h > 2 * Image.MAX_IMAGE_PIXELS:
+            raise CorruptExample(
+                name,
+                f"{image.width} x {image.height} pixels, too narrow for a side of {self.size}",
+            )
+        return w, h
+
+
+def _checked(value: Any, name: str) -> np.ndarray:
+    """An array as uint8 [H, W, C]."""
+    array = np.asarray(value)
+    shape = array.shape if array.ndim == 3 else (*array.shape, 1)
+    if array.dtype == np.uint16 and len(shape) == 3:
+        array = _eight_bits(array)
+    if array.dtype != np.uint8 or len(shape) != 3 or not array.size or shape[2] > 4:
+        raise CorruptExample(
+            name, f"images are uint8 [H, W] or [H, W, C], not {array.dtype} {array.shape}"
+        )
+    return array.reshape(shape)
+
+
+def _pillow(array: np.ndarray) -> Image.Image:
+    return Image.fromarray(array[..., 0] if array.shape[2] == 1 else array)
 
 
 def _value(value: Any) -> bytes | np.ndarray:

@@ -2,7 +2,8 @@
 
 A row can be read only with its whole row group, so groups that were read are kept, up to
 CACHE_BYTES of encoded images in each process. Shuffled streaming is fast where the file fits
-into that; where it does not, nearly every image costs a row group, and a warning says so.
+into that; where it does not, nearly every image costs a row group, and a warning says so. Shards
+that `ssljax prepare` has written are read picture by picture instead, whatever their size.
 """
 
 import json
@@ -22,6 +23,7 @@ from ssljax.data.announced_tables import read_group, read_table
 from ssljax.data.columns import label_columns, looks_like_class
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.labels import Column, classes_of
+from ssljax.data.packed import places
 from ssljax.data.split_names import SPLITS, normal
 from ssljax.data.walk import find
 
@@ -90,13 +92,15 @@ class Parquet:
         self._image, column = columns
         self._rows = rows
         self._starts = np.array([start for _, _, start, _ in self._groups])
+        begins = [s for _, g, s, _ in self._groups if g == 0]
+        self._packed = places(self._files, begins) if self._image == "image" else None
         self._open()
         found = {s: _labels(files, column) for s, files in parts.items()} if column else {}
         found = {s: cells for s, cells in found.items() if cells is not None}
         names = _class_names(parts, column)
         self._labels, self.classes = classes_of(found, split, place=f"parquet:{place}", names=names)
         rest = [n for n in _opened(self._files[0])[0].names if n not in (self._image, column)]
-        if rest:
+        if rest and self._packed is None:
             log.info("parquet:%s: not read: %s", place, ", ".join(rest))
 
     def _open(self) -> None:
@@ -117,8 +121,8 @@ class Parquet:
                 self._warned = True
                 log.warning(
                     "%r does not fit into %d MiB: every image read in random order costs its whole "
-                    "row group. For speed keep the data in memory, or store it as folder: (a zip) "
-                    "or tfds:",
+                    "row group. ssljax prepare writes it once as shards that are read picture by "
+                    "picture",
                     self,
                     CACHE_BYTES // 2**20,
                 )
@@ -137,6 +141,8 @@ class Parquet:
             return self._cache[number]
 
     def __getitem__(self, i: int) -> dict[str, Any]:
+        if self._packed is not None:
+            return {"image": self._packed.read(i, self.name(i))}
         number = self._number(i)
         image = self._group(number)[i - int(self._starts[number])].as_py()
         if image is None:
@@ -151,6 +157,8 @@ class Parquet:
         return f"{file} row {row}"
 
     def key(self, i: int) -> str:
+        if self._packed is not None:
+            return self._packed.names[i].as_py()
         file, row = self._place(i)
         return f"{Path(file).relative_to(self._root).as_posix()}:{row}"
 

@@ -10,7 +10,6 @@ array for each of these columns, with "name" for file. A file is whole or absent
 import csv
 import json
 import logging
-import re
 from collections.abc import Iterable, Iterator
 from contextlib import nullcontext
 from pathlib import Path
@@ -21,7 +20,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
-from ssljax.data.dataset import divisible
+from ssljax.data.part import file_of, part_of, rows_of_part, said, whole
 from ssljax.data.stream import without_workers
 from ssljax.files import atomically
 from ssljax.runs.experiment import Experiment
@@ -32,7 +31,6 @@ from ssljax.use.encoder import Encoder
 log = logging.getLogger("ssljax")
 Columns = dict[str, Any]
 """index int64 [n], file and class lists of n (or absent), features float32 [n, D]."""
-_ABOUT = "ssljax"
 _TAKEN = "{} is there already: --overwrite replaces it, or name another file"
 _FEW = 5_000  # examples that are decoded sooner than processes for it have started
 
@@ -63,7 +61,7 @@ def embed(
     own, data = data is None, data or place_of(encoder.experiment, encoder.run)
     about = _about(encoder.run, encoder.step, data, split, shard)
     if out.exists() and not overwrite:
-        if part is not None and (rows := _whole(out, about)) is not None:
+        if part is not None and (rows := whole(out, about)) is not None:
             return out, rows
         raise ValueError(_TAKEN.format(out))
 
@@ -76,7 +74,7 @@ def embed(
             raise
         raise moved(error, encoder.run) from error
     if part is not None:
-        dataset = _share(dataset, *part)
+        dataset = dataset.part(np.array(rows_of_part(dataset, *part)))
     alone = without_workers() if len(dataset) < _FEW else nullcontext()
     columns, size = _columns(encoder, dataset), 0
 
@@ -122,7 +120,7 @@ def finished(
     if not isinstance(made, Experiment):  # whose last network is found with its pool
         return None
     data = data or place_of(made, Path(run))
-    rows = _whole(out, _about(Path(run), saved(Path(run)), data, split, shard))
+    rows = whole(out, _about(Path(run), saved(Path(run)), data, split, shard))
     return None if rows is None else (out, rows)  # what else it may be, only the network tells
 
 
@@ -134,35 +132,14 @@ def _place(run: Path, out: Path, shard: str | None) -> tuple[Path, tuple[int, in
         raise ValueError(f"--out {out} lies in the run folder, which stays as it is: name another")
     if shard is None:
         return out, None
-    i, n = _part(shard)
-    if out.suffix != ".parquet":
-        raise ValueError(f"--out {out}: shards are .parquet, which is read as one data set")
-    return out.with_name(f"{out.stem}-{i:05d}-of-{n:05d}.parquet"), (i, n)
+    i, n = part_of(shard)
+    return file_of(out, i, n), (i, n)
 
 
 def _about(run: Path, step: int, data: str, split: str | None, shard: str | None) -> dict[str, Any]:
     """What a file says of itself."""
     about = {"run": str(run.resolve()), "step": step, "data": data, "split": split}
     return about if shard is None else about | {"shard": shard}
-
-
-def _part(shard: str) -> tuple[int, int]:
-    found = re.fullmatch(r"(\d+)/(\d+)", shard)
-    if found is None or not int(found[1]) < int(found[2]):
-        raise ValueError(f"--shard {shard}: write i/n with i from 0 to n - 1, such as 0/8")
-    return int(found[1]), int(found[2])
-
-
-def _share(dataset: Any, i: int, n: int) -> Any:
-    """Part i of n, each of consecutive examples."""
-    size = len(dataset)
-    if not divisible(dataset):
-        raise ValueError(
-            "this data is one long text, or pairs, and is not split: leave out --shard"
-        )
-    if n > size:
-        raise ValueError(f"--shard {i}/{n}: the data has only {size:,} examples")
-    return dataset.part(np.arange(size * i // n, size * (i + 1) // n))
 
 
 def _columns(encoder: Encoder, dataset: Any) -> Iterator[Columns]:
@@ -176,16 +153,6 @@ def _columns(encoder: Encoder, dataset: Any) -> Iterator[Columns]:
         yield found | {"features": x}
 
 
-def _whole(path: Path, about: dict[str, Any]) -> int | None:
-    """The rows of a finished file of the same run, data and shard; None for any other."""
-    try:
-        found = pq.read_metadata(path)
-        said = json.loads(found.metadata[_ABOUT.encode()])
-    except (OSError, pa.ArrowException, KeyError, TypeError, ValueError):
-        return None
-    return found.num_rows if said == about else None
-
-
 def _to_parquet(path: Path, pieces: Iterable[Columns], about: dict[str, Any]) -> None:
     writer = None
     try:
@@ -195,7 +162,7 @@ def _to_parquet(path: Path, pieces: Iterable[Columns], about: dict[str, Any]) ->
             columns = {"index": pa.array(some["index"])}
             columns |= {k: pa.array(some[k], pa.string()) for k in ("file", "class") if k in some}
             table = pa.table(columns | {"features": flat})
-            table = table.replace_schema_metadata({_ABOUT: json.dumps(about)})
+            table = table.replace_schema_metadata(said(about))
             writer = writer or pq.ParquetWriter(path, table.schema)
             writer.write_table(table)
     finally:

@@ -38,6 +38,19 @@ def test_speed_counts_examples_by_the_clock(monkeypatch):
     assert found == pytest.approx(2 * 30 / 1.5)
 
 
+def test_pictures_of_all_loaders_are_alike(tmp_path):
+    bench.write_pictures(tmp_path / "pictures", 64)
+    todo = bench.picture_cases(tmp_path, workers=0)
+    assert len(todo) >= 3
+    means = []
+    for begin in todo.values():
+        batch = next(begin())
+        image = batch["image"] if isinstance(batch, dict) else batch[0].numpy()
+        assert image.shape == (64, 224, 224, 3) and image.dtype == np.uint8
+        means.append(np.sort(image.mean((1, 2, 3))))
+    np.testing.assert_allclose(means, np.broadcast_to(means[0], np.shape(means)), atol=0.5)
+
+
 def test_table(capsys, tmp_path):
     size = ["--examples", "64", "--streamed", "32", "--batch", "8", "--workers", "0"]
     small = [*size, "--seconds", "0.01", "--repeats", "2"]
