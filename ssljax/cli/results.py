@@ -20,6 +20,11 @@ from ssljax.use.embed import embed as embed_into
 from ssljax.use.embed import finished
 from ssljax.use.encoder import Encoder
 
+_SHARD = (
+    "one of N parts of the data, I from 0 to N - 1, for job arrays: OUT.parquet becomes "
+    "OUT-0000I-of-0000N.parquet; a part that is there is not done again"
+)
+
 
 def probe(arguments: list[str]) -> None:
     """`ssljax probe`."""
@@ -90,16 +95,21 @@ def label(arguments: list[str]) -> None:
     parser.add_argument(
         "--by", choices=list(BY), default="spreading", help="how they reach the rest"
     )
+    parser.add_argument("--shard", metavar="I/N", help=_SHARD)
     args = parser.parse_all(arguments)
-    found = label_with(
+    out, found = label_with(
         Path(args.run),
         data=args.data,
         out=Path(args.out),
         file=args.experiment,
         given=Path(args.given) if args.given else None,
         by=args.by,
+        shard=args.shard,
     )
-    say(f"wrote {len(found):,} labels to {args.out}, mean confidence {found.confidence.mean():.3f}")
+    if found is None:
+        say(f"{out} is there: nothing is done again")
+        return
+    say(f"wrote {len(found):,} labels to {out}, mean confidence {found.confidence.mean():.3f}")
 
 
 def embed(arguments: list[str]) -> None:
@@ -115,12 +125,7 @@ def embed(arguments: list[str]) -> None:
     parser.add_argument("--split", help="train, validation or test (default: train)")
     parser.add_argument("--out", required=True, help="file to write: .parquet, .npz or .csv")
     parser.add_argument("--overwrite", action="store_true", help="replace a file that is there")
-    parser.add_argument(
-        "--shard",
-        metavar="I/N",
-        help="one of N parts of the data, I from 0 to N - 1, for job arrays: OUT.parquet becomes "
-        "OUT-0000I-of-0000N.parquet; a part that is there is not done again",
-    )
+    parser.add_argument("--shard", metavar="I/N", help=_SHARD)
     args = parser.parse_all(arguments)
     wanted = {k: getattr(args, k) for k in ("data", "split", "shard", "overwrite")}
     if (there := finished(args.run, args.out, file=args.experiment, **wanted)) is not None:

@@ -154,9 +154,13 @@ def loaded(data: Any, most: int) -> Any:  # any data set, and Arrays in place of
     if len(data) * each > most:
         return data
     batches = [(rows, rows["mask"]) for rows in data.once(min(256, len(data)))]
+    kept = np.concatenate([rows["index"][good] for rows, good in batches])
+    names = data.names
     return Arrays(
         {name: np.concatenate([rows[name][good] for rows, good in batches]) for name in leaves},
         classes=data.classes,
+        names=[names[int(i)] for i in kept],
+        origin=data.origin[kept],
         skipped=data.skipped,
     )
 

@@ -33,6 +33,11 @@ def table_of(path: Path) -> pa.Table:
         raise FileNotFoundError(f"there is no file of labels {path}")
     if path.suffix.lower() in _CSV:
         return _csv(path)
+    if path.suffix.lower() in (".json", ".jsonl"):
+        raise ValueError(
+            f"{path}: labels are read from Parquet and CSV, and not from JSON: write them with "
+            "ssljax label RUN --out labels.parquet, or as a .csv with file (or index) and target"
+        )
     try:
         names = pq.read_schema(path).names
         if twice := [name for name in names if names.count(name) > 1]:

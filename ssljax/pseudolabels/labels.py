@@ -159,9 +159,15 @@ class Labels:
         parts["weight"] = _weights([x.weight for x in both])
         return Labels(**parts).take(np.argsort(parts["index"]))
 
-    def write(self, path: Path, target: Target, numbering: Numbering | None = None) -> None:
+    def write(
+        self,
+        path: Path,
+        target: Target,
+        numbering: Numbering | None = None,
+        about: dict[bytes, bytes] | None = None,
+    ) -> None:
         """Writes the whole file or nothing. target: their kind. numbering: how a person calls
-        examples and classes; None: by the numbers that they have here.
+        examples and classes; None: by the numbers that they have here. about: metadata of the file.
         """
         if numbering is None:
             numbering = Numbering.plain(1 + int(self.index.max(initial=-1)))
@@ -171,7 +177,8 @@ class Labels:
         columns["round"] = self.round
         Path(path).parent.mkdir(parents=True, exist_ok=True)
         fresh = Path(path).with_name(Path(path).name + ".tmp")
-        pq.write_table(pa.table(columns), fresh)
+        table = pa.table(columns)
+        pq.write_table(table if about is None else table.replace_schema_metadata(about), fresh)
         os.replace(fresh, path)
 
 

@@ -91,6 +91,12 @@ def test_bad_files(tmp_path, columns, message):
         read(tmp_path / "bad.parquet", examples=8, target=CLASSES)
 
 
+def test_json_says_what_to_do(tmp_path):
+    (tmp_path / "a.jsonl").write_text('{"file": "a.wav", "text": "one"}\n')
+    with pytest.raises(ValueError, match=r"a\.jsonl: labels are read from Parquet and CSV"):
+        read(tmp_path / "a.jsonl", examples=8, target=CLASSES)
+
+
 @pytest.mark.parametrize(
     ("target", "want"),
     [

@@ -92,7 +92,7 @@ def test_a_file_of_labels_means_the_whole_data(pictures, tmp_path, caplog):
     right = [a == f.split("/")[0] for a, f in zip(made["class"], made["file"], strict=True)]
     assert np.mean(right) > 0.9
     # What labels of the run say comes back as labels of another: the same examples.
-    found = label(tmp_path / "run", data=None, out=tmp_path / "out.parquet", file=__file__)
+    _, found = label(tmp_path / "run", data=None, out=tmp_path / "out.parquet", file=__file__)
     assert found.is_given.sum() == len(given["index"])
     out = pq.read_table(tmp_path / "out.parquet")
     assert out["file"].to_pylist() == [names()[i] for i in np.sort(pool.origin)]

@@ -13,9 +13,11 @@ import time
 import jax
 import numpy as np
 import pyarrow as pa
+import pyarrow.dataset as ds
 import pyarrow.parquet as pq
 import pytest
 from conftest import ROOT
+from PIL import Image
 from sklearn.datasets import load_digits
 from sklearn.linear_model import BayesianRidge, LinearRegression
 
@@ -186,6 +188,47 @@ def test_label_command(finished, tmp_path, capsys):
     head, first, *rest = out.read_text().splitlines()
     assert head == "name,label,confidence" and len(rest) == 1796
     assert first.split(",")[:2] == ["digits[0]", str(labels.target[0])]
+
+
+@pytest.mark.parametrize("own", [False, True])
+def test_shards_of_labels_are_one_data_set(finished, tmp_path, capsys, monkeypatch, own):
+    """Those of the run's pool, with what was given in it, and of data that stays on disk."""
+    if not own:
+        folder = tmp_path / "pictures" / "test"  # whatever split there is
+        folder.mkdir(parents=True)
+        for i, image in enumerate(load_digits().images[:11]):
+            Image.fromarray((image * 15).astype(np.uint8)).save(folder / f"{i:02d}.png")
+        (folder / "04.png").write_bytes(b"no picture")
+        monkeypatch.setattr("ssljax.data.decode.MAX_CORRUPT", 0.1)
+        monkeypatch.setattr("ssljax.data.stream.check_corrupt", lambda *_: None)
+    command = ["label", str(finished[1])]
+    command += [] if own else ["--data", f"folder:{tmp_path / 'pictures'}"]
+    cli.main([*command, "--out", str(tmp_path / "all.parquet")])
+    shards = [*command, "--out", str(tmp_path / "parts" / "p.parquet"), "--shard"]
+    for i in (2, 0, 1):
+        cli.main([*shards, f"{i}/3"])
+    assert sorted(p.name for p in (tmp_path / "parts").iterdir()) == [
+        f"p-{i:05d}-of-00003.parquet" for i in range(3)
+    ]
+    found = ds.dataset(tmp_path / "parts").to_table().to_pydict()
+    whole = pq.read_table(tmp_path / "all.parquet").to_pydict()
+    assert list(found) == list(whole) and len(whole["index"]) == (1438 if own else 10)
+    for name in ("confidence", "weight"):
+        np.testing.assert_allclose(found.pop(name), whole.pop(name), atol=1e-6)
+    assert found == whole and (("given" in whole["provenance"]) == own)
+    capsys.readouterr()
+    with monkeypatch.context() as only:  # once more, without a look at the network
+        only.setattr("ssljax.selftraining.labelling._part", None)
+        cli.main([*shards, "1/3"])
+        assert "p-00001-of-00003.parquet is there: nothing is done again" in capsys.readouterr().out
+        for flags, message in (
+            (["--data", "digits"], "is there already, of another run or data"),
+            (["--given", "few.csv"], "spread over all of the data at once"),
+            (["--out", "x.csv"], "shards are .parquet"),
+        ):
+            with pytest.raises(SystemExit):
+                cli.main([*shards, "1/3", *flags])
+            assert message in capsys.readouterr().err
 
 
 def seen(folder):
