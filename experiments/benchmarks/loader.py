@@ -154,6 +154,8 @@ def picture_cases(folder: Path, *, workers: int) -> dict[str, Callable[[], Itera
                 drop_last=True,
                 num_workers=workers,
                 persistent_workers=workers > 0,
+                # A fork copies locks that threads of this process may hold.
+                multiprocessing_context="spawn" if workers else None,
             )
             while True:
                 yield from loader
