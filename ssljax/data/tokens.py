@@ -109,14 +109,18 @@ def train_tokenizer(
 
 
 def load_tokenizer(file: Path) -> Any:
-    """The tokenizer of a file that `save_tokenizer` or another library wrote.
+    """The tokenizer of a file that `save_tokenizer` or another library wrote, without the padding
+    and the cuts that such a file may ask for: rows are padded and cut by the reader.
 
     Raises: FileNotFoundError, or ValueError where the file holds no tokenizer.
     """
     if not Path(file).is_file():
         raise FileNotFoundError(f"there is no tokenizer {file}")
     try:
-        return library().Tokenizer.from_file(str(file))
+        found = library().Tokenizer.from_file(str(file))
+        found.no_padding()
+        found.no_truncation()
+        return found
     except Exception as error:  # the library raises nothing more precise
         if isinstance(error, ValueError):
             raise

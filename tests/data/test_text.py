@@ -123,6 +123,11 @@ def test_tokenizers(kind, tmp_path):
     again = load_tokenizer(tmp_path / "tokenizer.json")
     ids = tokenizer.encode(PLAY).ids
     assert again.encode(PLAY).ids == ids
+    again.enable_padding(length=3 * len(ids))  # as published files ask for it
+    again.enable_truncation(5)
+    save_tokenizer(again, tmp_path / "published.json")
+    again = load_tokenizer(tmp_path / "published.json")
+    assert again.encode(PLAY).ids == ids
     text = again.decode(ids)
     sizes = token_bytes(again)
     if kind == "wordpiece":
