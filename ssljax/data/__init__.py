@@ -7,6 +7,7 @@ from ssljax.data.boxes import BoxedImages
 from ssljax.data.captions import Captioned, Captions
 from ssljax.data.chosen import Chosen
 from ssljax.data.conll import Conll
+from ssljax.data.continuations import Continuations
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Dataset
 from ssljax.data.few import Few, FewLabels
@@ -46,6 +47,7 @@ __all__ = [
     "Catalogue",
     "Chosen",
     "Conll",
+    "Continuations",
     "CorruptExample",
     "Crops",
     "Dataset",

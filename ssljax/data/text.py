@@ -138,7 +138,7 @@ class TokenText:
         del in_memory_bytes, workers  # four bytes a token, and nothing left to decode
         found = self.text._read(spec, split)
         if self.text.layout == "windows":
-            stream = np.concatenate([self._stream(t) for t in found.texts])
+            stream = self._streamed(found)
             return Windows(stream, self.text.length, sizes=tok.token_bytes(self.tokenizer))
         if self.text.layout == "packed":
             return Arrays(self._pack(self._pieces(found.texts)), readable=self.readable)
@@ -191,6 +191,13 @@ class TokenText:
             shown = text
             if len(seen) > 64 and text.endswith((" ", "\n")):  # decoding stays short
                 seen, shown = [], ""
+
+    def whole(self, spec: str, split: str) -> np.ndarray:
+        """All tokens of a split, one document after the other, int32 [N]."""
+        return self._streamed(self.text._read(spec, split))
+
+    def _streamed(self, found: Documents) -> np.ndarray:
+        return np.concatenate([self._stream(t) for t in found.texts])
 
     def _stream(self, text: str) -> np.ndarray:
         """Tokens of a long text, cut for tokenizing where a line begins."""

@@ -30,6 +30,7 @@ from ssljax.nets.gan import (
     score,
 )
 from ssljax.nets.gpt2 import GPT2, gpt2
+from ssljax.nets.gpt2_writer import GPT2Writer
 from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphNet, GraphSAGE, edge_list, permuted
 from ssljax.nets.joint import JointViT
 from ssljax.nets.mel import MelEncoder
@@ -82,6 +83,7 @@ __all__ = [
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "FieldVectors",
+    "GPT2Writer",
     "Generator",
     "GraphNet",
     "GraphSAGE",

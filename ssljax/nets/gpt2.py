@@ -173,6 +173,12 @@ class GPT2(nn.Module):
         assert longer is not None  # a cache went in
         return tied_logits(last, self._table(), self.dtype), longer
 
+    def prompt(self, x: dict[str, jax.Array], train: bool = False) -> dict[str, Any]:
+        """The tokens [B, L], and the parameters with which `GPT2Writer` writes on behind them."""
+        if self.is_initializing():
+            self._run(x, train)
+        return {"tokens": x["tokens"], "params": self.variables["params"]}
+
     @nn.nowrap
     def empty_cache(self, batch: int) -> Cache:
         """Keys and values of no token yet, with room for `length` of them."""

@@ -56,6 +56,7 @@ def write(
     length: int,
     end: int,
     allowed: jax.Array,
+    first: jax.Array | None = None,
 ) -> Written:
     """One text a row, token by token.
 
@@ -63,7 +64,7 @@ def write(
       choose: (log probabilities [R, V] with -inf for what must not come, which token it is) -> int
         [R]: `likeliest`, or `draws`.
       rows: texts, R. length: tokens of a text at most, N. end: the token that ends it.
-      allowed: bool [V], which tokens may come.
+      allowed: bool [V], which tokens may come. first: int [R], what stands before; None: 0.
     """
 
     def one(state: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -77,8 +78,9 @@ def write(
         tokens = tokens.at[:, at].set(token)
         return at + 1, token, tokens, log_p, ended | (token == end), cache
 
-    start = jnp.zeros(rows, jnp.int32)
-    state = (0, start, jnp.zeros((rows, length), jnp.int32), jnp.zeros(rows), start > 0, cache)
+    start = jnp.zeros(rows, jnp.int32) if first is None else first.astype(jnp.int32)
+    ended = jnp.zeros(rows, bool)
+    state = (0, start, jnp.zeros((rows, length), jnp.int32), jnp.zeros(rows), ended, cache)
     _, _, tokens, log_p, _, _ = jax.lax.while_loop(
         lambda state: (state[0] < length) & ~jnp.all(state[4]), one, state
     )

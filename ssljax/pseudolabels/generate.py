@@ -33,6 +33,10 @@ class Teacher(Protocol):
         """Features of all examples, float32 [N, D]."""
         ...
 
+    def judge(self, data: Any) -> dict[str, float]:
+        """What it says of the truth of `data`, where its target asks that (`Target.judged`)."""
+        return {}
+
 
 class LabelContext(NamedTuple):
     """pool: the data without its labels. index, truth: the labelled examples [L] and their true

@@ -63,9 +63,40 @@ class Believable:
         a, b = text.split(), said.split()
         if not a or not self.shortest <= len(b) / len(a) <= self.longest or not b:
             return False
-        run = longest = 1
-        for before, word in itertools.pairwise(b):
-            run = run + 1 if word == before else 1
-            longest = max(longest, run)
+        longest = _longest_run(b)
         copies = (Counter(a) & Counter(b)).total() / len(b)
         return copies <= self.copied and longest <= self.repeated
+
+
+@dataclass(frozen=True, kw_only=True)
+class Varied:
+    """Before the choice: abstain where a text repeats itself, as language models do where they
+    always take the likeliest (Holtzman et al. 2019, arXiv:1904.09751).
+    """
+
+    distinct: float = 0.5
+    """Share of the runs of four characters that are different ones, at least."""
+    repeated: int = 3
+    """How often one word may follow itself, at most."""
+
+    def guess(self, guess: Guess, context: LabelContext) -> Guess:
+        said = context.target.show(guess.target, None)
+        good = np.array([self.accepts(text) for text in said], bool)
+        confidence = guess.whole(context.target).confidence
+        return guess._replace(confidence=np.where(good, confidence, 0.0))
+
+    def accepts(self, text: str) -> bool:
+        """Whether a text says more than one thing."""
+        runs = [text[i : i + 4] for i in range(len(text) - 3)]
+        if not text.strip() or (runs and len(set(runs)) < self.distinct * len(runs)):
+            return False
+        return _longest_run(text.split()) <= self.repeated
+
+
+def _longest_run(words: list[str]) -> int:
+    """How often a word follows itself, itself counted; 0 without words."""
+    longest = run = min(len(words), 1)
+    for before, word in itertools.pairwise(words):
+        run = run + 1 if word == before else 1
+        longest = max(longest, run)
+    return longest

@@ -193,6 +193,27 @@ class NetworkTeacher:
         confidence = np.clip(np.concatenate(confidences), 0, 1)
         return Guess(task.target.join(targets), confidence, p)
 
+    def judge(self, data: Any) -> dict[str, float]:
+        """As `Teacher.judge`, by the first network."""
+        task = self.model.task
+        if type(task.target).judged is Target.judged:
+            return {}
+
+        @jax.jit
+        def one(state: State, batch: Any, truth: Any) -> Any:
+            params, stats = self.model.teacher(state)
+            told, _ = task.outputs(params, stats, batch, key=None, train=False, target=truth)
+            return task.target.judged(told, truth, batch)
+
+        totals: dict[str, np.ndarray] = {}
+        for rows in data.once(self.batch):
+            truth = task.target.fixed(task.target.truth(rows))
+            counted = rows["mask"] & task.target.known(truth)
+            for name, pair in one(self.states[0], _arrays(rows), truth).items():
+                both = np.stack([np.asarray(x, np.float64)[counted].sum() for x in pair])
+                totals[name] = totals.get(name, 0) + both
+        return {name: float(a / b) for name, (a, b) in totals.items() if b}
+
     def features(self, data: Any) -> np.ndarray:
         """float32 [N, D] of the (first) encoder."""
         parts = [
@@ -288,6 +309,11 @@ class ScikitTeacher:
         p = np.zeros((len(found), self._classes))
         p[:, self.estimator.classes_] = found
         return Guess.of(p)
+
+    def judge(self, data: Any) -> dict[str, float]:
+        """Nothing: estimators say no more of a truth than their guess."""
+        del data
+        return {}
 
     def features(self, data: Any) -> np.ndarray:
         """float32 [N, D], the plainest of the reader."""

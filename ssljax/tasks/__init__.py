@@ -11,6 +11,7 @@ nodes of a graph          Task(inputs=GraphInput(), encoder=GCN(...), target=One
 tagging                   Task(inputs=TokenInput(), encoder=BERT(...), target=Tags(tags=(...)))
 segmentation              Task(inputs=ImageInput(...), encoder=ResNet(...), target=Mask(classes=11))
 detection                 Task(inputs=ImageInput(...), encoder=ResNet(...), target=Boxes(...))
+text generation           Task(inputs=TokenInput(), encoder=GPT2(...), target=Continuation(...))
 translation               Task(inputs=TokenInput(), encoder=T5Encoder(...), target=Translation(...))
 speech recognition        Task(inputs=SoundInput(), encoder=MelEncoder(), target=Transcript(...))
 
@@ -19,6 +20,7 @@ What a new kind of target brings says `Target`.
 
 from ssljax.tasks.any_of import AnyOf
 from ssljax.tasks.boxes import Boxes
+from ssljax.tasks.continuation import Continuation
 from ssljax.tasks.inputs import (
     ClipInput,
     FeatureInput,
@@ -44,6 +46,7 @@ __all__ = [
     "AnyOf",
     "Boxes",
     "ClipInput",
+    "Continuation",
     "Examples",
     "FeatureInput",
     "FieldInput",

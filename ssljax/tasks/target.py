@@ -125,6 +125,15 @@ class Target(Protocol):
         The same by default. batch: the leaves that the network saw, without the truth."""
         return outputs
 
+    def judged(
+        self, outputs: Any, target: Targets, batch: Rows
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """What a network that is told true targets says of them, where that is more than labels
+        show: {name: (sums [B], weights [B])}, each sum(sums) / sum(weights) over the test data.
+        They join the numbers of `score`, and `measure` may be one of them. None by default.
+        """
+        return {}
+
     def metrics(self, outputs: Any, target: Targets) -> dict[str, jax.Array]:
         """Numbers of each example for the log of training, [B] each. None by default."""
         return {}

@@ -7,7 +7,7 @@ import pytest
 
 from ssljax.data import Arrays
 from ssljax.pseudolabels.labels import Guess
-from ssljax.pseudolabels.texts import Believable, Brought
+from ssljax.pseudolabels.texts import Believable, Brought, Varied
 from ssljax.tasks import Translation
 
 
@@ -52,3 +52,16 @@ def test_what_the_data_brings_takes_the_place_of_a_guess():
     np.testing.assert_allclose(Brought(alone=True).guess(guess, here).confidence, [0, 0.25, 0])
     with pytest.raises(ValueError, match="brings no labels"):
         Brought().guess(guess, context({"a": np.zeros(3)}))
+
+
+def test_texts_that_repeat_themselves_abstain():
+    rule = Varied()
+    assert rule.accepts("to be or not to be") and rule.accepts("ab")
+    assert not rule.accepts("the the the the sun") and not rule.accepts("hahahahahahaha")
+    assert not rule.accepts(" \n ")
+    # Of abababab 2 of 5 runs of four are different ones
+    assert not Varied(distinct=0.41).accepts("abababab")
+    assert Varied(distinct=0.4).accepts("abababab")
+    texts = np.array([[4, 5, 6, 3], [4, 4, 4, 4]])
+    found = rule.guess(Guess(texts, np.full(2, 0.5)), context({"a": np.zeros(4)}))
+    assert found.confidence.tolist() == [0.5, 0]

@@ -1,0 +1,68 @@
+"""A target that is how a text goes on: what a causal language model writes behind a prompt."""
+
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from ssljax.losses.language import row_sums, token_nll
+from ssljax.measure import Measure
+from ssljax.nets import GPT2, GPT2Writer
+from ssljax.tasks.target import Rows
+from ssljax.tasks.texts import Texts
+
+
+@dataclass(frozen=True, kw_only=True)
+class Continuation(Texts):
+    """A target is int [B, L], the tokens that follow a prompt, and 0 behind their end.
+
+    Its encoder is a `GPT2`, which reads and writes with the same weights. Told the target, outputs
+    are logits [B, L, V]; else the text that it writes, and its log p. The loss of an example is the
+    mean over its tokens of cross-entropy; the prompt is not learnt. The number of the task is what
+    the true text costs, bits a byte.
+    """
+
+    network: GPT2 = GPT2()
+    """The encoder of the task."""
+
+    leaves = ("continuation",)
+    reads = "prompt"
+    reader: ClassVar[str] = "Continuations"
+    lines: ClassVar[bool] = True
+    measure: ClassVar[Measure] = Measure(
+        key="bits_per_byte", name="bits a byte", better="lower", unit="", digits=3
+    )
+
+    def head(self, hidden: tuple[int, ...]) -> nn.Module:
+        del hidden
+        names = ("network", "length", "eos", "words", "temperature", "top_k", "top_p", "seed")
+        return GPT2Writer(**{name: getattr(self, name) for name in names})
+
+    def asked(self, read: Any, batch: Rows, target: jax.Array | None) -> Any:
+        told = {} if target is None else {"after": target}
+        return read | told | {"index": batch["index"]}
+
+    def loss(self, outputs: jax.Array, target: jax.Array, weight: jax.Array) -> jax.Array:
+        """[B], weighted; weights are of whole texts."""
+        total, count = row_sums(token_nll(outputs, target), target > 0)
+        return weight * total / jnp.maximum(count, 1)
+
+    def metrics(self, outputs: jax.Array, target: jax.Array) -> dict[str, jax.Array]:
+        """ "accuracy", the share of tokens that are the likeliest after the true ones before."""
+        right, count = row_sums(jnp.argmax(outputs, axis=-1) == target, target > 0)
+        return {"accuracy": right / jnp.maximum(count, 1)}
+
+    def judged(
+        self, outputs: jax.Array, target: jax.Array, batch: Rows
+    ) -> dict[str, tuple[jax.Array, jax.Array]]:
+        """ "bits_per_byte" of the true text, and "nats" and "accuracy" of its tokens."""
+        nats, count = row_sums(token_nll(outputs, target), target > 0)
+        right, _ = row_sums(jnp.argmax(outputs, axis=-1) == target, target > 0)
+        size = batch["bytes"].astype(jnp.float32)
+        return {
+            "bits_per_byte": (nats / jnp.log(2.0), size),
+            "nats": (nats, count),
+            "accuracy": (right, count),
+        }
