@@ -49,7 +49,8 @@ class GPT2Writer(nn.Module):
                 f"positions, and the network has {self.network.length}: set its length"
             )
         rngs = {"dropout": self.make_rng("dropout")} if train and self.has_rng("dropout") else None
-        run = partial(self.network.clone(parent=None).apply, {"params": x["params"]}, rngs=rngs)
+        network = self.network.clone(parent=None)
+        run: Any = partial(network.apply, {"params": x["params"]}, rngs=rngs)
         if "after" not in x:
             return self._written(run, x)._asdict()
         seen = jnp.concatenate([prompt, x["after"][:, :-1]], axis=1)

@@ -207,7 +207,10 @@ class NetworkTeacher:
 
         totals: dict[str, np.ndarray] = {}
         for rows in data.once(self.batch):
-            truth = task.target.fixed(task.target.truth(rows))
+            truth = task.target.truth(rows)
+            if truth is None:  # nothing is known
+                return {}
+            truth = task.target.fixed(truth)
             counted = rows["mask"] & task.target.known(truth)
             for name, pair in one(self.states[0], _arrays(rows), truth).items():
                 both = np.stack([np.asarray(x, np.float64)[counted].sum() for x in pair])

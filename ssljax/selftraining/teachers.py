@@ -64,6 +64,11 @@ class Embedded:
             parts.append(np.asarray(jax.nn.softmax(logits))[rows["mask"]])
         return Guess.of(np.concatenate(parts))
 
+    def judge(self, data: Any) -> dict[str, float]:
+        """Nothing: it was asked for no target."""
+        del data
+        return {}
+
     def features(self, data: Any) -> np.ndarray:
         """float32 [N, D]."""
         if self._kept is None or self._kept[0] is not data:

@@ -60,7 +60,7 @@ class Continuation(Texts):
         """ "bits_per_byte" of the true text, and "nats" and "accuracy" of its tokens."""
         nats, count = row_sums(token_nll(outputs, target), target > 0)
         right, _ = row_sums(jnp.argmax(outputs, axis=-1) == target, target > 0)
-        size = batch["bytes"].astype(jnp.float32)
+        size = jnp.asarray(batch["bytes"], jnp.float32)
         return {
             "bits_per_byte": (nats / jnp.log(2.0), size),
             "nats": (nats, count),
