@@ -29,13 +29,13 @@ SELFTRAIN = SelfTraining(
             target=Continuation(network=GPT, length=32, temperature=0.8),
         ),
         optimizer=Optimizer(
-            name="adamw", learning_rate=3e-3, per_batch=None, warmup=100, weight_decay=0.1,
+            name="adamw", learning_rate=3e-3, per_batch=None, warmup=50, weight_decay=0.1,
             b2=0.99, clip=1.0,
         ),
-        steps=800,
+        steps=400,
         batch=64,
         share=0.5,
-        cadence=Cadence(log=100, save=500, keep=1, monitor=0),
+        cadence=Cadence(log=100, save=400, keep=1, monitor=0),
     ),
     data="text:tinyshakespeare.txt",
     reader=Continuations(
