@@ -80,6 +80,7 @@ class TokenContinuations:
         self.reader, self.text, self.tokenizer = reader, text, text.tokenizer
         self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
         self.encode, self.decode, self.readable = text.encode, text.decode, text.readable
+        self.stream = text.stream
 
     def prepared(self, spec: str, folder: Path | None = None) -> "TokenContinuations":
         """Itself."""

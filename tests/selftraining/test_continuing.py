@@ -71,6 +71,10 @@ def test_a_round_from_a_pretrained_gpt(tmp_path, capsys):
     said = opened.target.show(guess.target, None)
     for prompt, text in zip(opened.pool.readable(rows), said, strict=True):
         assert prompt + text in "abcde" * 4
+    capsys.readouterr()
+    options = ["--prompt", "abcd", "--length", "4", "--temperature", "0"]
+    main(["sample", str(tmp_path / "run"), *options])
+    assert capsys.readouterr().out == "abcdeabc\n"
     out = tmp_path / "said.tsv"
     main(["label", str(tmp_path / "run"), "--out", str(out)])
     assert out.read_text("utf-8").splitlines()[0] == "file\tconfidence\ttext\tcontinuation"
