@@ -5,8 +5,8 @@
         --learner.reader.weights minilm.safetensors --reader.tokenizer path/to/tokenizer.json
 
 Logistic regression on the mean of the last layer's tokens, of length 1, as the published model
-makes it for sentences; rows of 32 tokens, which cut a fifth of the sentences. Each round labels the pool
-and keeps the surest 500 of each class, 500 more a round. Other data by `--data`, such as
+makes it for sentences; rows of 32 tokens, which cut a fifth of the sentences. Each round labels
+the pool and keeps the surest 500 of each class, 500 more a round. Other data by `--data`, such as
 csv:path/to/banking77 with `--rounds.select.per-class 20`, which has not been run yet.
 
 Measured on a shared CPU core, 2026-12-01, three seeds, last round, percent: supervised 59.6 ± 2.7,
