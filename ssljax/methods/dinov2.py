@@ -9,7 +9,8 @@ section 4; losses and order of updates as in the authors' code.
 
 Half of the global crops have blocks of 10 to 50 % of their patches hidden. The head runs on hidden
 patches only, in a buffer that holds the most that a crop may hide.
-Differs from the authors' code: no stochastic depth, layer scale or layer-wise learning rates; while
+With an encoder of pool="mean" the mean of the patches stands for the image, in place of the class
+token. Differs from the authors' code: no stochastic depth, layer scale or layer-wise learning rates; while
 the prototypes rest, theirs have a learning rate of zero, here they are left out as in DINO.
 """
 
@@ -69,8 +70,6 @@ class DINOv2(OfCrops):
     backbone = staticmethod(target_backbone)
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        if self.encoder.pool != "cls":
-            raise ValueError("DINOv2 distils the class token: the encoder needs pool='cls'")
         params, stats = nets.init_chain(self.chain, key, self.crops.plain(batch["image"]))
         target = {"params": params, "stats": stats}
         extra = {"stats": stats, "target": jax.tree.map(jnp.copy, target)}
@@ -125,12 +124,13 @@ class DINOv2(OfCrops):
         tokens, encoder_stats = nets.apply(
             self.encoder, *encoder, x, train=True, method="tokens", mask=mask
         )
-        index = jnp.pad(index + 1, ((0, 0), (1, 0)))
-        chosen = jnp.take_along_axis(tokens, index[..., None], axis=1)
+        whole = self.encoder.pooled(tokens)
+        chosen = jnp.take_along_axis(tokens, index[..., None] + 1, axis=1)
+        chosen = jnp.concatenate([whole[:, None], chosen], axis=1)
         logits, head_stats = nets.apply(
             self.head, params["head"], stats["head"], chosen, train=True
         )
-        return logits, tokens[:, 0], {"encoder": encoder_stats, "head": head_stats}
+        return logits, whole, {"encoder": encoder_stats, "head": head_stats}
 
     def after(self, params: Any, extra: Any, k: jax.Array, *, updates: int) -> Any:
         tau = schedules.cosine(k, updates, start=self.tau, stop=1.0)

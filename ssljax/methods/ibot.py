@@ -9,7 +9,8 @@ and order of updates as in the authors' code.
 
 Class tokens and patches share a head but not a centre; c' is the mean over all patches. Half of the
 crops have blocks of 10 to 50 % of their patches hidden, the others none.
-Differs from the authors' code: T_t warms up per update, not per epoch; no stochastic depth.
+With an encoder of pool="mean" the mean of the patches stands for the image, in place of the class
+token. Differs from the authors' code: T_t warms up per update, not per epoch; no stochastic depth.
 """
 
 from dataclasses import dataclass
@@ -59,8 +60,6 @@ class IBOT(OfCrops):
     backbone = staticmethod(target_backbone)
 
     def init(self, key: jax.Array, batch: Batch) -> tuple[Any, Any]:
-        if self.encoder.pool != "cls":
-            raise ValueError("iBOT distils the class token: the encoder needs pool='cls'")
         params, stats = nets.init_chain(self.chain, key, self.crops.plain(batch["image"]))
         target = {"params": params, "stats": stats}
         zero = jnp.zeros(self.head.prototypes)
@@ -121,6 +120,8 @@ class IBOT(OfCrops):
             method="tokens",
             mask=mask,
         )
+        whole = self.encoder.pooled(tokens)[:, None]
+        tokens = jnp.concatenate([whole, tokens[:, 1:]], axis=1)
         logits, head_stats = nets.apply(
             self.head, params["head"], stats["head"], tokens, train=True
         )

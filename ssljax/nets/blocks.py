@@ -8,13 +8,14 @@ import jax
 import jax.numpy as jnp
 
 from ssljax.nets.attention import attend
+from ssljax.nets.start import Initializer
 
 NORMAL = nn.initializers.normal(0.02)
 
 
-def dense(features: int, *, dtype: str, name: str) -> nn.Dense:
+def dense(features: int, *, dtype: str, name: str, kernel_init: Initializer = NORMAL) -> nn.Dense:
     """A linear layer of a transformer."""
-    return nn.Dense(features, kernel_init=NORMAL, dtype=jnp.dtype(dtype), name=name)
+    return nn.Dense(features, kernel_init=kernel_init, dtype=jnp.dtype(dtype), name=name)
 
 
 def layer_norm(*, dtype: str, name: str, eps: float = 1e-6) -> nn.LayerNorm:
@@ -52,13 +53,16 @@ class Attention(nn.Module):
     """Compute dtype."""
     causal: bool = False
     """Whether a token attends to itself and earlier ones only."""
+    kernel_init: Initializer = NORMAL
+    """How kernels start."""
 
     @nn.compact
     def __call__(
         self, x: jax.Array, valid: jax.Array | None = None, *, maps: bool = False
     ) -> jax.Array:
+        linear = partial(dense, dtype=self.dtype, kernel_init=self.kernel_init)
         b, n, d = x.shape
-        qkv = dense(3 * d, dtype=self.dtype, name="qkv")(x)
+        qkv = linear(3 * d, name="qkv")(x)
         q, k, v = jnp.moveaxis(qkv.reshape(b, n, 3, self.heads, d // self.heads), 2, 0)
         if maps:
             seen = jnp.tri(n, dtype=bool) if self.causal else True
@@ -66,7 +70,7 @@ class Attention(nn.Module):
             logits = jnp.einsum("bqhd,bkhd->bhqk", q, k, preferred_element_type=jnp.float32)
             return jax.nn.softmax(logits * (d // self.heads) ** -0.5, where=seen)
         y = attend(q, k, v, causal=self.causal, seen=valid)
-        return dense(d, dtype=self.dtype, name="proj")(y.reshape(b, n, d))
+        return linear(d, name="proj")(y.reshape(b, n, d))
 
 
 class Feedforward(nn.Module):
@@ -78,11 +82,14 @@ class Feedforward(nn.Module):
     """Compute dtype."""
     activation: str = "gelu"
     """One of `ACTIVATIONS`: the exact GELU."""
+    kernel_init: Initializer = NORMAL
+    """How kernels start."""
 
     @nn.compact
     def __call__(self, x: jax.Array) -> jax.Array:
-        y = ACTIVATIONS[self.activation](dense(self.hidden, dtype=self.dtype, name="fc1")(x))
-        return dense(x.shape[-1], dtype=self.dtype, name="fc2")(y)
+        linear = partial(dense, dtype=self.dtype, kernel_init=self.kernel_init)
+        y = ACTIVATIONS[self.activation](linear(self.hidden, name="fc1")(x))
+        return linear(x.shape[-1], name="fc2")(y)
 
 
 class TransformerBlock(nn.Module):
@@ -103,14 +110,17 @@ class TransformerBlock(nn.Module):
     """Of the feedforward part, one of `ACTIVATIONS`."""
     causal: bool = False
     """Whether a token attends to itself and earlier ones only."""
+    kernel_init: Initializer = NORMAL
+    """How kernels start."""
 
     @nn.compact
     def __call__(
         self, x: jax.Array, valid: jax.Array | None = None, *, maps: bool = False
     ) -> jax.Array:
-        attention = Attention(heads=self.heads, dtype=self.dtype, causal=self.causal, name="attn")
+        usual = {"dtype": self.dtype, "kernel_init": self.kernel_init}
+        attention = Attention(heads=self.heads, causal=self.causal, name="attn", **usual)
         feedforward = Feedforward(
-            hidden=self.hidden, dtype=self.dtype, activation=self.activation, name="mlp"
+            hidden=self.hidden, activation=self.activation, name="mlp", **usual
         )
         y = layer_norm(dtype=self.dtype, name="norm1", eps=self.eps)(x)
         y = attention(y, valid, maps=maps)

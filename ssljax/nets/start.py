@@ -5,6 +5,7 @@ Xavier                            uniform in +-sqrt(6 / (inputs + outputs)), Glo
 by depth                          what a block adds, over sqrt(2 l) in block l = 1, 2, ...
 """
 
+import math
 import re
 from collections.abc import Callable
 from typing import Any
@@ -27,6 +28,12 @@ def uniform_bias(inputs: int) -> Initializer:
         return jax.random.uniform(key, shape, dtype, -bound, bound)
 
     return start
+
+
+def xavier_patches(key: jax.Array, shape: tuple[int, ...], dtype: Any = float) -> jax.Array:
+    """Xavier's start of a convolution that does not overlap, drawn as the linear layer it is."""
+    flat = (math.prod(shape[:-1]), shape[-1])
+    return nn.initializers.xavier_uniform()(key, flat, dtype).reshape(shape)
 
 
 def xavier(key: jax.Array, params: PyTree) -> PyTree:

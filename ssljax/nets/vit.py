@@ -25,7 +25,7 @@ import jax.numpy as jnp
 
 from ssljax.nets.apply import check_images
 from ssljax.nets.blocks import NORMAL, TransformerBlock, layer_norm
-from ssljax.nets.start import uniform_bias, uniform_kernel
+from ssljax.nets.start import uniform_bias, uniform_kernel, xavier_patches
 
 # width, depth, heads
 SIZES = {
@@ -102,6 +102,9 @@ class ViT(nn.Module):
     """Have a learned token for masked patches."""
     eps: float = 1e-6
     """Added to the variance in the norms; some published weights were trained with another."""
+    start: Literal["normal", "xavier"] = "normal"
+    """How kernels start: as timm's, or uniformly after Xavier, which keeps what a narrow network
+    sees of an image apart."""
     dtype: Literal["float32", "bfloat16"] = "float32"
     """Compute dtype; parameters are float32."""
     remat: bool = False
@@ -112,7 +115,11 @@ class ViT(nn.Module):
         """`masks` are those of `tokens`, but not `valid` with pool="mean"."""
         if self.pool not in ("cls", "mean"):
             raise ValueError(f"ViT has no pool {self.pool!r}: choose 'cls' or 'mean'")
-        tokens = self.tokens(x, train, **masks)
+        return self.pooled(self.tokens(x, train, **masks))
+
+    @nn.nowrap
+    def pooled(self, tokens: jax.Array) -> jax.Array:
+        """What stands for the whole image, `[B, width]`, of all its tokens `[B, 1 + N, width]`."""
         return tokens[:, 0] if self.pool == "cls" else tokens[:, 1:].mean(1)
 
     def tokens(
@@ -164,7 +171,7 @@ class ViT(nn.Module):
             strides=(self.patch, self.patch),
             padding="VALID",
             dtype=jnp.dtype(self.dtype),
-            kernel_init=uniform_kernel,
+            kernel_init=uniform_kernel if self.start == "normal" else xavier_patches,
             bias_init=uniform_bias(self.patch**2 * x.shape[-1]),
             name="patch_embed",
         )(x)
@@ -192,6 +199,7 @@ class ViT(nn.Module):
                 hidden=self.mlp_ratio * self.width,
                 dtype=self.dtype,
                 eps=self.eps,
+                kernel_init=NORMAL if self.start == "normal" else nn.initializers.xavier_uniform(),
                 name=f"blocks_{i}",
             )
             x = block(x, valid, maps=True) if maps else block(x, valid)
@@ -235,6 +243,8 @@ class ViT(nn.Module):
             raise ValueError(f"the width {self.width} is not divisible by {self.heads} heads")
         if self.positions not in ("learned", "sincos"):
             raise ValueError(f"no positions {self.positions!r}: choose 'learned' or 'sincos'")
+        if self.start not in ("normal", "xavier"):
+            raise ValueError(f"no start {self.start!r}: choose 'normal' or 'xavier'")
 
 
 def vit(

@@ -53,6 +53,24 @@ def test_tokens_and_pools():
     assert cls.dtype == mean.dtype == tokens.dtype == jnp.float32
 
 
+def test_starts():
+    """timm's deviation of 0.02, or Xavier's bound of each kernel, that of patches as a matrix."""
+    spread = {}
+    for start in ("normal", "xavier"):
+        module = ViT(patch=4, width=64, depth=1, heads=2, start=start)
+        params, _ = nets.init(module, jax.random.key(0), X)
+        spread[start] = params
+    for path, kernel in jax.tree_util.tree_leaves_with_path(spread["xavier"]):
+        if path[-1].key == "kernel":
+            rows = math.prod(kernel.shape[:-1])
+            bound = math.sqrt(6 / (rows + kernel.shape[-1]))
+            assert 0.98 * bound < jnp.abs(kernel).max() <= bound
+    fc1 = spread["normal"]["blocks_0"]["mlp"]["fc1"]["kernel"]
+    np.testing.assert_allclose(fc1.std(), 0.02, rtol=0.02)
+    with pytest.raises(ValueError, match="'normal' or 'xavier'"):
+        nets.init(SMALL.clone(start="zeros"), jax.random.key(0), X)
+
+
 def test_positions_matter_and_sincos_fits_any_size():
     module = SMALL.clone(positions="sincos", pool="mean")
     params, stats = nets.init(module, jax.random.key(0), X)
