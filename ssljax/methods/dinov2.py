@@ -10,8 +10,9 @@ section 4; losses and order of updates as in the authors' code.
 Half of the global crops have blocks of 10 to 50 % of their patches hidden. The head runs on hidden
 patches only, in a buffer that holds the most that a crop may hide.
 With an encoder of pool="mean" the mean of the patches stands for the image, in place of the class
-token. Differs from the authors' code: no stochastic depth, layer scale or layer-wise learning rates; while
-the prototypes rest, theirs have a learning rate of zero, here they are left out as in DINO.
+token. Differs from the authors' code: no stochastic depth, layer scale or layer-wise learning
+rates; while the prototypes rest, theirs have a learning rate of zero, here they are left out as in
+DINO.
 """
 
 from dataclasses import dataclass
