@@ -9,6 +9,7 @@ The first convolution (3x7x7) halves height and width alone; from the second sta
 block of each halves time, height and width. Submodules carry torchvision's names, with `conv1_0`
 for `conv1.0`."""
 
+from functools import partial
 from typing import Literal
 
 import flax.linen as nn
@@ -21,18 +22,60 @@ BLOCKS = {10: (1, 1, 1, 1), 18: (2, 2, 2, 2), 34: (3, 4, 6, 3)}
 Triple = tuple[int, int, int]
 
 
-def _conv(features: int, kernel: Triple, stride: Triple, *, dtype: str, name: str) -> nn.Conv:
-    """A convolution over time, height and width without bias; pads as `padding=kernel // 2`."""
-    return nn.Conv(
-        features,
-        kernel,
-        strides=stride,
-        padding=tuple((k // 2, k // 2) for k in kernel),
-        use_bias=False,
-        kernel_init=nn.initializers.variance_scaling(2.0, "fan_out", "normal"),
-        dtype=jnp.dtype(dtype),
-        name=name,
+def conv_whole(x: jax.Array, w: jax.Array, stride: Triple) -> jax.Array:
+    """Clips `[B, T, H, W, C]`, kernels `[t, h, w, C, D]` of odd sides -> `[B, T', H', W', D]`,
+    padded by half a kernel."""
+    names = ("NDHWC", "DHWIO", "NDHWC")
+    return jax.lax.conv_general_dilated(x, w, stride, _pads(w), dimension_numbers=names)
+
+
+def conv_flat(x: jax.Array, w: jax.Array, stride: Triple) -> jax.Array:
+    """The same over height and width alone: frames that meet in a kernel are channels of one
+    picture."""
+    taps, step, pads = len(w), stride[0], _pads(w)
+    last = step * ((x.shape[1] - 1) // step) + 1
+    x = jnp.pad(x, [pads[0] if axis == 1 else (0, 0) for axis in range(5)])
+    x = jnp.concatenate([x[:, k : k + last : step] for k in range(taps)], axis=-1)
+    w = jnp.moveaxis(w, 0, 2).reshape(*w.shape[1:3], -1, w.shape[-1])
+    names = ("NHWC", "HWIO", "NHWC")
+    y = jax.lax.conv_general_dilated(
+        x.reshape(-1, *x.shape[2:]), w, stride[1:], pads[1:], dimension_numbers=names
     )
+    return y.reshape(*x.shape[:2], *y.shape[1:])
+
+
+def _pads(w: jax.Array) -> list[tuple[int, int]]:
+    return [(side // 2, side // 2) for side in w.shape[:3]]
+
+
+class ClipConv(nn.Module):
+    """A convolution over time, height and width without bias."""
+
+    features: int
+    """Channels of the result."""
+    kernel: Triple
+    """Sides in time, height and width."""
+    stride: Triple
+    """Steps in these."""
+    dtype: str
+    """Compute dtype."""
+
+    @nn.compact
+    def __call__(self, x: jax.Array) -> jax.Array:
+        start = nn.initializers.variance_scaling(2.0, "fan_out", "normal")
+        w = self.param("kernel", start, (*self.kernel, x.shape[-1], self.features))
+        x, w = x.astype(self.dtype), w.astype(self.dtype)
+        # On a CPU XLA is several times slower over three axes than over two.
+        return jax.lax.platform_dependent(
+            x,
+            w,
+            cpu=partial(conv_flat, stride=self.stride),
+            default=partial(conv_whole, stride=self.stride),
+        )
+
+
+def _conv(features: int, kernel: Triple, stride: Triple, *, dtype: str, name: str) -> ClipConv:
+    return ClipConv(features=features, kernel=kernel, stride=stride, dtype=dtype, name=name)
 
 
 class ClipBlock(nn.Module):

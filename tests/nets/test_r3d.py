@@ -9,6 +9,7 @@ from ssljax import nets
 from ssljax.export import load, safetensors
 from ssljax.export.video_names import r3d_from_torch, r3d_to_torch
 from ssljax.nets import R3D
+from ssljax.nets.r3d import conv_flat, conv_whole
 
 
 def trees(module):
@@ -69,6 +70,22 @@ def test_features_are_those_of_an_independent_transcription(tmp_path):
     less = {k: v for k, v in tensors.items() if k != "layer2.0.downsample.1.bias"}
     with pytest.raises(ValueError, match=r"missing layer2\.0\.downsample\.1\.bias"):
         r3d_from_torch(module, less | {"fc.bias": np.zeros(3)})
+
+
+@pytest.mark.parametrize("stride", [(1, 2, 2), (2, 2, 2), (1, 1, 1)])
+@pytest.mark.parametrize("frames", [8, 9])
+def test_both_ways_to_convolve_agree(frames, stride):
+    """What CPUs run, and what all others do; the loop over one place is by hand."""
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(2, frames, 6, 7, 3)).astype(np.float32)
+    w = rng.normal(size=(3, 5, 3, 3, 4)).astype(np.float32)
+    flat, whole = conv_flat(x, w, stride), conv_whole(x, w, stride)
+    np.testing.assert_allclose(flat, whole, atol=1e-4)
+    t, i, j = 1, 1, 2
+    padded = np.pad(x, [(0, 0), (1, 1), (2, 2), (1, 1), (0, 0)])
+    at = [k * s for k, s in zip((t, i, j), stride, strict=True)]
+    seen = padded[1, at[0] : at[0] + 3, at[1] : at[1] + 5, at[2] : at[2] + 3]
+    np.testing.assert_allclose(flat[1, t, i, j], np.einsum("thwc,thwcd->d", seen, w), atol=1e-4)
 
 
 @pytest.mark.slow
