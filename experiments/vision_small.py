@@ -217,7 +217,11 @@ SWEEP = {
     "lejepa": small(
         LeJEPA(encoder=CONV, projector=MLP(widths=(128, 128, 16)), crops=_CROPS, slices=256)
     ),
-    "mae": small(MAE(encoder=_SINCOS, decoder=_DECODER, view=VIEW)),
+    "mae": small(
+        MAE(encoder=QUICK, decoder=_DECODER.clone(width=64), view=_STILL, ratio=0.5),
+        learning_rate=1e-3,
+        steps=800,
+    ),
     "simmim": small(SimMIM(encoder=_TOKEN, view=VIEW, square=4)),
     "ijepa": small(
         IJEPA(encoder=_SINCOS, predictor=_DECODER, view=VIEW, context=0.5, tau=0.98),
