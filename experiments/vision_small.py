@@ -227,7 +227,16 @@ SWEEP = {
         IJEPA(encoder=_SINCOS, predictor=_DECODER, view=VIEW, context=0.5, tau=0.98),
     ),
     "data2vec": small(
-        Data2Vec(encoder=_TOKEN, view=VIEW, hidden=30, smallest=4, top=2, tau=0.99, tau_start=0.99)
+        Data2Vec(
+            encoder=_QUICK_TOKEN,
+            view=_STILL,
+            hidden=9,
+            smallest=1,
+            top=2,
+            tau=0.99,
+            tau_start=0.99,
+        ),
+        steps=1000,
     ),
     "deepcluster": replace(
         small(
