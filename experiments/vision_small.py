@@ -195,7 +195,6 @@ SWEEP = {
             **_TEACHER,
         )
     ),
-    "dino_vit": small(DINO(encoder=QUICK, head=_QUICK_HEAD, crops=_LOCAL, **_STEADY), **_LONGER),
     "ibot": small(
         IBOT(encoder=_QUICK_TOKEN, head=_QUICK_HEAD, crops=_LOCAL, smallest=1, **_STEADY),
         **_LONGER,
@@ -217,26 +216,13 @@ SWEEP = {
     "lejepa": small(
         LeJEPA(encoder=CONV, projector=MLP(widths=(128, 128, 16)), crops=_CROPS, slices=256)
     ),
-    "mae": small(
-        MAE(encoder=QUICK, decoder=_DECODER.clone(width=64), view=_STILL, ratio=0.5),
-        learning_rate=1e-3,
-        steps=800,
-    ),
+    "mae": small(MAE(encoder=_SINCOS, decoder=_DECODER, view=VIEW)),
     "simmim": small(SimMIM(encoder=_TOKEN, view=VIEW, square=4)),
     "ijepa": small(
         IJEPA(encoder=_SINCOS, predictor=_DECODER, view=VIEW, context=0.5, tau=0.98),
     ),
     "data2vec": small(
-        Data2Vec(
-            encoder=_QUICK_TOKEN,
-            view=_STILL,
-            hidden=9,
-            smallest=1,
-            top=2,
-            tau=0.99,
-            tau_start=0.99,
-        ),
-        steps=1000,
+        Data2Vec(encoder=_TOKEN, view=VIEW, hidden=30, smallest=4, top=2, tau=0.99, tau_start=0.99)
     ),
     "deepcluster": replace(
         small(
