@@ -9,7 +9,7 @@ Otherwise as `selftrain_sst2.py`, whose network was pretrained here on two cores
 keeps the surest 1,000 sentences of each class, and 60 steps of 16 a network.
 
 Measured on a share of two CPU cores, 2026-12-01, one seed (`--seeds 0`), last step, percent:
-supervised 65.5, self-trained 65.8, no help; on all labels not measured. Pseudo-labels 72.7% right
+supervised 65.5, self-trained 65.8, fully supervised 80.9: 2% of the gap. Pseudo-labels 72.7% right
 on 29% of the pool, 64.8% right on all of it: the network is 99% sure of nearly every sentence
 (calibration error .34), so that what it is surest of is hardly better than the rest. Our own BERT
 of two cores has 50.7 and 51.8 with as many labels, logistic regression on the frozen features of
