@@ -10,6 +10,7 @@ from ssljax.data.conll import Conll
 from ssljax.data.continuations import Continuations
 from ssljax.data.corrupt import CorruptExample
 from ssljax.data.dataset import Arrays, Dataset
+from ssljax.data.dialogues import Dialogues
 from ssljax.data.few import Few, FewLabels
 from ssljax.data.graph import GraphData, pack_edges
 from ssljax.data.graphs import Graphs
@@ -51,6 +52,7 @@ __all__ = [
     "CorruptExample",
     "Crops",
     "Dataset",
+    "Dialogues",
     "Few",
     "FewLabels",
     "GraphData",

@@ -40,7 +40,9 @@ class Embedded:
         self.data = train
         """That of the run."""
         params, stats = method.backbone(state)
-        parts = self.config.method.arrays(state) | {"encoder": params}
+        # A head is of its method: that of BERT names hidden words, and no target asks for them.
+        parts = {k: v for k, v in self.config.method.arrays(state).items() if k != "head"}
+        parts |= {"encoder": params}
         self.start = parts, {"encoder": stats}
         """What a network of the same encoder begins from, and maybe of the same decoder."""
         self._kept: tuple[Any, np.ndarray] | None = None

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import jax
 import jax.numpy as jnp
 
+from ssljax.nets import text_inputs
 from ssljax.views import (
     ClipView,
     GraphView,
@@ -158,8 +159,8 @@ class GraphInput(Inputs):
 
 @dataclass(frozen=True, kw_only=True)
 class TokenInput(Inputs):
-    """ "tokens" and "segments" int [B, L], with noise in training -> both by name, for a `Bert` or
-    a `T5Encoder`."""
+    """ "tokens" and "segments" int [B, L], with noise in training, and "types" where there are some
+    -> all by name, for a `Bert` or a `T5Encoder`."""
 
     drop: float = 0.0
     """Probability of replacing a token by `unknown`."""
@@ -175,4 +176,4 @@ class TokenInput(Inputs):
         if key is not None and self.drop:
             hidden = jax.random.bernoulli(key, self.drop, tokens.shape) & (segments > 0)
             tokens = jnp.where(hidden, self.unknown, tokens)
-        return {"tokens": tokens, "segments": segments}
+        return text_inputs(batch) | {"tokens": tokens}

@@ -1,0 +1,56 @@
+"""BERT on dialogues without labels, then what the user wants from 10 turns of each of 27 intents.
+
+    ssljax selftrain experiments/selftrain_sgd_intents.py --data dialogues:PATH/sgd
+
+TODO
+"""
+
+from ssljax import Cadence, Experiment, Optimizer, SelfTraining
+from ssljax.data import Dialogues, Text
+from ssljax.methods import BERT
+from ssljax.nets import Bert
+from ssljax.pseudolabels.rounds import Rounds
+from ssljax.pseudolabels.select import Greedy
+from ssljax.selftraining.learners import Network
+from ssljax.tasks import OneOf, Task, TokenInput
+
+_DATA, _READER = "dialogues:sgd", Dialogues(text=Text(length=48, vocab=2048), history=4)
+_ENCODER = Bert(
+    vocab=2048,
+    width=128,
+    depth=2,
+    heads=4,
+    hidden=512,
+    length=48,
+    dropout=0.0,
+    attention_dropout=0.0,
+)
+_OPTIMIZER = Optimizer(
+    name="adamw", learning_rate=1e-3, per_batch=None, warmup=50, weight_decay=0.01, clip=1.0
+)
+
+SELFTRAIN = SelfTraining(
+    learner=Network(
+        task=Task(
+            inputs=TokenInput(drop=0.1), encoder=_ENCODER, target=OneOf(classes=27), dropout=0.1
+        ),
+        optimizer=_OPTIMIZER,
+        steps=300,
+        batch=32,
+        share=0.5,
+    ),
+    data=_DATA,
+    reader=_READER,
+    few=10,
+    rounds=Rounds(count=2, select=Greedy(per_class=100, growing=True)),
+    pretrain=Experiment(
+        method=BERT(encoder=_ENCODER),
+        data=_DATA,
+        reader=_READER,
+        optimizer=_OPTIMIZER,
+        steps=600,
+        batch=32,
+        cadence=Cadence(log=100, save=300, monitor=0, steps_per_call=10),
+    ),
+    seeds=(0,),
+)
