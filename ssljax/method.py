@@ -248,6 +248,10 @@ class Recipe(Protocol):
     compose: Callable[..., jax.Array] | None = None
     """(state, key, codes [B, D], *, temperature) -> melodies int [B, T]; `embed` gives codes of
     `encoder.code` numbers. Called by `ssljax sample --out`; None: the method writes no music."""
+    speak: Callable[..., tuple[jax.Array, jax.Array]] | None = None
+    """(state, key, {"text": int [B, N], "label": int [B], the voice}, *, seconds, pace) -> (samples
+    [B, T] in [-1, 1] at `mel.rate`, how many are heard [B]); texts are made of `letters`. Called by
+    `ssljax sample --prompt --out`; None: the method does not speak."""
 
     @staticmethod
     def backbone(state: State) -> tuple[PyTree, PyTree]:

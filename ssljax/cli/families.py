@@ -199,6 +199,30 @@ ROLLS = MELODIES._replace(
         'Midi(learn="frames"),  # a folder or a zip of MIDI files, or chorales in .json',
     ).replace("batch=128", "batch=16")
 )
+SPOKEN = Family(
+    "manifest:PATH/TO/TRANSCRIPTS.jsonl",
+    "manifest:PATH/TO/TRANSCRIPTS.jsonl",
+    "SOUND = Audio(rate=8000, seconds=4.0)  # of one voice; longer recordings are cut\n",
+    """\
+    reader=Transcripts(audio=SOUND),  # JSON lines: {"audio_filepath": "a.wav", "text": "hello"}
+    optimizer=Optimizer(learning_rate=1e-3, per_batch=None, warmup=100, clip=1.0),
+    steps=2000,
+    batch=16,
+    cadence=Cadence(log=50, save=500, monitor=0),
+""",
+)
+SERIES = Family(
+    "ts:PATH/TO/SERIES",
+    "ts:PATH/TO/SERIES",
+    "",
+    """\
+    reader=TimeSeries(),  # .ts files of the UEA archive
+    optimizer=Optimizer(learning_rate=1e-3, per_batch=None, warmup=20),
+    steps=600,
+    batch=16,
+    cadence=Cadence(log=50, save=300, monitor=0),
+""",
+)
 VIDEOS = Family(
     "video:PATH/TO/VIDEOS",
     "video:PATH/TO/VIDEOS",

@@ -13,6 +13,7 @@ from ssljax.runs.compose import compose
 from ssljax.runs.evaluation import add_finetuned, evaluate, finetune, material
 from ssljax.runs.load import probed
 from ssljax.runs.recommend import recommend as recommend_from
+from ssljax.runs.speak import speak
 from ssljax.selftraining.labelling import BY
 from ssljax.selftraining.labelling import label as label_with
 from ssljax.selftraining.teachers import load_any
@@ -140,11 +141,16 @@ def sample(arguments: list[str]) -> None:
     parser = Parser(
         "sample",
         "Writes on from a prompt with the causal language model of a run; or, with --out, melodies "
-        "as MIDI files with the MusicVAE of a run.",
+        "as MIDI files with the MusicVAE of a run, or the prompt as a WAV file with FastSpeech.",
     )
     parser.add_run()
     parser.add_argument("--prompt", help="text to go on from (default: a new line)")
-    parser.add_argument("--out", help="folder for melodies: new ones, and a way between two")
+    parser.add_argument(
+        "--out",
+        help="folder for melodies: new ones, and a way between two; or the file of what is spoken, "
+        "such as three.wav",
+    )
+    parser.add_argument("--voice", help="who speaks the prompt (default: the first of the run)")
     parser.add_argument("--count", type=int, default=8, help="new melodies (default: 8)")
     parser.add_argument("--length", type=int, default=500, help="tokens to write (default: 500)")
     parser.add_argument(
@@ -157,9 +163,11 @@ def sample(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_all(arguments)
     warm = args.temperature
+    if args.out is not None and args.prompt is not None:
+        spoken = {"voice": args.voice, "seed": args.seed, "file": args.experiment}
+        say(speak(Path(args.run), args.prompt, Path(args.out), **spoken))
+        return
     if args.out is not None:
-        if args.prompt is not None:
-            raise ValueError("--out is for melodies, which take no --prompt")
         warm = 0.5 if warm is None else warm
         options = {"count": args.count, "temperature": warm, "seed": args.seed}
         made = compose(Path(args.run), Path(args.out), file=args.experiment, **options)
@@ -169,7 +177,7 @@ def sample(arguments: list[str]) -> None:
     if not isinstance(experiment.method.encoder, nets.GPT2):
         raise ValueError(
             f"{args.run} has no causal language model: train GPT first (melodies of MusicVAE are "
-            "written with --out FOLDER)"
+            "written with --out FOLDER, and FastSpeech speaks with --out FILE.wav)"
         )
     reader, prompt = (
         experiment.reader.prepared(experiment.data, Path(args.run)),

@@ -28,6 +28,8 @@ _HOMES = {
         "Interactions",
         "Midi",
         "Text",
+        "TimeSeries",
+        "Transcripts",
         "Triples",
         "Video",
     ),

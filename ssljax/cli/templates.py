@@ -11,7 +11,9 @@ from ssljax.cli.families import (
     NO_VIEW,
     RANKING,
     ROLLS,
+    SERIES,
     SMOOTHED,
+    SPOKEN,
     TOWERS,
     TRIPLES,
     TUBES,
@@ -69,6 +71,7 @@ METHODS: dict[str, tuple[Family, str]] = {
         "decoder=nets.MelodyDecoder(width=128, steps=32)",
     ),
     "NextFrame": (ROLLS, "encoder=nets.LSTM(width=128, both=False), dropout=0.3"),
+    "TS2Vec": (SERIES, "encoder=nets.FCN(widths=(32, 64, 32)), width=64"),
     "CVRL": (VIDEOS, f"encoder=NET, {_HEAD}, view=VIEW, temperature=0.2"),
     "VideoMAE": (
         TUBES,
@@ -201,6 +204,7 @@ METHODS: dict[str, tuple[Family, str]] = {
         "encoder=NET, view=VIEW, span=5, top=2, tau=0.999, tau_start=0.98, ramp=400",
     ),
     "BestRQ": (mel_frames(), "encoder=NET, view=VIEW, codes=512"),
+    "FastSpeech": (SPOKEN, "mel=LogMel(rate=8000, window=256, hop=80, mels=40)"),
     "CLIP": (
         pairs(TOWERS.format(more=", eot=3")),
         f"encoder=NET, partner=TEXTS, {_TOWER_HEADS}, view=VIEW",

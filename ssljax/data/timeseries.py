@@ -30,20 +30,21 @@ class TimeSeries:
     """How series become rows."""
 
     plain_name: ClassVar[str] = "mean and spread"
-    length: int = 100
-    """Steps of a row, T; longer series are cut."""
+    length: int | None = None
+    """Steps of a row, T; longer series are cut. None: those of the longest training series."""
     standardize: bool = True
     """Every channel less its mean, over its spread, in the training split."""
 
     def __post_init__(self) -> None:
-        if self.length < 1:
+        if self.length is not None and self.length < 1:
             raise ValueError(f"length {self.length}: a series needs at least one step")
 
     def prepared(self, spec: str, folder: Path | None = None) -> "TimeSeries | Prepared":
-        """With mean and spread of the channels of the training split of `spec`, kept in `folder`;
-        itself without a folder: it then reads them from whatever data it is given.
+        """With mean and spread of the channels of the training split of `spec`, and the steps of
+        its longest series, kept in `folder`; itself without a folder: it then reads them from
+        whatever data it is given.
         """
-        if folder is None or not self.standardize:
+        if folder is None or not (self.standardize or self.length is None):
             return self
         return Prepared(self, learnt(folder, FILE, lambda: _scaling(self._first(spec))))
 
@@ -78,16 +79,16 @@ class TimeSeries:
                 f"{files[normal(split)]}: {series[0].shape[1]} channels, and {files['train']} has "
                 f"{train.series[0].shape[1]}"
             )
-        if self.standardize and known is None:
+        if known is None:
             known = _scaling(series if train is None else train.series)
-        found = self.rows_of(series, known if self.standardize else None, str(spec))
-        lengths = np.array([len(x) for x in series])
-        if (lengths > self.length).any():
+        found = self.rows_of(series, known, str(spec))
+        lengths, most = np.array([len(x) for x in series]), found["steps"].shape[1]
+        if (lengths > most).any():
             log.warning(
                 "%s (%s): %d of %d series are longer than %d steps and are cut (the longest has "
                 "%d): raise --reader.length to keep all of them",
-                *(spec, normal(split), (lengths > self.length).sum(), len(series)),
-                *(self.length, lengths.max()),
+                *(spec, normal(split), (lengths > most).sum(), len(series)),
+                *(most, lengths.max()),
             )
         if labels is not None:
             found["label"] = labels
@@ -99,17 +100,18 @@ class TimeSeries:
     ) -> Rows:
         """Rows of series [T, C], scaled and padded. Raises: ValueError for another C."""
         channels = series[0].shape[1]
+        length = self.length or (scaling or {}).get("steps") or max(map(len, series))
         mean, std = 0.0, 1.0
-        if scaling is not None:
+        if scaling is not None and self.standardize:
             mean, std = (np.array(scaling[name]) for name in ("mean", "std"))
             if channels != len(mean):
                 raise ValueError(
                     f"{what} has {channels} channels, and the data of the run had {len(mean)}"
                 )
-        rows = np.zeros((len(series), self.length, channels), np.float32)
-        real = np.zeros((len(series), self.length), bool)
+        rows = np.zeros((len(series), length, channels), np.float32)
+        real = np.zeros((len(series), length), bool)
         for i, x in enumerate(series):
-            n = min(len(x), self.length)
+            n = min(len(x), length)
             rows[i, :n], real[i, :n] = ((x - mean) / std)[:n], True
         return {"series": rows, "steps": real}
 
@@ -149,7 +151,8 @@ class TimeSeries:
 def _scaling(series: Sequence[np.ndarray]) -> dict[str, Any]:
     steps = np.concatenate(series)
     std = np.maximum(steps.std(0), 1e-8)
-    return {"mean": steps.mean(0).tolist(), "std": std.tolist()}
+    longest = max(map(len, series))
+    return {"mean": steps.mean(0).tolist(), "std": std.tolist(), "steps": longest}
 
 
 def _files(spec: str, *, say: bool = False) -> dict[str, Path]:

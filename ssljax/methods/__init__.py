@@ -34,6 +34,7 @@ if TYPE_CHECKING:
     from ssljax.methods.dinov2 import DINOv2 as DINOv2
     from ssljax.methods.distmult import DistMult as DistMult
     from ssljax.methods.electra import ELECTRA as ELECTRA
+    from ssljax.methods.fastspeech import FastSpeech as FastSpeech
     from ssljax.methods.fixmatch import FixMatch as FixMatch
     from ssljax.methods.flexmatch import FlexMatch as FlexMatch
     from ssljax.methods.fm import FM as FM
@@ -78,6 +79,7 @@ if TYPE_CHECKING:
     from ssljax.methods.t5 import T5 as T5
     from ssljax.methods.tico import TiCo as TiCo
     from ssljax.methods.transe import TransE as TransE
+    from ssljax.methods.ts2vec import TS2Vec as TS2Vec
     from ssljax.methods.uda import UDA as UDA
     from ssljax.methods.unimatch import UniMatch as UniMatch
     from ssljax.methods.vae import VAE as VAE
@@ -115,6 +117,7 @@ FILES = {
     "DINOv2": "dinov2",
     "DistMult": "distmult",
     "ELECTRA": "electra",
+    "FastSpeech": "fastspeech",
     "FixMatch": "fixmatch",
     "FlexMatch": "flexmatch",
     "FM": "fm",
@@ -159,6 +162,7 @@ FILES = {
     "T5": "t5",
     "TiCo": "tico",
     "TransE": "transe",
+    "TS2Vec": "ts2vec",
     "UDA": "uda",
     "UniMatch": "unimatch",
     "VAE": "vae",

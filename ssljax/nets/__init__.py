@@ -19,6 +19,7 @@ from ssljax.nets.bytenet import ByteNet
 from ssljax.nets.chain import apply_chain, apply_crops, apply_each, apply_groups, init_chain
 from ssljax.nets.clip import ImageTower, TextTower, siglip_image, siglip_text
 from ssljax.nets.decoder import Decoder
+from ssljax.nets.fastspeech import FrameWriter, TextReader, stretched
 from ssljax.nets.fcos import FCOS
 from ssljax.nets.few import apply_few
 from ssljax.nets.fields import DeepFields, FieldVectors, pair_sum
@@ -43,6 +44,7 @@ from ssljax.nets.r3d import R3D
 from ssljax.nets.recurrent import LSTM
 from ssljax.nets.resnet import ResNet, SmallConv
 from ssljax.nets.searching import Written, beam_search, draws, filter_logits, likeliest, write
+from ssljax.nets.series import FCN, InceptionTime
 from ssljax.nets.start import by_depth, xavier
 from ssljax.nets.style import StyleDecoder, StyleEncoder
 from ssljax.nets.t5 import T5Decoder, T5Encoder, shared_table, t5
@@ -64,6 +66,7 @@ from ssljax.nets.wav2vec2 import (
 from ssljax.nets.wide_resnet import WideResNet
 
 __all__ = [
+    "FCN",
     "FCOS",
     "GAT",
     "GCN",
@@ -83,11 +86,13 @@ __all__ = [
     "DiscriminatorHead",
     "DiscriminatorTrunk",
     "FieldVectors",
+    "FrameWriter",
     "GPT2Writer",
     "Generator",
     "GraphNet",
     "GraphSAGE",
     "ImageTower",
+    "InceptionTime",
     "JointViT",
     "MelEncoder",
     "MelodyDecoder",
@@ -104,6 +109,7 @@ __all__ = [
     "T5Decoder",
     "T5Encoder",
     "T5Writer",
+    "TextReader",
     "TextTower",
     "TokenHead",
     "Tower",
@@ -155,6 +161,7 @@ __all__ = [
     "siglip_text",
     "sincos_positions",
     "slerp",
+    "stretched",
     "t5",
     "text_inputs",
     "tied_logits",

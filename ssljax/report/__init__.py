@@ -31,6 +31,7 @@ from ssljax.report.runs import (
 )
 from ssljax.report.selftraining import is_self_training, write_self_training
 from ssljax.report.selftrainings import write_self_trainings
+from ssljax.report.sounds import sound_section
 from ssljax.report.tables import BANDS, NOTE, SEEDS, finetuned_table, numbers_table
 
 __all__ = [
@@ -49,7 +50,7 @@ def write_report(folder: Path, *, out: Path | None = None) -> Path:
     Reads metrics.jsonl and, where present, config.json, results.json, finetune.json and report.npz
     (`features` [N, D], `labels` [N], `thumbnails` [N, H, W, C]; `images` [n, H, W, C] and any
     pictures made of them, [n, H, W, C] or [n, v, H, W, C] in [0, 1], such as `views`; `attention`
-    [n, heads, h, w] on `attended` [n, H, W, C]).
+    [n, heads, h, w] on `attended` [n, H, W, C]; `sounds` [n, 3, T] at `rate`).
 
     Raises: FileNotFoundError without metrics.jsonl, ValueError for a file that cannot be read.
     """
@@ -73,6 +74,7 @@ def write_report(folder: Path, *, out: Path | None = None) -> Path:
         section("Fine-tuning", finetuned_table(folder / "finetune.json")),
         section("Curves", _broken(run) + grid_of(charts)),
         section("Other measurements", _rest({k: line_chart(k, [(k, run, k)]) for k in rest})),
+        sound_section(arrays),
         *picture_sections(arrays),
         section("Attention", attention_strips(arrays)),
         *feature_sections(arrays),

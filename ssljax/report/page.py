@@ -41,7 +41,8 @@ svg{display:block;width:100%;height:auto}svg text{font-family:inherit!important}
 img{image-rendering:pixelated;display:block;border-radius:3px;height:var(--side);outline-offset:1px}
 .sheet{display:flex;flex-wrap:wrap;gap:14px 30px}.strip{display:flex;flex-wrap:wrap;gap:6px}
 .first{margin-right:6px;outline:2px solid var(--ink)}.wrong img{outline:2px solid #d9541e}
-.sheet+.note{margin-top:14px}.near{display:flex;gap:6px}.near figure:first-child{margin-right:12px}
+.sheet+.note{margin-top:14px}audio{display:block;width:230px;height:36px}
+.near{display:flex;gap:6px}.near figure:first-child{margin-right:12px}
 .near small{display:block;font-size:12px;max-width:var(--side);overflow:hidden;text-align:center}
 .near .wrong small{color:#d9541e;font-weight:600}details{margin-top:14px}
 summary{cursor:pointer;color:var(--link)}details>div,details ul{margin-top:12px}
@@ -64,7 +65,7 @@ def write_page(path: Path, title: str, body: list[str]) -> Path:
     Raises: OSError that says what to do where it cannot be written.
     """
     # The page promises to be self-contained; the policy makes the browser hold it to that.
-    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:"
+    policy = "default-src 'none'; style-src 'unsafe-inline'; img-src data:; media-src data:"
     head = (
         f'<meta charset="utf-8"><meta http-equiv="Content-Security-Policy" content="{policy}">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'

@@ -45,6 +45,7 @@ from ssljax.views.geometry import (
     warp,
 )
 from ssljax.views.graph import GraphView, hidden_nodes, plain_graph
+from ssljax.views.griffin_lim import amplitudes, from_spectrum, griffin_lim, sound_of
 from ssljax.views.image import (
     CIFAR_MEAN,
     CIFAR_STD,
@@ -84,7 +85,8 @@ from ssljax.views.of_papers import (
 from ssljax.views.patches import one_channel, patches, standardize, tiles, without_green
 from ssljax.views.randaugment import OPERATIONS, RandAugment, ShiftFlip
 from ssljax.views.sequences import view_items
-from ssljax.views.sound import MelPicture
+from ssljax.views.series import contexts
+from ssljax.views.sound import MelPicture, spectrogram
 from ssljax.views.style import Duotone, Grey
 from ssljax.views.tokens import (
     Masked,
@@ -126,6 +128,7 @@ __all__ = [
     "adjust_contrast",
     "adjust_hue",
     "adjust_saturation",
+    "amplitudes",
     "apply_blur",
     "apply_jitter",
     "block_mask",
@@ -136,6 +139,7 @@ __all__ = [
     "cepstra",
     "clip_crop",
     "color_jitter",
+    "contexts",
     "corrupt_spans",
     "crop_and_flip",
     "crop_and_resize",
@@ -143,7 +147,9 @@ __all__ = [
     "cut_in",
     "dino_crops",
     "flip_sign",
+    "from_spectrum",
     "gaussian_blur",
+    "griffin_lim",
     "hidden_first",
     "hidden_nodes",
     "hide",
@@ -186,8 +192,10 @@ __all__ = [
     "simclr_imagenet",
     "slopes",
     "solarize",
+    "sound_of",
     "span_mask",
     "span_sizes",
+    "spectrogram",
     "spread_counts",
     "square_masks",
     "standardize",

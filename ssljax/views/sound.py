@@ -7,6 +7,8 @@ import jax.numpy as jnp
 
 from ssljax.views.mel import LogMel
 
+_DARK, _BRIGHT = -12.0, 4.0  # log-mel of silence and of a loud voice
+
 
 @dataclass(frozen=True, kw_only=True)
 class MelPicture:
@@ -41,3 +43,12 @@ class MelPicture:
         x = self.mel(audio)
         x = (x - jnp.mean(x)) / jnp.maximum(jnp.std(x), 1e-3)
         return x[..., None] if self.upright else x[..., None, :]
+
+
+def spectrogram(log_mel: jax.Array, count: jax.Array) -> jax.Array:
+    """Pictures [B, 2 M, F, 1] in [0, 1] of log-mel frames [B, F, M] for the eye: time to the right,
+    low tones at the bottom, the louder the darker; white after the first `count` [B] frames.
+    """
+    x = jnp.clip((log_mel - _DARK) / (_BRIGHT - _DARK), 0.0, 1.0)
+    x = jnp.where(jnp.arange(x.shape[1])[:, None] < count[:, None, None], x, 0.0)
+    return 1 - jnp.repeat(jnp.swapaxes(x, 1, 2)[:, ::-1], 2, axis=1)[..., None]

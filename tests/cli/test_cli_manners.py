@@ -1,5 +1,6 @@
 """What a newcomer types before anything is trained: help, misspelt names, a first file."""
 
+import json
 import re
 import subprocess
 import sys
@@ -8,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import jax
+import numpy as np
 import pytest
 import tyro
 from conftest import ROOT
@@ -21,6 +23,7 @@ from ssljax.cli.fields import fields
 from ssljax.cli.flags import _REGISTRY, load_experiment, load_named, override
 from ssljax.export import FAMILIES, FORMATS
 from ssljax.probes import FineTune
+from ssljax.report.sounds import wav_of
 from ssljax.selftraining.plan import SelfTraining
 from ssljax.training.metrics import Progress
 from ssljax.training.steps import initial
@@ -254,7 +257,12 @@ def test_all_starting_files_run(starting_files, tmp_path, shared_data):
     own |= {"graph": f"graph:{shared_data / 'cora'}", "triples": f"triples:{shared_data / 'umls'}"}
     own |= {"interactions": f"interactions:{shared_data / 'ml-100k'}"}
     own |= {"midi": f"midi:{shared_data / 'nottingham.zip'}"}
-    own |= {"video": f"video:{tmp_path / 'videos'}"}
+    own |= {"video": f"video:{tmp_path / 'videos'}", "ts": f"ts:{shared_data / 'basicmotions'}"}
+    own |= {"manifest": f"manifest:{tmp_path / 'said.jsonl'}"}
+    said = [json.dumps({"audio_filepath": f"{i}.wav", "text": "hello"}) for i in range(32)]
+    (tmp_path / "said.jsonl").write_text("\n".join(said))
+    for i in range(32):
+        (tmp_path / f"{i}.wav").write_bytes(wav_of(np.zeros(4000), 8000))
     for i in range(2):
         (tmp_path / "videos" / f"{i}").mkdir(parents=True)
         Image.new("RGB", (40, 40)).save(tmp_path / "videos" / f"{i}" / "frame.png")

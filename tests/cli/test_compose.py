@@ -45,7 +45,7 @@ def test_a_run_writes_melodies(tmp_path, capsys):
     compose(folder, out, count=2, seed=3)
     assert (out / "sample_1.mid").read_bytes() == before
     for arguments, said in (
-        (["--out", str(out), "--prompt", "x"], "take no --prompt"),
+        (["--out", f"{out}.wav", "--prompt", "x"], "melodies take no text"),
         (["--out", str(out), "--count", "0"], "must be at least 1"),
         ([], "--out FOLDER"),
     ):

@@ -44,6 +44,24 @@ def test_cut_series_are_said_and_classes_are_those_of_training(tmp_path, caplog)
         reader.load(f"ts:{tmp_path}", split="test")
 
 
+def test_rows_are_as_long_as_the_longest_training_series(tmp_path, caplog):
+    (tmp_path / "X_TRAIN.ts").write_text(_HEAD + "1,2,3:4,5,6:b\n7,8:9,10:a\n")
+    (tmp_path / "X_TEST.ts").write_text(_HEAD + "1:2:a\n1,2,3,4:1,2,3,4:b\n")
+    spec, run = f"ts:{tmp_path}", tmp_path / "run"
+    run.mkdir()
+    for standardize in (True, False):
+        reader = TimeSeries(standardize=standardize)
+        shapes = {s: reader.load(spec, split=s).spec["steps"][0] for s in ("train", "test")}
+        assert shapes == {"train": (3,), "test": (3,)}
+        assert "longer than 3 steps and are cut (the longest has 4)" in caplog.text
+        kept = reader.prepared(spec, run)  # other data later, rows as long as before
+        only = kept.load(f"ts:{tmp_path / 'X_TEST.ts'}", split="test")
+        assert only.spec["series"][0] == (3, 2)
+        assert kept.rows([np.ones((1, 2))])["series"].shape == (1, 3, 2)
+    with pytest.raises(ValueError, match="length 0"):
+        TimeSeries(length=0)
+
+
 def test_splits_have_the_same_channels_and_what_is_no_series_is_said(tmp_path, caplog):
     (tmp_path / "X_TRAIN.ts").write_text(_HEAD + "1,2:3,4:a\n")
     (tmp_path / "X_TEST.TS").write_text(_HEAD + "1,2:3,4:5,6:a\n")

@@ -36,7 +36,7 @@ def masks(size: int = 16) -> dict[str, np.ndarray]:
 
 
 CASES = {
-    "denoising": Case(
+    "denoising_unet": Case(
         Denoising(
             encoder=UNetEncoder(widths=(4, 8), norm=True),
             decoder=UNetDecoder(classes=3, widths=(4,)),

@@ -3,8 +3,8 @@
 import numpy as np
 from laws import Case
 
-from ssljax.methods import BestRQ, Data2VecAudio, HuBERT, Wav2Vec2
-from ssljax.nets import MelEncoder, Quantizer, Wav2Vec2Encoder
+from ssljax.methods import BestRQ, Data2VecAudio, FastSpeech, HuBERT, Wav2Vec2
+from ssljax.nets import FrameWriter, MelEncoder, Quantizer, TextReader, Wav2Vec2Encoder
 from ssljax.views import LogMel, MelFrames, WaveView
 
 SPEECH_NET = Wav2Vec2Encoder(
@@ -38,6 +38,14 @@ def speech(size: int = 16) -> dict[str, np.ndarray]:
     }
 
 
+def said(size: int = 16) -> dict[str, np.ndarray]:
+    """Recordings with texts of one to four letters, two of which nobody has written down."""
+    rng = np.random.default_rng(1)
+    text = rng.integers(1, 4, (size, 4)) * (np.arange(4) < rng.integers(1, 5, (size, 1)))
+    text[2:4, 0] = -1
+    return speech(size) | {"text": text.astype(np.int32)}
+
+
 CASES = {
     "wav2vec2": Case(
         Wav2Vec2(quantizer=Quantizer(entries=5, width=6), negatives=4, **SHARED), speech
@@ -56,5 +64,14 @@ CASES = {
             span=9,
         ),
         speech,
+    ),
+    "fastspeech": Case(
+        FastSpeech(
+            encoder=TextReader(letters=3, voices=4, width=8, depth=1, heads=2, hidden=12),
+            decoder=FrameWriter(mels=6, width=8, depth=1, heads=2, hidden=12, kernel=4, groups=2),
+            mel=LogMel(rate=8000, window=16, hop=5, mels=6),
+            letters="abc",
+        ),
+        said,
     ),
 }

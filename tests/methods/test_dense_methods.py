@@ -108,7 +108,7 @@ def test_unimatch_reference():
 
 
 def test_denoising_reference():
-    method, rows = replace(CASES["denoising"].method, gamma=0.7), images()
+    method, rows = replace(CASES["denoising_unet"].method, gamma=0.7), images()
     params, extra = jax.jit(method.init)(KEY, rows)
 
     @jax.jit
@@ -138,7 +138,7 @@ def test_what_denoising_cannot_learn():
         Denoising(encoder=SmallConv())
     with pytest.raises(ValueError, match="gamma 1 must lie"):
         Denoising(gamma=1)
-    wrong = replace(CASES["denoising"].method, decoder=UNetDecoder(classes=1, widths=(4,)))
+    wrong = replace(CASES["denoising_unet"].method, decoder=UNetDecoder(classes=1, widths=(4,)))
     with pytest.raises(ValueError, match="images of 3 channels need a decoder"):
         wrong.init(KEY, images())
 
