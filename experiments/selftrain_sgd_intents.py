@@ -2,7 +2,14 @@
 
     ssljax selftrain experiments/selftrain_sgd_intents.py --data dialogues:PATH/sgd
 
-Not measured yet.
+A turn has up to four turns before it in its row, 48 tokens, and `types` tell the speakers apart.
+13,467 of the 15,277 training turns have one intent. Of the 4,382 test turns with an intent 152 are
+left out, whose intents (LookupMusic, PlayMedia) training has not: 4,230 are scored.
+
+Not measured in full yet, only run on a tiny file. What it has to beat, measured on a shared CPU
+core, 2026-12-01, one draw of labels (seed 0): logistic regression on TF-IDF of word pieces of the
+same turns in rows of 64 tokens, 73.6% from the 270 labels and 83.2% from all; of the turn without
+its history 31.3 and 49.2%.
 """
 
 from ssljax import Cadence, Experiment, Optimizer, SelfTraining
