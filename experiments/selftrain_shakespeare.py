@@ -8,6 +8,12 @@ the prompts of the other nine tenths, texts that repeat themselves abstain, of t
 that it finds likeliest counts, and a fresh GPT learns both, half of each batch true. The number is
 what the true continuations of the validation text cost, bits a byte (here a character). `full`
 learns the true continuations of all windows, in as many steps.
+
+Measured on one of two shared CPU cores, 2026-12-01, seed 0, last step, bits a byte: 3.011 from
+1,568 windows, 3.071 self-trained, 2.955 on all 15,682: harm, and little to gain in 400 steps of 64,
+in which the loss still falls (`gpt_shakespeare.py` reaches 2.548 in more steps, from all tokens and
+not half of them). What the teacher writes teaches its own mistakes, and takes the place of half of
+each true batch. The surest half has a mean probability of .18 a character.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining

@@ -33,8 +33,8 @@ class Teacher(Protocol):
         """Features of all examples, float32 [N, D]."""
         ...
 
-    def judge(self, data: Any) -> dict[str, float]:
-        """What it says of the truth of `data`, where its target asks that (`Target.judged`)."""
+    def costs(self, data: Any) -> dict[str, float]:
+        """What it says of the truth of `data`, where its target asks that (`Target.costs`)."""
         return {}
 
 

@@ -193,18 +193,17 @@ class NetworkTeacher:
         confidence = np.clip(np.concatenate(confidences), 0, 1)
         return Guess(task.target.join(targets), confidence, p)
 
-    def judge(self, data: Any) -> dict[str, float]:
-        """As `Teacher.judge`, by the first network."""
+    def costs(self, data: Any) -> dict[str, float]:
+        """As `Teacher.costs`, by the first network."""
         task = self.model.task
-        judged = type(task.target).judged
-        if judged is Target.judged or not callable(judged):  # that of `OneOf` names its measure
+        if type(task.target).costs is Target.costs:
             return {}
 
         @jax.jit
         def one(state: State, batch: Any, truth: Any) -> Any:
             params, stats = self.model.teacher(state)
             told, _ = task.outputs(params, stats, batch, key=None, train=False, target=truth)
-            return task.target.judged(told, truth, batch)
+            return task.target.costs(told, truth, batch)
 
         totals: dict[str, np.ndarray] = {}
         for rows in data.once(self.batch):
@@ -314,7 +313,7 @@ class ScikitTeacher:
         p[:, self.estimator.classes_] = found
         return Guess.of(p)
 
-    def judge(self, data: Any) -> dict[str, float]:
+    def costs(self, data: Any) -> dict[str, float]:
         """Nothing: estimators say no more of a truth than their guess."""
         del data
         return {}

@@ -12,12 +12,12 @@ from ssljax.tasks.target import count, take
 
 
 def scores(
-    target: Target, truth: Targets | None, guess: Guess, judged: dict[str, float] | None = None
+    target: Target, truth: Targets | None, guess: Guess, costs: dict[str, float] | None = None
 ) -> dict[str, float]:
     """{"score", ...} of a teacher on the test examples whose truth is known: the number of the task
     (`target.measure`), others that it has, and the calibration error.
 
-    judged: what the teacher says of that truth (`Target.judged`).
+    costs: what the teacher says of that truth (`Target.costs`).
 
     Raises: ValueError where there are more or fewer labels than examples, or they are no targets.
     """
@@ -28,7 +28,7 @@ def scores(
     truth, guess = take(truth, known), guess.take(known).whole(target)
     for one in (truth, guess.target):
         target.verify(one)
-    found = target.score(truth, guess.target) | (judged or {})
+    found = target.score(truth, guess.target) | (costs or {})
     right = target.right(truth, guess.target)
     if right is not None:
         found = found | {"ece": quality.ece(right, guess.confidence)}

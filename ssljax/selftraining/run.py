@@ -120,7 +120,7 @@ def _one(
         return learner.train(hidden, labels, place, seed=seed, start=teacher or start)
 
     def score(teacher: Teacher) -> dict[str, float]:
-        return scores(target, right, teacher.guess(unseen), teacher.judge(test))
+        return scores(target, right, teacher.guess(unseen), teacher.costs(test))
 
     rows, ended = self_train(
         folder,

@@ -54,7 +54,7 @@ class Continuation(Texts):
         right, count = row_sums(jnp.argmax(outputs, axis=-1) == target, target > 0)
         return {"accuracy": right / jnp.maximum(count, 1)}
 
-    def judged(
+    def costs(
         self, outputs: jax.Array, target: jax.Array, batch: Rows
     ) -> dict[str, tuple[jax.Array, jax.Array]]:
         """ "bits_per_byte" of the true text, and "nats" and "accuracy" of its tokens."""

@@ -125,7 +125,7 @@ class Target(Protocol):
         The same by default. batch: the leaves that the network saw, without the truth."""
         return outputs
 
-    def judged(
+    def costs(
         self, outputs: Any, target: Targets, batch: Rows
     ) -> dict[str, tuple[jax.Array, jax.Array]]:
         """What a network that is told true targets says of them, where that is more than labels

@@ -83,7 +83,7 @@ def test_loss_and_bits_are_those_of_gpt(started):
     weight = np.array([1.0, 0.5, 1.0])
     loss = TARGET.loss(told, jnp.asarray(TRUTH), jnp.asarray(weight))
     np.testing.assert_allclose(loss, weight * nll.sum(1) / np.maximum(size, 1), rtol=1e-5)
-    found = TARGET.judged(told, jnp.asarray(TRUTH), {"bytes": jnp.asarray(2 * size)})
+    found = TARGET.costs(told, jnp.asarray(TRUTH), {"bytes": jnp.asarray(2 * size)})
     np.testing.assert_allclose(found["bits_per_byte"][0], nll.sum(1) / np.log(2), rtol=1e-5)
     np.testing.assert_array_equal(found["bits_per_byte"][1], 2 * size)
     # GPT itself, on a row of which the first three tokens count for nothing.
