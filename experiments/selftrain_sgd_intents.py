@@ -6,14 +6,19 @@ A turn has up to four turns before it in its row, 48 tokens, and `types` tell th
 13,467 of the 15,277 training turns have one intent. Of the 4,382 test turns with an intent 152 are
 left out, whose intents (LookupMusic, PlayMedia) training has not: 4,230 are scored.
 
-Not measured: what it has to beat is the logistic regression of `selftrain_sgd_linear.py`, 72.9%
-from the 270 labels and 83.2% from all.
+Measured on two shared CPU cores, 2026-12-01, in five minutes, seed 0, last round and last step,
+percent of these: 43.9 from 270 labels, 56.5 self-trained, 76.4 on all 13,467: 39% of the gap. Of
+the pseudo-labels of the two rounds 86.5 and 85.8 are right (18 and 36% of the pool). Logistic
+regression on words (`selftrain_sgd_linear.py`) has 72.9 from the same number and 83.2 from all: a
+network of two layers after 600 steps of pretraining (hidden tokens named 14.1, the most frequent
+6.3) does not reach it.
 """
 
 from ssljax import Cadence, Experiment, Optimizer, SelfTraining
 from ssljax.data import Dialogues, Text
 from ssljax.methods import BERT
 from ssljax.nets import Bert
+from ssljax.probes import Evaluation
 from ssljax.pseudolabels.rounds import Rounds
 from ssljax.pseudolabels.select import Greedy
 from ssljax.selftraining.learners import Network
@@ -56,6 +61,9 @@ SELFTRAIN = SelfTraining(
         steps=600,
         batch=32,
         cadence=Cadence(log=50, save=600, monitor=0, steps_per_call=10),
+        evaluation=Evaluation(
+            linear=None, few_shot=None, clustering=None, retrieval=None, max_examples=4000
+        ),
     ),
     seeds=(0,),
 )
