@@ -54,7 +54,7 @@ def test_head_and_its_gradients_by_torch(norm):
     np.testing.assert_allclose(grads["prototypes"]["kernel"], direction.grad.T, atol=1e-5)
     for i in range(3):
         kernel = grads[f"linear_{i}"]["kernel"]
-        np.testing.assert_allclose(kernel, weights[i].grad.T, atol=1e-4)
+        np.testing.assert_allclose(kernel, weights[i].grad.T, rtol=1e-5, atol=1e-4)
 
 
 def test_the_length_of_a_prototype_does_not_matter():
