@@ -4,7 +4,11 @@
     ssljax train experiments/r3d_gtsrb_clips.py --data video:path/to/clips
 
 The first command writes the tracks of GTSRB as folders of frames; test tracks are never trained on.
-An R3D of 10 layers and 16 channels on clips of 8 of the 16 frames, at 32 pixels. Not run yet.
+An R3D of 10 layers and 16 channels on clips of 8 of the 16 frames, at 32 pixels.
+
+Measured on two shared CPU cores, 2026-12-01, one seed, last step, percent of the 163 test tracks:
+linear probe 41.1 (random weights 25.8), k-NN 32.5 (21.5). Pixels of the mean frame have 82.2 and
+49.7: what a sign is shows in each frame, and 400 steps are few.
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -7,7 +7,12 @@ rounds.
 An example is a whole track of 16 frames, so that near-copies are no examples of their own: what
 selftrain_gtsrb.py counts thirty times is here one. Every network starts from CVRL on the same
 tracks without labels (r3d_gtsrb_clips.py). In the first round labels spread over the graph of
-nearest neighbours in its features; in the second the network labels the pool. Not run yet.
+nearest neighbours in its features; in the second the network labels the pool.
+
+Measured on two shared CPU cores, 2026-12-01, seed 0, last round and last step, percent: 17.8 from 2
+labels of each, 16.6 self-trained, 47.2 on all tracks: no help, since 15.5 and 17.8% of the labels
+are right. The features tell too little of signs: 14.9 by a linear probe on as many labels, pixels
+of the mean frame 26.0.
 """
 
 from pathlib import Path
