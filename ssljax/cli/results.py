@@ -163,6 +163,8 @@ def sample(arguments: list[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     args = parser.parse_all(arguments)
     warm = args.temperature
+    if args.voice is not None and (args.out is None or args.prompt is None):
+        raise ValueError("--voice speaks a --prompt into a file, --out FILE.wav")
     if args.out is not None and args.prompt is not None:
         spoken = {"voice": args.voice, "seed": args.seed, "file": args.experiment}
         say(speak(Path(args.run), args.prompt, Path(args.out), **spoken))

@@ -121,11 +121,19 @@ class TokenContinuations:
         return Arrays(rows, names=names, readable=self.readable, vocabulary=self.text)
 
     def rows(self, values: list[str], *, like: Spec | None = None) -> Rows:
-        """One row a prompt: its last tokens, after padding."""
+        """One row a prompt: its last tokens, after padding. Says how many lose their beginning."""
         del like
-        found = np.zeros((len(values), self.reader.prompt), np.int32)
+        size, cut = self.reader.prompt, 0
+        found = np.zeros((len(values), size), np.int32)
         for row, text in zip(found, values, strict=True):
-            ids = self.encode(text)[-self.reader.prompt :]
+            ids = self.encode(text)
+            cut += len(ids) > size
             if len(ids):
-                row[-len(ids) :] = ids
+                row[-min(len(ids), size) :] = ids[-size:]
+        if cut:
+            log.warning(
+                "%d of %d prompts have more than %d tokens and lose their beginning: raise "
+                "--reader.prompt to keep all of them",
+                *(cut, len(values), size),
+            )
         return {"tokens": found, "segments": np.ones_like(found)}

@@ -67,6 +67,10 @@ class Target(Protocol):
         """The numbers of `quality` that tables show, the most telling first."""
         ...
 
+    drops: bool = True
+    """Whether `Task.dropout` may leave out numbers of what the head reads. False where these are
+    parameters too: such networks have rates of their own."""
+
     # The network, inside jit.
 
     @property

@@ -36,6 +36,11 @@ class Task:
     def __post_init__(self) -> None:
         if not 0 <= self.dropout < 1:
             raise ValueError(f"dropout {self.dropout} must be at least 0 and below 1")
+        if self.target is not None and self.dropout and not self.target.drops:
+            raise ValueError(
+                f"dropout of a Task would leave out parameters of {type(self.target).__name__}: "
+                "set that of its networks, such as encoder.dropout"
+            )
         if self.target is not None and not hasattr(self.encoder, self.target.reads):
             raise ValueError(
                 f"{type(self.target).__name__} reads {self.target.reads!r} of the encoder, and "

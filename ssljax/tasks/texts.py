@@ -50,6 +50,7 @@ class Texts(Target):
     data: Any = None
     """The data, whose `vocabulary` says what tokens mean (`of`); a recorded run holds None."""
 
+    drops = False
     lines: ClassVar[bool] = False
     """Whether a text may have several lines; in a table they are then written as in JSON."""
     shown: ClassVar[tuple[Measure, ...]] = (

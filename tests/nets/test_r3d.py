@@ -80,12 +80,14 @@ def test_both_ways_to_convolve_agree(frames, stride):
     x = rng.normal(size=(2, frames, 6, 7, 3)).astype(np.float32)
     w = rng.normal(size=(3, 5, 3, 3, 4)).astype(np.float32)
     flat, whole = conv_flat(x, w, stride), conv_whole(x, w, stride)
-    np.testing.assert_allclose(flat, whole, atol=1e-4)
+    np.testing.assert_allclose(flat, whole, rtol=1e-5, atol=1e-5)
     t, i, j = 1, 1, 2
     padded = np.pad(x, [(0, 0), (1, 1), (2, 2), (1, 1), (0, 0)])
     at = [k * s for k, s in zip((t, i, j), stride, strict=True)]
     seen = padded[1, at[0] : at[0] + 3, at[1] : at[1] + 5, at[2] : at[2] + 3]
-    np.testing.assert_allclose(flat[1, t, i, j], np.einsum("thwc,thwcd->d", seen, w), atol=1e-4)
+    np.testing.assert_allclose(
+        flat[1, t, i, j], np.einsum("thwc,thwcd->d", seen, w), rtol=1e-5, atol=1e-5
+    )
 
 
 @pytest.mark.slow
