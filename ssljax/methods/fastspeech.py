@@ -112,10 +112,9 @@ class FastSpeech(Encoding):
         return mel + self.weight * length, (extra, metrics)
 
     def score(self, state: State, batch: Batch) -> dict[str, tuple[jax.Array, jax.Array]]:
-        """The mean absolute error of frames as "loss" (no nats), and of the logarithm of how long
-        a text lasts."""
+        """Mean absolute errors of frames, and of the logarithm of how long a text lasts."""
         error, weight, off, known = self._errors(state.params, batch, (None, None))
-        return {"loss": row_sums(error, weight), "length_error": (jnp.abs(off) * known, known)}
+        return {"mel_error": row_sums(error, weight), "length_error": (jnp.abs(off) * known, known)}
 
     def _errors(self, params: Any, batch: Batch, keys: Any) -> tuple[jax.Array, ...]:
         """(error of each frame [B, T], 1 where it counts; log of predicted over true length [B], 1

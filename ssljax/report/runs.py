@@ -133,4 +133,5 @@ def is_accuracy(key: str, run: Run) -> bool:
     values = run.curves[key][1] if key in run.curves else np.zeros(0)
     shares = ((values >= 0) & (values <= 1) | np.isnan(values)).all() and len(values) > 0
     named = key.startswith("eval/") or "accuracy" in key
-    return bool(shares and named and not key.endswith((*PLAIN, "_std", "loss")))
+    plain = (*PLAIN, *(run.results.get("evaluation", {}).get("decimals") or ()))
+    return bool(shares and named and not key.endswith((*plain, "_std", "loss")))

@@ -53,7 +53,7 @@ def test_a_run_speaks(tmp_path, capsys):
     )
     folder, out = tmp_path / "run", tmp_path / "out.wav"
     found = run(experiment, folder)["evaluation"]["encoders"]["trained"]
-    assert found["heldout_loss"] > 0 and found["heldout_length_error"] > 0
+    assert found["heldout_mel_error"] > 0 and found["heldout_length_error"] > 0
     page = (folder / "report.html").read_text()
     sounds = re.findall(r'src="data:audio/wav;base64,([^"]+)"', page)
     assert len(sounds) == 3 * 8 and "media-src data:" in page
