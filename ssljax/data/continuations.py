@@ -19,7 +19,8 @@ import numpy as np
 
 from ssljax.data import tokens as tok
 from ssljax.data.dataset import Arrays, Rows, Spec
-from ssljax.data.text import Text, TokenText
+from ssljax.data.text import Text
+from ssljax.data.tokenized import Tokenized
 
 log = logging.getLogger("ssljax")
 
@@ -71,21 +72,10 @@ class Continuations:
         return self.text.plain(rows)
 
 
-class TokenContinuations:
+class TokenContinuations(Tokenized):
     """A `Continuations` with its tokenizer."""
 
-    plain_name = Continuations.plain_name
-
-    def __init__(self, reader: Continuations, text: TokenText) -> None:
-        self.reader, self.text, self.tokenizer = reader, text, text.tokenizer
-        self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
-        self.encode, self.decode, self.readable = text.encode, text.decode, text.readable
-        self.stream = text.stream
-
-    def prepared(self, spec: str, folder: Path | None = None) -> "TokenContinuations":
-        """Itself."""
-        del spec, folder
-        return self
+    reader: Continuations
 
     def load(
         self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0

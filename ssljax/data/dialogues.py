@@ -31,6 +31,7 @@ from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.learnt import learnt
 from ssljax.data.split_files import SplitFiles, split_files
 from ssljax.data.text import Text, TokenText
+from ssljax.data.tokenized import Tokenized
 
 log = logging.getLogger("ssljax")
 _FILES = (".jsonl", ".jsonl.gz")
@@ -125,21 +126,14 @@ class Dialogues:
         return turn.speaker == self.speaker and len(turn.intents) == 1
 
 
-class TokenDialogues:
+class TokenDialogues(Tokenized):
     """A `Dialogues` with its tokenizer and the names of the intents."""
 
-    plain_name = Dialogues.plain_name
+    reader: Dialogues
 
     def __init__(self, reader: Dialogues, text: TokenText, classes: tuple[str, ...]) -> None:
-        self.reader, self.text, self.classes = reader, text, classes
-        self.tokenizer, self.encode, self.decode = text.tokenizer, text.encode, text.decode
-        self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
-        self.readable = text.readable
-
-    def prepared(self, spec: str, folder: Path | None = None) -> "TokenDialogues":
-        """Itself."""
-        del spec, folder
-        return self
+        super().__init__(reader, text)
+        self.classes = classes
 
     def load(
         self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0

@@ -34,7 +34,8 @@ from ssljax.data.labels import Column, classes_of
 from ssljax.data.learnt import learnt
 from ssljax.data.split_files import SplitFiles, split_files
 from ssljax.data.split_names import normal
-from ssljax.data.text import Text, TokenText
+from ssljax.data.text import Text
+from ssljax.data.tokenized import Tokenized
 
 log = logging.getLogger("ssljax")
 _PLAIN = (".fasta", ".fa", ".faa", ".fna", ".ffn", ".txt", ".csv", ".data")
@@ -108,20 +109,10 @@ class Letters:
         )
 
 
-class LetterText:
+class LetterText(Tokenized):
     """A `Letters` with its tokenizer, for sequences without tags."""
 
-    plain_name = Letters.plain_name
-
-    def __init__(self, reader: Letters, text: TokenText) -> None:
-        self.reader, self.text, self.tokenizer = reader, text, text.tokenizer
-        self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
-        self.readable = text.readable
-
-    def prepared(self, spec: str, folder: Path | None = None) -> "LetterText":
-        """Itself."""
-        del spec, folder
-        return self
+    reader: Letters
 
     def load(
         self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0

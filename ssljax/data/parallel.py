@@ -29,7 +29,8 @@ from ssljax.data.cells import read_rows, read_text
 from ssljax.data.dataset import Arrays, Rows, Spec
 from ssljax.data.split_files import SplitFiles, split_files
 from ssljax.data.split_names import normal
-from ssljax.data.text import Text, TokenText
+from ssljax.data.text import Text
+from ssljax.data.tokenized import Tokenized
 
 log = logging.getLogger("ssljax")
 _BACK = ("text", "translation", "confidence")
@@ -156,20 +157,10 @@ class Parallel:
         return found
 
 
-class TokenPairs:
+class TokenPairs(Tokenized):
     """A `Parallel` with its tokenizer."""
 
-    plain_name = Parallel.plain_name
-
-    def __init__(self, reader: Parallel, text: TokenText) -> None:
-        self.reader, self.text, self.tokenizer = reader, text, text.tokenizer
-        self.splits, self.shapes, self.plain = reader.splits, reader.shapes, reader.plain
-        self.encode, self.decode, self.readable = text.encode, text.decode, text.readable
-
-    def prepared(self, spec: str, folder: Path | None = None) -> "TokenPairs":
-        """Itself."""
-        del spec, folder
-        return self
+    reader: Parallel
 
     def load(
         self, spec: str, *, split: str = "train", in_memory_bytes: int = 0, workers: int = 0
