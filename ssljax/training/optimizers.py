@@ -59,8 +59,8 @@ class Optimizer:
     itself where `per_batch` is None.
     """
 
-    name: Literal["sgd", "adam", "adamw", "lars", "lamb", "muon"] = "adamw"
-    """Which optimizer."""
+    name: Literal["sgd", "adam", "adamw", "adagrad", "lars", "lamb", "muon"] = "adamw"
+    """Which optimizer. Adagrad is that of embeddings of knowledge graphs."""
     learning_rate: float = 1e-3
     """Peak rate for a batch of `per_batch` examples."""
     per_batch: int | None = 256
@@ -77,6 +77,8 @@ class Optimizer:
     warmup: int | float = 0
     """Steps of linear warm-up from zero; below 1: a share of the run."""
     weight_decay: float = 0.0
+    """Of SGD, Adam and Adagrad a part of the gradient (L2, as in `torch.optim`), else apart from
+    it."""
     weight_decay_end: float | None = None
     """Weight decay at the end of the run, reached along half a cosine; None: it stays as it is."""
     momentum: float = 0.9
@@ -185,9 +187,16 @@ class Optimizer:
                     optax.sgd(rate, momentum=self.momentum, nesterov=self.nesterov),
                 )
             case "adam":
-                if self.weight_decay or self.weight_decay_end:
-                    raise ValueError("adam has no weight decay here: set it to 0, or use adamw")
                 tx = optax.adam(rate, b1=self.b1, b2=self.b2)
+                # Without decay the state is as it was before there could be one: old runs go on.
+                if self.weight_decay or self.weight_decay_end:
+                    tx = optax.chain(optax.add_decayed_weights(decay, mask=matrices), tx)
+            case "adagrad":
+                # optax adds eps under the root, torch beside it.
+                tx = optax.chain(
+                    optax.add_decayed_weights(decay, mask=matrices),
+                    optax.adagrad(rate, initial_accumulator_value=0.0, eps=1e-20),
+                )
             case "adamw":
                 tx = optax.adamw(rate, b1=self.b1, b2=self.b2, weight_decay=decay, mask=matrices)
             case "lars":

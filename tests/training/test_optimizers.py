@@ -38,7 +38,7 @@ def test_mask_skips_biases_norms_and_vectors():
     assert matrices(tables) == {"prototypes": False, "head": {"prototypes": {"kernel": True}}}
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw", "lars", "lamb", "muon"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad", "lars", "lamb", "muon"])
 def test_decay_leaves_biases_and_norms_alone(name):
     """With zero gradients only the kernel moves, and only through weight decay."""
     zero = jax.tree.map(jnp.zeros_like, PARAMS)
@@ -70,7 +70,7 @@ def test_lars_by_hand():
     np.testing.assert_allclose(after["dense"]["bias"], b, rtol=1e-6)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad"])
 def test_against_torch(name):
     torch = pytest.importorskip("torch")
     optimizer = Optimizer(name=name, learning_rate=0.01, weight_decay=0.1, schedule="constant")
@@ -79,7 +79,9 @@ def test_against_torch(name):
     w = torch.nn.Parameter(torch.tensor(np.asarray(kernel["kernel"]).copy()))
     peer = {
         "sgd": lambda: torch.optim.SGD([w], lr=0.01, momentum=0.9, weight_decay=0.1),
+        "adam": lambda: torch.optim.Adam([w], lr=0.01, weight_decay=0.1),
         "adamw": lambda: torch.optim.AdamW([w], lr=0.01, weight_decay=0.1),
+        "adagrad": lambda: torch.optim.Adagrad([w], lr=0.01, weight_decay=0.1),
     }[name]()
     grad = 0.1 * w.detach().clone() + 0.05
     for _ in range(3):
@@ -125,7 +127,7 @@ def test_clip_bounds_the_global_norm():
     assert float(optax.tree.norm(moved)) == pytest.approx(0.1, rel=1e-5)
 
 
-@pytest.mark.parametrize("name", ["sgd", "adamw", "lars", "lamb", "muon"])
+@pytest.mark.parametrize("name", ["sgd", "adam", "adamw", "adagrad", "lars", "lamb", "muon"])
 def test_constant_decay_is_a_cosine_that_ends_where_it_starts(name):
     flat = Optimizer(name=name, learning_rate=0.1, weight_decay=0.1)
     moving = Optimizer(name=name, learning_rate=0.1, weight_decay=0.1, weight_decay_end=0.1)
