@@ -202,10 +202,6 @@ def test_accumulation_equals_one_update_with_the_mean_gradient():
 def test_bad_input():
     with pytest.raises(ValueError, match="warmup 50 must be below"):
         Optimizer(warmup=50).build(steps=50, batch=8)
-    with pytest.raises(ValueError, match="use adamw"):
-        Optimizer(name="adam", weight_decay=0.1).build(steps=50, batch=8)
-    with pytest.raises(ValueError, match="use adamw"):
-        Optimizer(name="adam", weight_decay_end=0.1).build(steps=50, batch=8)
 
 
 def test_a_network_at_a_constant_rate():
