@@ -74,10 +74,10 @@ graph = partial(small, reader=FIRST, steps=1000, rate=5e-3)
 rows = partial(small, reader=NEXT, steps=2000, batch=128, rate=1e-3)
 SWEEP = {
     "bpr": small(BPR(decay=0.01), FIRST, steps=2000),
-    "lightgcn": graph(SimGCL(decay=1e-4, weight=0.0)),
-    "simgcl": graph(SimGCL(decay=1e-4, weight=0.001)),
-    "simgcl_high": graph(SimGCL(decay=1e-4, weight=0.02)),
-    "simgcl_sharp": graph(SimGCL(decay=1e-4, weight=0.001, temperature=0.05)),
+    "lightgcn": graph(SimGCL(decay=1e-2, weight=0.0)),
+    "simgcl": graph(SimGCL(decay=1e-2, weight=0.001)),
+    "simgcl_high": graph(SimGCL(decay=1e-2, weight=0.02)),
+    "simgcl_sharp": graph(SimGCL(decay=1e-2, weight=0.001, temperature=0.05)),
     "bpr_last": small(BPR(decay=0.01), LAST, steps=2000),
     "sasrec": rows(SASRec()),
     "sasrec_all": rows(SASRec(loss_over="all")),

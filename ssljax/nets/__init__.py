@@ -33,6 +33,7 @@ from ssljax.nets.gan import (
 from ssljax.nets.gpt2 import GPT2, gpt2
 from ssljax.nets.gpt2_writer import GPT2Writer
 from ssljax.nets.graph import GAT, GCN, GIN, RGCN, GraphNet, GraphSAGE, edge_list, permuted
+from ssljax.nets.hog import HOG, hog
 from ssljax.nets.joint import JointViT
 from ssljax.nets.mel import MelEncoder
 from ssljax.nets.melody import MelodyDecoder, MelodyEncoder, slerp
@@ -72,6 +73,7 @@ __all__ = [
     "GCN",
     "GIN",
     "GPT2",
+    "HOG",
     "LSTM",
     "MLP",
     "R3D",
@@ -141,6 +143,7 @@ __all__ = [
     "filter_logits",
     "freeze",
     "gpt2",
+    "hog",
     "init",
     "init_chain",
     "init_discriminator",
