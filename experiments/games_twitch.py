@@ -8,7 +8,20 @@ friends are is all that is known of them. Of the others a tenth of their games i
 ranked among all games that nobody has told of them. Beside the methods: the games that most users
 like, and those that most friends like. What friends like, and the vector of a new user, is the mean
 over her friends, each counting 1 / sqrt(number of friends), and over all users, who together count
-as SHRINK: without those, few friends say too little.
+as SHRINK, chosen on seed 0: without those, few friends say too little.
+
+Measured on one of two shared CPU cores, 2026-12-01, seeds 1 to 3, last step, percent:
+
+                          known users             new users
+                          NDCG@10     recall@10   NDCG@10     recall@10
+    most liked            27.5 +- 1.1 33.6 +- 0.9 54.8 +- 0.6 27.1 +- 0.2
+    most liked by friends 29.0 +- 1.1 35.6 +- 1.2 57.1 +- 0.8 28.6 +- 0.4
+    BPR                   34.0 +- 1.0 41.1 +- 0.7 54.3 +- 0.6 27.1 +- 0.0
+    LightGCN              29.1 +- 0.7 36.1 +- 0.4 54.2 +- 0.5 26.9 +- 0.2
+    SimGCL                30.1 +- 0.9 37.0 +- 0.5 54.1 +- 0.7 26.9 +- 0.2
+
+What a user liked says most of what else she likes; of a new one her friends say a little, and
+vectors of theirs nothing. Settings of the methods are not tuned.
 """
 
 import argparse

@@ -51,8 +51,8 @@ def _unit(x: jax.Array) -> jax.Array:
 class HOG(nn.Module):
     """A network that sees histograms of oriented gradients in place of pixels.
 
-    Images `[B, H, W, C]` float -> what `body` makes of `hog` of them. Nothing of the histograms is
-    learnt, and no gradient passes through them.
+    Images `[B, H, W, C]` or clips `[B, T, H, W, C]`, float -> what `body` makes of `hog` of them,
+    frame by frame. Nothing of the histograms is learnt, and no gradient passes through them.
     """
 
     body: nn.Module | None = None
@@ -63,5 +63,7 @@ class HOG(nn.Module):
     """Directions."""
 
     def __call__(self, x: jax.Array, train: bool = False) -> jax.Array:
-        x = jax.lax.stop_gradient(hog(x, cell=self.cell, bins=self.bins))
-        return x.reshape(len(x), -1) if self.body is None else self.body(x, train)
+        frames = x.reshape(-1, *x.shape[-3:])
+        seen = jax.lax.stop_gradient(hog(frames, cell=self.cell, bins=self.bins))
+        seen = seen.reshape(*x.shape[:-3], *seen.shape[1:])
+        return seen.reshape(len(x), -1) if self.body is None else self.body(seen, train)

@@ -4,7 +4,7 @@ import jax
 import numpy as np
 import pytest
 
-from ssljax.nets import HOG, ConvEncoder, apply, hog, init
+from ssljax.nets import HOG, R3D, ConvEncoder, apply, hog, init
 
 
 def unit(x):
@@ -56,6 +56,13 @@ def test_a_body_learns_from_it():
     params, stats = init(net, jax.random.key(0), x)
     y, _ = apply(net, params, stats, x, train=False)
     assert y.shape == (2, 3 * 3 * 5)
+    clips = np.stack([x, x[::-1]], axis=1)
+    net = HOG(body=R3D(depth=10, width=2), cell=2)
+    params, stats = init(net, jax.random.key(0), clips)
+    y, _ = apply(net, params, stats, clips, train=False)
+    frames = np.stack([hog(clips[:, t], cell=2) for t in range(2)], axis=1)
+    body, _ = apply(net.body, params["body"], stats["body"], frames, train=False)
+    np.testing.assert_allclose(y, body, atol=1e-6)
     row, _ = apply(HOG(), {}, {}, x, train=False)
     np.testing.assert_array_equal(row, np.asarray(hog(x)).reshape(2, -1))
 
