@@ -45,17 +45,15 @@ METHODS = {
     "lightgcn": SimGCL(decay=1e-3, weight=0.0),
     "simgcl": SimGCL(decay=1e-3, weight=0.001),
 }
-RATE, BATCH = 5e-3, 2048
+RATE = 5e-3
 SHRINK = 3.0
 
 
 def read(folder, seed):
     """(links [E, 2], known [users, games] bool, hidden likewise, new [users] bool)."""
     graph = Graphs(target="partner").load(f"graph:{folder}")
-    files = sorted(Path(folder).glob("*features.json"))
-    if len(files) != 1:
-        raise SystemExit(f"{folder} has {len(files)} files *features.json, not one")
-    likes = json.loads(files[0].read_text())
+    (file,) = Path(folder).glob("*features.json")
+    likes = json.loads(file.read_text())
     games = {game: i for i, game in enumerate(sorted({g for x in likes.values() for g in x}))}
     liked = np.zeros((len(graph), len(games)), bool)
     for user, some in likes.items():
@@ -78,7 +76,7 @@ def by_friends(links, values, told):
     return found / total
 
 
-def learnt(method, known, *, steps, seed):
+def learnt(method, known, *, steps, batch, seed):
     """Vectors of users and of games, by a method that learns what is known."""
     with tempfile.TemporaryDirectory() as folder:
         with (Path(folder) / "likes.csv").open("w", newline="") as file:
@@ -94,7 +92,7 @@ def learnt(method, known, *, steps, seed):
     method = method.filled(data)
     built = method.build(optax.adam(RATE), updates=steps)
     quiet = Cadence(log=steps, evaluate=0, save=0, monitor=0, refresh=steps, steps_per_call=10)
-    state = fit(built, data, steps=steps, batch=BATCH, seed=seed, cadence=quiet)
+    state = fit(built, data, steps=steps, batch=batch, seed=seed, cadence=quiet)
     return (np.asarray(x) for x in method.tables(state.params, state.extra))
 
 
@@ -113,7 +111,7 @@ def measured(scores, known, hidden, who):
     return {name: float(jnp.mean(x)) for name, x in found.items()}
 
 
-def one(folder, seed, steps):
+def one(folder, seed, *, steps, batch):
     """{name: {"known" or "new": numbers}} of a seed."""
     links, known, hidden, new = read(folder, seed)
     liked = known.astype(float)
@@ -122,7 +120,7 @@ def one(folder, seed, steps):
         "most liked by friends": by_friends(links, liked, ~new),
     }
     for name, method in METHODS.items():
-        users, games = learnt(method, known, steps=steps, seed=seed)
+        users, games = learnt(method, known, steps=steps, batch=batch, seed=seed)
         scores[name] = np.where(new[:, None], by_friends(links, users, ~new), users) @ games.T
     return {
         name: {"known": measured(s, known, hidden, ~new), "new": measured(s, known, hidden, new)}
@@ -131,14 +129,15 @@ def one(folder, seed, steps):
 
 
 def main(arguments=None):
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("folder", help="with *edges.csv, *target.csv and *features.json")
     parser.add_argument("--seeds", type=int, default=3, help="how many, from 1 on")
     parser.add_argument("--steps", type=int, default=600)
+    parser.add_argument("--batch", type=int, default=2048, help="likes of a step")
     options = parser.parse_args(arguments)
     found = []
     for seed in range(1, options.seeds + 1):
-        found.append(one(options.folder, seed, options.steps))
+        found.append(one(options.folder, seed, steps=options.steps, batch=options.batch))
         print(json.dumps({"seed": seed, **found[-1]}), flush=True)
     for name in found[0]:
         for who in ("known", "new"):

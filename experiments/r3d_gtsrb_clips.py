@@ -47,7 +47,7 @@ EXPERIMENT = Experiment(
     optimizer=Optimizer(
         name="adamw", learning_rate=2e-3, per_batch=None, warmup=40, weight_decay=1e-4
     ),
-    steps=400,
+    steps=200,
     batch=64,
     cadence=Cadence(log=50, save=200, monitor=0),
     evaluation=Evaluation(
