@@ -25,6 +25,16 @@ def drawn(arrays: dict[str, np.ndarray]) -> str:
     return f'<div class="sheet" style="--side:{side}px">{"".join(strips)}</div>'
 
 
+def told(arrays: dict[str, np.ndarray]) -> str:
+    """Labels that are read beside the truth, from the surest to the least sure."""
+    if "told" not in arrays:
+        return ""
+    head = ["example", "confidence", "text", "label", "truth"]
+    full = [k for k in range(5) if k < 1 or any(row[k] for row in arrays["told"])]
+    rows = [[str(row[k]) for k in full] for row in arrays["told"]]
+    return text_table([head[k] for k in full], rows)
+
+
 def mistakes(arrays: dict[str, np.ndarray]) -> str:
     """The most confident labels that are wrong, as pictures, texts or rows."""
     rows = arrays.get("mistakes")

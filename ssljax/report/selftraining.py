@@ -11,7 +11,7 @@ from matplotlib.ticker import FuncFormatter, MaxNLocator
 
 from ssljax.measure import Measure
 from ssljax.report.charts import RC, colours_for, svg_of
-from ssljax.report.labelled import drawn, mistakes
+from ssljax.report.labelled import drawn, mistakes, told
 from ssljax.report.measures import NAMES, measures_of, over, said
 from ssljax.report.network import network
 from ssljax.report.noise import interval_of, is_share
@@ -49,7 +49,7 @@ def write_self_training(folder: Path, *, out: Path | None = None) -> Path:
             "Classes",
             grid_of(_classes(first, names)) + _confused(last, names) + _class_table(last, arrays),
         ),
-        section("Labels of the last round", drawn(arrays)),
+        section("Labels of the last round", drawn(arrays) or told(arrays)),
         section("The network", network(arrays, names)),
         section("Calibration", grid_of([_reliability(first)])),
         section("Most confident mistakes", mistakes(arrays)),

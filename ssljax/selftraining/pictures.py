@@ -1,4 +1,4 @@
-"""What the report of a self-training shows: mistakes, and labels drawn beside the truth."""
+"""What the report of a self-training shows: mistakes, and labels drawn or told beside the truth."""
 
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,8 @@ def write_pictures(
     folder: Path, pool: Arrays, target: Target, called: Numbering, rounds: list[dict[str, Any]]
 ) -> None:
     """Writes report.npz into the folder of the run, of its first seed's last round: the names of
-    the classes, the most confident mistakes, and the pictures of `Target.compared`.
+    the classes, the most confident mistakes, and labels beside the truth: the pictures of
+    `Target.compared`, or what `Target.show` says of what is read or is no class.
 
     called: how the files of labels call the examples. rounds: what round.json of each says.
     """
@@ -36,9 +37,11 @@ def write_pictures(
         elif pool.readable is not None:
             arrays["texts"] = np.array(pool.readable(rows))
     last = folder / f"seed{rounds[-1]['seed']}" / "rounds" / f"{rounds[-1]['round']:02d}"
-    if "image" in pool.spec and (last / "labels.parquet").exists():
-        arrays |= _compared(last, pool, target, called)
     labelled = (last / "labels.parquet").exists()
+    if labelled and "image" in pool.spec:
+        arrays |= _compared(last, pool, target, called)
+    elif labelled and (pool.readable is not None or not target.has_classes()):
+        arrays |= _told(last, pool, target, called)
     if pool.links is not None and target.has_classes() and labelled:
         arrays |= _network(last, pool, target, called)
     np.savez_compressed(folder / "report.npz", **arrays)
@@ -77,23 +80,42 @@ def around(links: np.ndarray, count: int, *, most: int) -> np.ndarray:
     return np.sort(near[:most])
 
 
-def _compared(last: Path, pool: Arrays, target: Target, called: Numbering) -> dict[str, np.ndarray]:
-    """{"drawn" uint8 [n, v, H, W, 3], "drawn_titles" [v], "drawn_notes" [n]}, or {} where such
-    targets are not drawn."""
+def _some(
+    last: Path, pool: Arrays, target: Target, called: Numbering
+) -> tuple[tables.Labels, Any, list[str]]:
+    """A few labels from the surest to the least sure, their true targets or None, their names."""
     labels = tables.read(last / "labels.parquet", examples=called, target=target)
     order = np.argsort(-labels.confidence, kind="stable")
     few = labels.take(order[np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).astype(int)])
     truth = truth_of(pool, target)
+    names = [f"number {i}" if pool.names is None else pool.names[i] for i in few.index]
+    return few, None if truth is None else take(truth, few.index), names
+
+
+def _told(last: Path, pool: Arrays, target: Target, called: Numbering) -> dict[str, np.ndarray]:
+    """{"told" [n, 5]}: name, confidence, what was read, label and truth, "" where unknown."""
+    few, truth, names = _some(last, pool, target, called)
+    rows = pool.take(few.index)
+    read = [""] * len(names) if pool.readable is None else pool.readable(rows)
+    true = [""] * len(names) if truth is None else target.show(truth, pool.classes)
+    sure = [f"{c:.3f}" for c in few.confidence]
+    said = target.show(few.target, pool.classes)
+    return {"told": np.array(list(zip(names, sure, read, said, true, strict=True)), str)}
+
+
+def _compared(last: Path, pool: Arrays, target: Target, called: Numbering) -> dict[str, np.ndarray]:
+    """{"drawn" uint8 [n, v, H, W, 3], "drawn_titles" [v], "drawn_notes" [n]}, or {} where such
+    targets are not drawn."""
+    few, truth, names = _some(last, pool, target, called)
     said = target.compared(
         pool.take(few.index)["image"],
-        None if truth is None else take(truth, few.index),
+        truth,
         few.target,
         read_guess(last).take(few.index).confidence,
     )
     if not said:
         return {}
     shown = target.show(few.target, pool.classes)
-    names = [f"number {i}" if pool.names is None else pool.names[i] for i in few.index]
     told = zip(names, few.confidence, shown, strict=True)
     return {
         "drawn": np.stack(list(said.values()), axis=1),

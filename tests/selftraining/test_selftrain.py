@@ -606,6 +606,12 @@ def test_rules_label_text_and_the_report_shows_it(reviews, tmp_path, capsys):
     assert "precision 100.0" in capsys.readouterr().out
     # A mistake is shown as what it says.
     stored = dict(np.load(folder / "report.npz"))
+    # Some labels are told beside the truth, the surest first.
+    name, sure, read, said, true = stored["told"].T
+    assert len(name) == 6 and said[0] == true[0] and set(said) <= {"0", "1"}
+    assert list(true) == [str(int(x.partition(":")[2]) % 2) for x in name]
+    assert list(sure) == sorted(sure, reverse=True) and all(read)
+    assert "<th>truth</th>" in (folder / "report.html").read_text()
     stored["mistakes"], stored["names"] = (
         np.array([["3", "no", "yes", "0.9"]]),
         np.array(["no", "yes"]),
