@@ -26,11 +26,17 @@ FREE = (
 
 
 def describe(network: Any) -> dict[str, Any]:
-    """Type and fields of a module; Flax adds "parent" and "name", which say where it sits."""
+    """Type and fields of a module, and of those in it; Flax adds "parent" and "name", which say
+    where it sits."""
     names = [f.name for f in dataclasses.fields(network) if f.name not in ("parent", "name")]
-    values = {name: getattr(network, name) for name in names}
-    lists = {name: list(v) if isinstance(v, tuple) else v for name, v in values.items()}
-    return {"type": type(network).__name__} | lists
+
+    def plain(value: Any) -> Any:
+        if dataclasses.is_dataclass(value):
+            return describe(value)
+        return list(value) if isinstance(value, tuple) else value
+
+    values = {name: plain(getattr(network, name)) for name in names}
+    return {"type": type(network).__name__} | values
 
 
 def check_same(path: Path, before: Mapping[str, Any], network: Any, *, name: str) -> None:
@@ -38,14 +44,22 @@ def check_same(path: Path, before: Mapping[str, Any], network: Any, *, name: str
 
     before: what `describe` said of the network in the file. Raises: ValueError.
     """
-    now = describe(network)
+    then, now = _meaning(before), _meaning(describe(network))
     wrong = [
-        f"{field} is {before[field]!r} in the file and {now.get(field)!r} here"
-        for field in before
-        if field not in FREE and before[field] != now.get(field)
+        f"{field} is {value!r} in the file and {now.get(field)!r} here"
+        for field, value in then.items()
+        if value != now.get(field)
     ]
     if wrong:
         raise ValueError(f"{path} holds another {name}: " + "; ".join(wrong))
+
+
+def _meaning(described: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        name: _meaning(value) if isinstance(value, dict) else value
+        for name, value in described.items()
+        if name not in FREE
+    }
 
 
 def save_networks(path: Path, networks: Mapping[str, Any], params: PyTree) -> None:

@@ -14,9 +14,10 @@ from ssljax import nets
 from ssljax.export import FORMATS, export, export_onnx, load
 from ssljax.export.safetensors import atomically
 from ssljax.method import Linear
-from ssljax.nets import ResNet, SmallConv, ViT
+from ssljax.nets import HOG, ConvEncoder, ResNet, SmallConv, ViT
 
 SMALL = SmallConv(widths=(4, 8))
+EDGES = HOG(body=ConvEncoder(widths=(3,), norm=True), cell=2)
 RESNET = ResNet(depth=18, width=4)
 VIT = ViT(patch=4, width=24, depth=1, heads=3)
 MEAN, STD = (0.5, 0.4, 0.3), (0.2, 0.25, 0.3)
@@ -55,6 +56,7 @@ def assert_equal(a, b):
     ("module", "format"),
     [
         (SMALL, "safetensors"),
+        (EDGES, "safetensors"),
         (RESNET, "safetensors"),
         (RESNET, "torchvision"),
         (RESNET, "timm"),
@@ -218,6 +220,10 @@ def test_refused_loads(tmp_path):
     with pytest.raises(ValueError, match="another encoder"):
         load(path, SMALL)
     load(path, VIT.clone(pool="mean", dtype="bfloat16"))
+    edges = write(EDGES, "safetensors", tmp_path / "h.safetensors")  # a network in a network
+    with pytest.raises(ValueError, match=r"body is .*'widths'"):
+        load(edges, HOG(body=ConvEncoder(widths=(3, 3), norm=True), cell=2))
+    load(edges, HOG(body=ConvEncoder(widths=(3,), norm=True, dtype="bfloat16"), cell=2))
     path.with_name("e.safetensors.json").unlink()
     with pytest.raises(ValueError, match="missing encoder/blocks_1/attn/proj/bias"):
         load(path, VIT.clone(depth=2))
