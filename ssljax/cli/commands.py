@@ -55,6 +55,7 @@ COMMANDS = {
         "results", "sample", "write text with the language model of a run, or melodies"
     ),
     "translate": Command("translating", "translate", "translate sentences with a run"),
+    "chat": Command("chatting", "chat", "talk with a run that has learned answers"),
     "recommend": Command("results", "recommend", "say what a user should see, and why"),
     "compile": Command("pods", "compile_for", "check that an experiment fits a TPU slice"),
     "profile": Command("pods", "trace", "write a trace of a few training steps"),

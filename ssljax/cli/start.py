@@ -22,6 +22,7 @@ _HOMES = {
     "data": (
         "Audio",
         "Captions",
+        "Dialogues",
         "FewLabels",
         "Graphs",
         "Images",

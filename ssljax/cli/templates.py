@@ -174,6 +174,13 @@ METHODS: dict[str, tuple[Family, str]] = {
     "BERT": (text(WORDS + BERT.format(more="")), "encoder=NET"),
     "ELECTRA": (text(WORDS + BERT.format(more="")), "encoder=NET, generator=0.5"),
     "SimCSE": (text(WORDS + BERT.format(more=', pool="cls"')), "encoder=NET"),
+    "DualEncoder": (
+        text(
+            WORDS + BERT.format(more=""),
+            "Dialogues(text=Text(length=LENGTH, vocab=VOCAB), answers=True)",
+        )._replace(data="dialogues:PATH/TO/DIALOGUES", other="dialogues:PATH/TO/DIALOGUES"),
+        "encoder=NET",
+    ),
     "T5": (
         text(
             WORDS + "NET = nets.T5Encoder(vocab=VOCAB + 32, width=128, depth=2, heads=4, "

@@ -24,6 +24,7 @@ from ssljax.data.midi import Midi
 from ssljax.data.neighbors import Neighbors
 from ssljax.data.parallel import Parallel
 from ssljax.data.reader import Reader
+from ssljax.data.replies import Replies
 from ssljax.data.sources import Source, open_source, splits
 from ssljax.data.stream import Stream
 from ssljax.data.strings import Strings
@@ -67,6 +68,7 @@ __all__ = [
     "Pairs",
     "Parallel",
     "Reader",
+    "Replies",
     "Seen",
     "Sequences",
     "Source",

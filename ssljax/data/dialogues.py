@@ -21,6 +21,7 @@ import logging
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple
 
@@ -38,14 +39,27 @@ _FILES = (".jsonl", ".jsonl.gz")
 _FORM = '{"turns": [{"speaker": "user", "text": "..."}, ...]}'
 
 
-class _Turn(NamedTuple):
+class Turn(NamedTuple):
+    """What somebody says, and what she wants."""
+
     speaker: str
     text: str
     intents: tuple[str, ...]
 
 
+class Chosen(NamedTuple):
+    """An example."""
+
+    name: str
+    """File, line and number of the turn."""
+    turns: list[Turn]
+    """The turn, the last one, after those before it that a row may have."""
+    answer: str
+    """What another speaker says next; nothing where none does."""
+
+
 class _Dialogue(NamedTuple):
-    turns: list[_Turn]
+    turns: list[Turn]
     name: str  # file and line
 
 
@@ -81,12 +95,9 @@ class Dialogues:
     def prepared(self, spec: str, folder: Path | None = None) -> "TokenDialogues":
         """The reader with its tokenizer and its intents: those of the run in `folder`, or learned
         from the training split of `spec`."""
-
-        def texts() -> list[str]:
-            return [t.text for d in self._read(spec, self.splits(spec)[0]) for t in d.turns]
-
         found = learnt(folder, "intents.json", lambda: {"intents": self._intents(spec)})
-        return TokenDialogues(self, self.text.tokenized(texts, folder), tuple(found["intents"]))
+        text = self.text.tokenized(partial(self.texts, spec), folder)
+        return TokenDialogues(self, text, tuple(found["intents"]))
 
     def splits(self, spec: str) -> tuple[str, ...]:
         """The splits that `spec` offers."""
@@ -118,11 +129,35 @@ class Dialogues:
             )
         return found
 
+    def texts(self, spec: str) -> list[str]:
+        """All that is said in the training split."""
+        return [turn.text for d in self._read(spec, self.splits(spec)[0]) for turn in d.turns]
+
+    def chosen(self, spec: str, split: str) -> list[Chosen]:
+        """The examples of a split. Raises: ValueError where there is none."""
+        found = []
+        for d in self._read(spec, split):
+            for i, turn in enumerate(d.turns):
+                answered = i + 1 < len(d.turns) and d.turns[i + 1].speaker != self.speaker
+                if turn.speaker == self.speaker and (answered or not self.answers):
+                    turns = d.turns[max(0, i - self.history) : i + 1]
+                    answer = d.turns[i + 1].text if answered else ""
+                    found.append(Chosen(f"{d.name}:{i + 1}", turns, answer))
+        if not found:
+            raise ValueError(f"{spec} ({split}) holds no turn of {self.speaker!r} with an answer")
+        return found
+
+    def turns_of(self, said: str | Sequence[str]) -> list[Turn]:
+        """The turns of a text, or of the texts of several turns, as in `TokenDialogues.rows`."""
+        texts = [said] if isinstance(said, str) else list(said)[-self.history - 1 :]
+        speakers = (f"not {self.speaker}", self.speaker)
+        return [Turn(speakers[(len(texts) - i) % 2], x, ()) for i, x in enumerate(texts)]
+
     def _intents(self, spec: str) -> list[str]:
         turns = (turn for d in self._read(spec, self.splits(spec)[0]) for turn in d.turns)
         return sorted({t.intents[0] for t in turns if self._has_one(t)})
 
-    def _has_one(self, turn: _Turn) -> bool:
+    def _has_one(self, turn: Turn) -> bool:
         return turn.speaker == self.speaker and len(turn.intents) == 1
 
 
@@ -143,21 +178,14 @@ class TokenDialogues(Tokenized):
         Raises: ValueError or FileNotFoundError that say what was found and what to do.
         """
         del in_memory_bytes, workers  # a few bytes a token, and nothing left to decode
-        reader, chosen = self.reader, []
-        for d in reader._read(spec, split):
-            for i, turn in enumerate(d.turns):
-                answered = i + 1 < len(d.turns) and d.turns[i + 1].speaker != reader.speaker
-                if turn.speaker == reader.speaker and (answered or not reader.answers):
-                    chosen.append((d, i))
-        if not chosen:
-            raise ValueError(f"{spec} ({split}) holds no turn of {reader.speaker!r} with an answer")
-        rows = self._rows([d.turns[max(0, i - reader.history) : i + 1] for d, i in chosen])
-        if reader.answers:
-            answers = self.text.rows([d.turns[i + 1].text for d, i in chosen])
+        chosen = self.reader.chosen(spec, split)
+        rows = self._rows([one.turns for one in chosen])
+        if self.reader.answers:
+            answers = self.text.rows([one.answer for one in chosen])
             rows |= {"answer": answers["tokens"], "answer_segments": answers["segments"]}
         if self.classes:
-            rows["label"] = self._labels([d.turns[i] for d, i in chosen], f"{spec} ({split})")
-        names = [f"{d.name}:{i + 1}" for d, i in chosen]
+            rows["label"] = self._labels([one.turns[-1] for one in chosen], f"{spec} ({split})")
+        names = [one.name for one in chosen]
         classes = self.classes or None
         return Arrays(rows, classes=classes, names=names, readable=self.readable)
 
@@ -165,18 +193,9 @@ class TokenDialogues(Tokenized):
         """One row a value, without intent: a text, or the texts of several turns, of which the last
         is of the chosen speaker, as every second one before it."""
         del like
-        several = [
-            [v] if isinstance(v, str) else list(v)[-self.reader.history - 1 :] for v in values
-        ]
-        me, other = self.reader.speaker, f"not {self.reader.speaker}"
-        return self._rows(
-            [
-                [_Turn(other if (len(v) - i) % 2 == 0 else me, x, ()) for i, x in enumerate(v)]
-                for v in several
-            ]
-        )
+        return self._rows([self.reader.turns_of(v) for v in values])
 
-    def _rows(self, several: list[list[_Turn]]) -> Rows:
+    def _rows(self, several: list[list[Turn]]) -> Rows:
         """Rows of turns, of which the last is that of the example."""
         length, first, end = self.reader.text.length, *map(self.text._special, ("[CLS]", "[SEP]"))
         said = list(dict.fromkeys(turn.text for turns in several for turn in turns))
@@ -208,7 +227,7 @@ class TokenDialogues(Tokenized):
             )
         return rows
 
-    def _labels(self, turns: list[_Turn], called: str) -> np.ndarray:
+    def _labels(self, turns: list[Turn], called: str) -> np.ndarray:
         """Classes int32 [n], -1 for turns without; says how many have none and why."""
         number = {name: k for k, name in enumerate(self.classes)}
         unknown = Counter(t.intents[0] for t in turns if len(t.intents) == 1)
@@ -248,7 +267,7 @@ def _dialogues(file: Path, called: str) -> list[_Dialogue]:
     return found
 
 
-def _turn(value: Any, where: str) -> _Turn:
+def _turn(value: Any, where: str) -> Turn:
     fields = value if isinstance(value, dict) else {}
     for name in ("speaker", "text"):  # SGD has turns in which nothing is said
         if not isinstance(fields.get(name), str) or (
@@ -260,4 +279,4 @@ def _turn(value: Any, where: str) -> _Turn:
     if not isinstance(intents, list) or not all(isinstance(x, str) and x.strip() for x in intents):
         raise ValueError(f"{where}: intents {intents!r} must be a list of texts, or []")
     names = tuple(dict.fromkeys(x.strip() for x in intents))
-    return _Turn(fields["speaker"].strip(), fields["text"].strip(), names)
+    return Turn(fields["speaker"].strip(), fields["text"].strip(), names)

@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from ssljax.methods.dino import DINO as DINO
     from ssljax.methods.dinov2 import DINOv2 as DINOv2
     from ssljax.methods.distmult import DistMult as DistMult
+    from ssljax.methods.dual_encoder import DualEncoder as DualEncoder
     from ssljax.methods.electra import ELECTRA as ELECTRA
     from ssljax.methods.fastspeech import FastSpeech as FastSpeech
     from ssljax.methods.fixmatch import FixMatch as FixMatch
@@ -116,6 +117,7 @@ FILES = {
     "DINO": "dino",
     "DINOv2": "dinov2",
     "DistMult": "distmult",
+    "DualEncoder": "dual_encoder",
     "ELECTRA": "electra",
     "FastSpeech": "fastspeech",
     "FixMatch": "fixmatch",

@@ -18,6 +18,7 @@ from ssljax.probes.links import Links, links
 from ssljax.probes.online import online_predict, with_online_probe
 from ssljax.probes.paired import Paired, paired
 from ssljax.probes.rank import Lidar, Spectrum, feature_std, lidar, rankme
+from ssljax.probes.responses import Responses, responses
 from ssljax.probes.retrieval import Retrieval, retrieval
 from ssljax.probes.splits import same_classes, stratified
 from ssljax.probes.table import aligned, cell, table
@@ -45,6 +46,7 @@ __all__ = [
     "Pair",
     "Paired",
     "Part",
+    "Responses",
     "Retrieval",
     "Score",
     "Shown",
@@ -72,6 +74,7 @@ __all__ = [
     "paired",
     "quick",
     "rankme",
+    "responses",
     "retrieval",
     "same_classes",
     "stratified",

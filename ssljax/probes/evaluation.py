@@ -24,6 +24,7 @@ from ssljax.probes.linear import Linear
 from ssljax.probes.links import Links
 from ssljax.probes.paired import Paired
 from ssljax.probes.rank import Lidar, Spectrum
+from ssljax.probes.responses import Responses
 from ssljax.probes.retrieval import Retrieval
 
 _QUICK = 10_000  # examples of each split during training
@@ -48,6 +49,8 @@ class Evaluation:
     """Ratings and clicks, of methods that learn them."""
     paired: Paired | None = Paired()
     """Retrieval between two kinds of input, and zero-shot classes."""
+    responses: Responses | None = Responses()
+    """The true answer among wrong ones, of methods of pairs on dialogues."""
     links: Links | None = Links()
     """Held-out links between the nodes of a graph."""
     classifiers: Classifiers | None = Classifiers()

@@ -35,7 +35,7 @@ class Paired(Evaluator):
     def run(self, subject: Subject) -> dict[str, float]:
         pair, data = subject.encoder.pair, subject.data
         train, test = data.own
-        if pair is None or test is None:
+        if pair is None or test is None or "answer" in test.spec:  # that is of `Responses`
             return {}
         limit = data.max_examples if data.asked is None else data.asked
         prompts, compared = train.prompts, data.compared

@@ -1,5 +1,6 @@
 """A target that is how a text goes on: what a causal language model writes behind a prompt."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -10,8 +11,16 @@ import jax.numpy as jnp
 from ssljax.losses.language import row_sums, token_nll
 from ssljax.measure import Measure
 from ssljax.nets import GPT2, GPT2Writer
-from ssljax.tasks.target import Rows
+from ssljax.tasks.bleu import words_of
+from ssljax.tasks.target import Rows, Targets
 from ssljax.tasks.texts import Texts
+
+
+def distinct(texts: Sequence[Sequence[str]], n: int) -> float:
+    """The share of different ones among the n-grams of all texts, which are lists of words; 0 where
+    there is none."""
+    grams = [tuple(text[i : i + n]) for text in texts for i in range(len(text) - n + 1)]
+    return len(set(grams)) / max(len(grams), 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -53,6 +62,13 @@ class Continuation(Texts):
         """ "accuracy", the share of tokens that are the likeliest after the true ones before."""
         right, count = row_sums(jnp.argmax(outputs, axis=-1) == target, target > 0)
         return {"accuracy": right / jnp.maximum(count, 1)}
+
+    def score(self, truth: Targets, guess: Targets) -> dict[str, float]:
+        """As of `Texts`, and "distinct_1" and "distinct_2", how varied all texts are together: of
+        all single words and pairs of neighbours that were written, the share that are different
+        (Li et al. 2016, arXiv:1510.03055)."""
+        said = [words_of(text) for text in self.show(guess, None)]
+        return super().score(truth, guess) | {f"distinct_{n}": distinct(said, n) for n in (1, 2)}
 
     def costs(
         self, outputs: jax.Array, target: jax.Array, batch: Rows

@@ -3,8 +3,8 @@
 import numpy as np
 from laws import Case
 
-from ssljax.methods import BERT, ELECTRA, GPT, T5, SimCSE
-from ssljax.nets import GPT2, Bert, T5Encoder
+from ssljax.methods import BERT, ELECTRA, GPT, T5, DualEncoder, SimCSE
+from ssljax.nets import GPT2, MLP, Bert, T5Encoder
 
 VOCAB = 24
 BERT_NET = Bert(vocab=VOCAB, width=16, depth=1, heads=2, hidden=24, length=13)
@@ -31,10 +31,20 @@ def text(size: int = 16) -> dict[str, np.ndarray]:
     }
 
 
+def dialogues(size: int = 16) -> dict[str, np.ndarray]:
+    rows = text(size)
+    turned = {"answer": rows["tokens"][:, ::-1], "answer_segments": rows["segments"][:, ::-1]}
+    return rows | turned | {"types": rows["segments"] // 2}
+
+
+_HEAD = MLP(widths=(8,), norm=False, output_bias=False)
 CASES = {
     "bert": Case(BERT(encoder=BERT_NET), text),
     "gpt": Case(GPT(encoder=GPT_NET), text),
     "electra": Case(ELECTRA(encoder=BERT_NET, generator=0.5), text),
     "t5": Case(T5(encoder=T5_NET), text),
+    "dual_encoder": Case(
+        DualEncoder(encoder=BERT_NET, projector=_HEAD, partner_projector=_HEAD), dialogues
+    ),
     "simcse": Case(SimCSE(encoder=BERT_NET.clone(pool="cls")), text),
 }

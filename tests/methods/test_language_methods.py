@@ -1,11 +1,14 @@
 """Language models: what the loss reads and what it must not, step by step."""
 
+from dataclasses import replace
+from types import SimpleNamespace
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 import pytest
-from cases_language import BERT_NET, CASES, GPT_NET, T5_NET, VOCAB, text
+from cases_language import BERT_NET, CASES, GPT_NET, T5_NET, VOCAB, dialogues, text
 
 from ssljax import nets
 from ssljax.methods import BERT, ELECTRA, GPT, T5, SimCSE
@@ -132,6 +135,34 @@ def test_simcse_reference():
     np.testing.assert_allclose(value, want, rtol=1e-4)
     with pytest.raises(ValueError, match="dropout"):
         SimCSE(encoder=BERT_NET.clone(dropout=0.0, attention_dropout=0.0)).init(KEY, BATCH)
+
+
+def test_dual_encoder_reference():
+    """One encoder, two layers behind it: which answer is whose, by cosines in float64."""
+    encoder = BERT_NET.clone(dropout=0.0, attention_dropout=0.0)
+    method = replace(CASES["dual_encoder"].method, encoder=encoder, temperature=0.1)
+    batch = dialogues()
+    state = jax.jit(method.build(TX, updates=10).init)(KEY, batch)
+    rows = {name: jnp.asarray(x) for name, x in batch.items()}
+    asked = {k: rows[k] for k in ("tokens", "segments", "types")}
+    answered = {"tokens": rows["answer"], "segments": rows["answer_segments"]}
+    answered["types"] = jnp.ones_like(rows["answer"])  # another speaker's
+    z = []
+    for x, head in ((asked, "projector"), (answered, "partner_projector")):
+        h, _ = nets.apply(encoder, state.params["encoder"], {}, x, train=False)
+        (weight,) = jax.tree.leaves(state.params[head])
+        y = np.asarray(h, np.float64) @ np.asarray(weight, np.float64)
+        z.append(y / np.linalg.norm(y, axis=1, keepdims=True))
+    s = z[0] @ z[1].T / 0.1
+    want = np.mean([np.log(np.exp(s[i]).sum()) - s[i, i] for i in range(16)])
+    value, (_, metrics) = method.loss(state.params, state.extra, batch, KEY)
+    np.testing.assert_allclose(value, want, rtol=1e-5)
+    first = np.mean([s[i, i] > np.delete(s[i], i).max() for i in range(16)])
+    np.testing.assert_allclose(metrics["rank_accuracy"], first)
+    only = method.pair(state, {k: v for k, v in rows.items() if k != "answer"})
+    assert list(only) == ["tokens"]  # a side alone
+    with pytest.raises(ValueError, match="Dialogues"):
+        method.check(SimpleNamespace(spec={"tokens": None}))
 
 
 def test_t5_reference():
