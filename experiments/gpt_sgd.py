@@ -6,7 +6,7 @@ A prompt is a turn of the user after up to four turns before it, 48 tokens of by
 has 32 with its end. Of a tenth of the 15,277 training turns the answer is known. GPT-2 of two
 layers learns these, writes the likeliest answer to each of the other turns, and a fresh one learns
 both, half of each batch true; half of what is written counts, that of which it is surest. `full`
-learns all true answers, in as many steps.
+learns all true answers, in as many steps. Not run to a result yet.
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining

@@ -2,9 +2,15 @@
 
     ssljax train experiments/responses_sgd.py --data dialogues:PATH/sgd
 
-BERT of two layers reads a turn of the user with up to four turns before it, and what the service
-answers, 48 tokens each; 15,277 pairs of 1,732 dialogues. The test part has 4,823 pairs of other
-dialogues, a few of services that training has not.
+A mean of embeddings (a BERT without layers: on a shared core nothing deeper could be tried) reads
+a turn of the user with up to four turns before it, and what the service answers, 48 tokens each;
+15,277 pairs of 1,732 dialogues. The test part has 4,823 pairs of other dialogues, some of services
+that training has not.
+
+Measured on one of two shared CPU cores, 2026-12-01, seed 0, last step, in half a minute: the true
+answer comes first among 10 in 76.7% of the test turns and among 100 in 33.2% (MRR 86.5 and 50.9);
+random weights 11.5 and 1.3, TF-IDF 41.3 and 16.8 (`selftrain_responses_sgd.py`, which also has
+three seeds: 76.4 +- 0.5 and 33.1 +- 0.2).
 """
 
 from ssljax import Cadence, Experiment, Optimizer

@@ -26,15 +26,16 @@ class Chat:
         """
         experiment, _, state, *_ = load_any(Path(run), file=file)
         model, reader = experiment.method, reader_of(experiment, Path(run))
-        writes = isinstance(model, Student) and isinstance(model.task.target, Continuation)
-        if not writes or not isinstance(reader, TokenReplies):
+        learnt = model.task.target if isinstance(model, Student) else None
+        if not isinstance(learnt, Continuation) or not isinstance(reader, TokenReplies):
             raise ValueError(
                 f"{run} has learned no answers: train a run that talks with `ssljax selftrain`, "
                 "the target Continuation and the reader Replies, as experiments/gpt_sgd.py does"
             )
         self.said: list[str] = []
         """What both have said, in turns; the first one is of who was answered in training."""
-        target = dataclasses.replace(model.task.target, **how)
+        assert isinstance(model, Student)  # only that has a target
+        target = dataclasses.replace(learnt, **how)
         model = dataclasses.replace(model, task=dataclasses.replace(model.task, target=target))
         self._teacher = NetworkTeacher(model, (state,), batch=1)
         self._reader = reader

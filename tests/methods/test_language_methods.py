@@ -137,7 +137,7 @@ def test_simcse_reference():
         SimCSE(encoder=BERT_NET.clone(dropout=0.0, attention_dropout=0.0)).init(KEY, BATCH)
 
 
-def test_dual_encoder_reference():
+def test_dualencoder_reference():
     """One encoder, two layers behind it: which answer is whose, by cosines in float64."""
     encoder = BERT_NET.clone(dropout=0.0, attention_dropout=0.0)
     method = replace(CASES["dual_encoder"].method, encoder=encoder, temperature=0.1)

@@ -13,6 +13,7 @@ from ssljax.data import Continuations, Text
 from ssljax.methods import GPT
 from ssljax.nets import GPT2
 from ssljax.tasks import Continuation, Examples, Task, TokenInput
+from ssljax.tasks.continuation import distinct
 
 NET = GPT2(vocab=9, width=16, depth=2, heads=2, length=10, dropout=0.0, attention_dropout=0.0)
 TARGET = Continuation(network=NET, length=6)
@@ -173,3 +174,10 @@ def test_refusals(tmp_path):
         reader().load(f"text:{tmp_path}:train")
     with pytest.raises(ValueError, match="read it with Continuations"):
         TARGET.check(type("Plain", (), {"spec": {}})())
+
+
+def test_distinct_words_and_pairs():
+    """Counted by hand: of seven words five are different, of five pairs four."""
+    texts = [["a", "b", "a", "b"], ["c", "d", "e"], []]
+    assert distinct(texts, 1) == 5 / 7 and distinct(texts, 2) == 4 / 5
+    assert distinct([[], ["a"]], 2) == 0
