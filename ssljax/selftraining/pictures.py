@@ -88,7 +88,7 @@ def _some(
     order = np.argsort(-labels.confidence, kind="stable")
     few = labels.take(order[np.linspace(0, len(order) - 1, min(_SHOWN, len(order))).astype(int)])
     truth = truth_of(pool, target)
-    names = [f"number {i}" if pool.names is None else pool.names[i] for i in few.index]
+    names = [f"number {i}" if pool.names is None else str(pool.names[i]) for i in few.index]
     return few, None if truth is None else take(truth, few.index), names
 
 
