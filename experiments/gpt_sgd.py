@@ -6,7 +6,20 @@ A prompt is a turn of the user after up to four turns before it, 48 tokens of by
 has 32 with its end. Of a tenth of the 15,277 training turns the answer is known. GPT-2 of two
 layers learns these, writes the likeliest answer to each of the other turns, and a fresh one learns
 both, half of each batch true; half of what is written counts, that of which it is surest. `full`
-learns all true answers, in as many steps. Not run to a result yet.
+learns all true answers, in as many steps.
+
+Measured on one of two shared CPU cores, 2026-12-01, seed 0, last step, the 4,823 test turns; about
+six minutes of CPU time:
+
+                     bits a byte   perplexity   BLEU   distinct words, pairs of words
+    1,528 answers       1.741         34.5       2.7      .010    .029
+    self-trained        1.890         46.8       2.2      .001    .002
+
+Perplexity is of a token of the true answers, in the field "nats" as its logarithm. Self-training
+does harm: of the likeliest answers the surest half are a few stock phrases (BLEU 4.7 against the
+truth), and the student says hardly anything else. A try of the last network of a run:
+
+    ssljax chat RUN --say "I want to find a restaurant in San Jose." --say "Any with sushi?"
 """
 
 from ssljax import Cadence, Optimizer, SelfTraining

@@ -29,7 +29,7 @@ class Chat:
         learnt = model.task.target if isinstance(model, Student) else None
         if not isinstance(learnt, Continuation) or not isinstance(reader, TokenReplies):
             raise ValueError(
-                f"{run} has learned no answers: train a run that talks with `ssljax selftrain`, "
+                f"{run} writes no answers: train a run that talks with `ssljax selftrain`, "
                 "the target Continuation and the reader Replies, as experiments/gpt_sgd.py does"
             )
         self.said: list[str] = []

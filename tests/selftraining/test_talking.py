@@ -86,4 +86,4 @@ def test_what_cannot_talk_says_so(tmp_path, capsys):
     with pytest.raises(SystemExit):
         main(["chat", str(tmp_path / "run"), "--say", "a"])
     said = capsys.readouterr().err
-    assert "has learned no answers" in said and "reader Replies" in said
+    assert "writes no answers" in said and "reader Replies" in said
