@@ -16,8 +16,10 @@ six minutes of CPU time:
     self-trained        1.890         46.8       2.2      .001    .002
 
 Perplexity is of a token of the true answers, in the field "nats" as its logarithm. Self-training
-does harm: of the likeliest answers the surest half are a few stock phrases (BLEU 4.7 against the
-truth), and the student says hardly anything else. A try of the last network of a run:
+does harm: the surest half, 6,875 answers, are 206 different ones ("Have a good day." 1,073 times;
+BLEU 4.7 against the truth), and the student says hardly anything else. `full` was not measured.
+
+A talk with the last network of a run:
 
     ssljax chat RUN --say "I want to find a restaurant in San Jose." --say "Any with sushi?"
 """
