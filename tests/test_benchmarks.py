@@ -14,6 +14,7 @@ import numpy as np
 import optax
 import pytest
 
+from ssljax.cli.flags import load_experiment, override
 from ssljax.losses.contrastive import nt_xent
 from ssljax.method import from_loss
 from ssljax.nets import ResNet, vit
@@ -362,3 +363,52 @@ def test_a_graph_in_pieces_on_a_tiny_one(tmp_path):
     assert found["batches_a_second"]["ssljax"][0] > 0
     assert found["training_peak_gib"] >= found["sampling_peak_gib"] > 0
     assert json.loads((tmp_path / "out.json").read_text())["rows_of_a_batch"] == 80
+
+
+def test_pods_go_on_with_what_is_missing(tmp_path, capsys, monkeypatch):
+    pods, asked = load("pods_bench", "pods"), []
+    fine = {
+        "batch": 512, "hbm": 2**34, "peak": 2**33, "fits": True, "verdict": "fits",
+        "step_seconds": 0.5, "seconds": {"compute": 0.5, "memory": 0.25, "network": 0.01},
+        "bound": "compute", "mfu": 0.61,
+    }  # fmt: skip
+
+    def compiled(arguments, topology, *, minutes):
+        asked.append((arguments[0], topology, minutes))
+        if len(asked) == 1:
+            return {"error": "ssljax: error: no libtpu"}
+        return fine if len(asked) == 2 else fine | {"fits": False, "verdict": "17 of 16 GiB"}
+
+    monkeypatch.setattr(pods, "compiled", compiled)
+    only = ["--only", "GPT-2 124M", "--only", "MAE ViT-B/16", "--minutes", "3"]
+    pods.main(["--out", str(tmp_path), *only])
+    assert "no libtpu" in capsys.readouterr().out
+    pods.main(["--out", str(tmp_path), *only])  # what failed is tried again, and nothing else
+    assert [a[0] for a in asked] == [pods._GPT, "experiments/imagenet_mae.py", pods._GPT]
+    assert asked[0][1:] == ("v5e:8x8", 3)
+    lines = capsys.readouterr().out.splitlines()
+    (mae,) = (line for line in lines if line.startswith("| MAE"))
+    cells = [cell.strip() for cell in mae.split("|")[3:]]
+    assert cells[:5] == ["512", "8.0 of 16", "500.0 ms", "250.0 ms", "10.0 ms"]
+    assert cells[5:8] == ["compute", "1,024", "61%"]
+    (gpt,) = (line for line in lines if line.startswith("| GPT-2 124M"))
+    assert "17 of 16 GiB" in gpt
+    with pytest.raises(SystemExit):
+        pods.main(["--out", str(tmp_path), "--only", "GPT-3"])
+    assert "no case GPT-3" in capsys.readouterr().err
+
+
+def test_pods_cases_are_experiments_of_ours():
+    pods = load("pods_bench", "pods")
+    for file, *flags in pods.CASES.values():
+        name = str(FOLDER.parent.parent / file)
+        experiment = override(load_experiment(name), flags, prog="pods", own=())
+        assert experiment.batch >= 512
+
+
+def test_pods_say_why_a_case_failed(monkeypatch):
+    pods = load("pods_bench", "pods")
+    monkeypatch.setattr(pods, "_COMPILE", "import sys; sys.exit('ssljax: error: no such thing')")
+    assert pods.compiled((), "v5e:2x2", minutes=1) == {"error": "ssljax: error: no such thing"}
+    monkeypatch.setattr(pods, "_COMPILE", "import time; time.sleep(30)")
+    assert "more than 0.01 minutes" in pods.compiled((), "v5e:2x2", minutes=0.01)["error"]
