@@ -30,8 +30,12 @@ _ALL = load_file(Path(__file__).with_name("fcos_bccd.py")).SELFTRAIN
 
 SELFTRAIN = replace(
     _ALL,
-    learner=replace(_ALL.learner, share=0.5),
+    learner=replace(
+        _ALL.learner,
+        share=0.5,
+        task=replace(_ALL.learner.task, target=replace(_ALL.learner.task.target, sure=0.5)),
+    ),
     few=20,
     full=True,
-    rounds=Rounds(count=1, select=Threshold(value=0.4)),
+    rounds=Rounds(count=1, select=Threshold(value=0.5)),
 )
