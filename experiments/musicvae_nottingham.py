@@ -13,16 +13,15 @@ is the dance, for the probes of the features.
 
 With --method.decoder.parts 2 a conductor, and a decoder that begins anew with each bar.
 
-Measured on one of two shared CPU cores, 2026-11-30, seed 0 alone, last step (3,000 of 64 melodies):
-of the events of unseen melodies 75.9% are right after the true ones and 73.1% after its own, of
-whole melodies 0.4%; "nothing happens" is right 64.3% of the time. 1.187 nats an event, KL 15.1 nats
-a melody. So this is no good reconstruction. It is underfit: training melodies come out no better
-than unseen ones, and of its 64 numbers 7 hold more than half a nat. They know the first beat (80%
-of its notes are right), and of later notes a quarter to a third; whether a note begins at a
-sixteenth of the later beats is right for 86 to 93%, where one answer for all melodies has 80 to 87%
-(`music_score.py places`, unseen melodies). By the pictures, what is made of a melody begins as it
-does and then repeats a note or two, and so does what lies between two. Longer runs, wider networks,
-more seeds and the conductor have not been tried.
+Measured on one of two shared CPU cores, 2026-12-01, seed 0 alone, last step (3,000 of 64 melodies,
+seven minutes with the evaluation): of the events of unseen melodies 90.7% are right after the true
+ones and 81.8% after its own, of whole melodies 17.2%; "nothing happens" is right 64.3% of the time.
+KL 113.6 nats a melody, 3.84 nats an event with it. Unseen melodies come out as well as training
+ones: 92% of the notes of the first beat are right and 36% of the last, whether a note begins at a
+sixteenth 93 to 99% (`music_score.py places`). With beta .2, half .7 and a rate of 2e-3 it stayed at
+75.9, 73.1 and 0.4%, KL 15.1; which of the three it was is not known. Codes drawn at random are
+unlike those of melodies now, and no number says how they sound. Longer runs, wider networks, more
+seeds and the conductor have not been tried.
 """
 
 from ssljax import Cadence, Experiment, Optimizer
@@ -37,13 +36,13 @@ EXPERIMENT = Experiment(
     method=MusicVAE(
         encoder=MelodyEncoder(width=128, code=64),
         decoder=MelodyDecoder(width=128, layers=1),
-        beta=0.2,
+        beta=0.02,
         anneal=0.2,
-        half=0.7,
+        half=0,
     ),
     data="midi:path/to/nottingham.zip",
     reader=Midi(bars=2, label=STYLES, held=0.15),
-    optimizer=Optimizer(name="adam", learning_rate=2e-3, per_batch=None, warmup=100, clip=1.0),
+    optimizer=Optimizer(name="adam", learning_rate=4e-3, per_batch=None, warmup=100, clip=1.0),
     steps=3000,
     batch=64,
     cadence=Cadence(log=100, evaluate=0, save=1000, monitor=0),

@@ -14,8 +14,8 @@ class HeldOut(Evaluator):
     """The method's own task on the test data of the run: heldout_loss and the like."""
 
     quick: ClassVar[bool] = True
-    # Of speech that is made: no shares.
-    decimals: ClassVar = {"heldout_mel_error": 4, "heldout_length_error": 4}
+    # No shares: errors of speech that is made, and what a code costs, in nats.
+    decimals: ClassVar = {"heldout_mel_error": 4, "heldout_length_error": 4, "heldout_kl": 1}
 
     def run(self, subject: Subject) -> dict[str, float]:
         score, (_, test) = subject.encoder.score, subject.data.own

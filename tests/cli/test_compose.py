@@ -1,5 +1,7 @@
 """`ssljax sample --out`: melodies of a run as MIDI files."""
 
+import re
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -10,6 +12,7 @@ from ssljax.data import Midi
 from ssljax.data.midi_file import Note, read_midi, write_midi
 from ssljax.methods import MusicVAE
 from ssljax.nets import MelodyDecoder, MelodyEncoder
+from ssljax.probes import table
 from ssljax.runs.compose import compose
 from ssljax.runs.run import run
 
@@ -30,7 +33,11 @@ def test_a_run_writes_melodies(tmp_path, capsys):
         cadence=Cadence(monitor=0),
     )
     folder, out = tmp_path / "run", tmp_path / "out"
-    found = run(experiment, folder)["evaluation"]["encoders"]["trained"]
+    evaluation = run(experiment, folder)["evaluation"]
+    found = evaluation["encoders"]["trained"]
+    # What a code costs, in nats, is told as it is, not as a share.
+    row = re.search(r"^heldout_kl +(\S+)", table(evaluation), re.MULTILINE)
+    assert float(row[1]) == round(found["heldout_kl"], 1)
     assert 0 <= found["heldout_sampled_accuracy"] <= 1 and found["heldout_loss"] > 0
     assert {"views", "interpolations", "samples"} <= set(np.load(folder / "report.npz"))
     main(["sample", str(folder), "--out", str(out), "--count", "2", "--seed", "3"])
