@@ -258,6 +258,7 @@ def test_all_starting_files_run(starting_files, tmp_path, shared_data):
     own |= {"interactions": f"interactions:{shared_data / 'ml-100k'}"}
     own |= {"midi": f"midi:{shared_data / 'nottingham.zip'}"}
     own |= {"video": f"video:{tmp_path / 'videos'}", "ts": f"ts:{shared_data / 'basicmotions'}"}
+    own |= {"dialogues": f"dialogues:{shared_data / 'sgd'}"}
     own |= {"manifest": f"manifest:{tmp_path / 'said.jsonl'}"}
     said = [json.dumps({"audio_filepath": f"{i}.wav", "text": "hello"}) for i in range(32)]
     (tmp_path / "said.jsonl").write_text("\n".join(said))
